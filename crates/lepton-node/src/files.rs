@@ -1,0 +1,289 @@
+//! File-backed stores and ledgers of a run folder.
+//!
+//! A value is written to a temporary file and renamed, so that a reader finds the old or the new one. A ledger is a chain of
+//! lines, each carrying the hash of the line before it. Whether each write also waits for the disk is [`Durability`].
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use lepton_crypto::hash;
+use lepton_dp::rdp::Accountant;
+use lepton_protocol::ledger::{self, Charge, Ledger, LedgerError, Limit, Side};
+use lepton_protocol::store::{Store, StoreError};
+use serde::{Deserialize, Serialize};
+
+/// What a write survives when it has returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// A killed process. Enough for a simulation, whose ledger is thrown away with its run folder (`docs/decisions/0002-simulation-durability.md`).
+    Process,
+    /// A power cut too: every write waits for the disk.
+    Machine,
+}
+
+/// A folder of values.
+#[derive(Debug)]
+pub struct FileStore {
+    folder: PathBuf,
+    durability: Durability,
+}
+
+impl FileStore {
+    /// Opens (and creates) the folder.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be created.
+    pub fn open(folder: &Path, durability: Durability) -> Result<Self, StoreError> {
+        fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            durability,
+        })
+    }
+
+    /// All values whose key begins with `prefix`, with the rest of the key.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the folder cannot be read.
+    pub fn values(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let entries = fs::read_dir(&self.folder).map_err(|error| failed(&self.folder, &error))?;
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|error| failed(&self.folder, &error))?.path();
+            let name = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            if let Some(rest) = name.strip_prefix(prefix) {
+                found.push((
+                    rest.to_owned(),
+                    fs::read(&path).map_err(|error| failed(&path, &error))?,
+                ));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn path(&self, key: &str) -> PathBuf {
+        let name: String = key
+            .chars()
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || c == '-' || c == '.' {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .collect();
+        self.folder.join(name)
+    }
+}
+
+impl Store for FileStore {
+    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        let path = self.path(key);
+        replace(&path, value, self.durability).map_err(|error| failed(&path, &error))
+    }
+
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.path(key);
+        match fs::read(&path) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&path, &error)),
+        }
+    }
+}
+
+/// Writes `bytes` so that `path` holds either its old content or all of the new.
+///
+/// # Errors
+/// Whatever the file system says; the temporary file is removed then.
+pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
+    let temporary = path.with_extension("partial");
+    let written = (|| {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        if durability == Durability::Machine {
+            file.sync_all()?;
+        }
+        fs::rename(&temporary, path)
+    })();
+    if written.is_err() {
+        // The failure itself is reported; a leftover that cannot be removed changes nothing about it.
+        let _ = fs::remove_file(&temporary);
+    } else if durability == Durability::Machine
+        && let Some(folder) = path.parent()
+    {
+        File::open(folder)?.sync_all()?;
+    }
+    written
+}
+
+/// One line of a ledger file.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    previous: String,
+    charge: Charge,
+}
+
+/// A ledger in one append-only file of hash-chained JSON lines.
+pub struct FileLedger {
+    path: PathBuf,
+    file: File,
+    durability: Durability,
+    limit: Option<Limit>,
+    charges: Vec<Charge>,
+    spent: [Accountant; 2],
+    head: String,
+}
+
+impl FileLedger {
+    /// Opens or creates the file, checks its chain and adds up what is spent. A last line cut short by a crash was never
+    /// answered with success, so nothing was released on it: it is removed.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`] when the file cannot be read or its chain is broken.
+    pub fn open(
+        path: &Path,
+        limit: Option<Limit>,
+        durability: Durability,
+    ) -> Result<Self, LedgerError> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(failed(path, &error).into()),
+        };
+        let (charges, head, valid) = read_chain(path, &text)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(|error| failed(path, &error))?;
+        if valid < text.len() {
+            file.set_len(valid as u64)
+                .map_err(|error| failed(path, &error))?;
+        }
+        let spent = [
+            ledger::accountant_of(&charges, Side::Training)?,
+            ledger::accountant_of(&charges, Side::HoldOut)?,
+        ];
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            durability,
+            limit,
+            charges,
+            spent,
+            head,
+        })
+    }
+
+    /// Composition of everything charged to `side`.
+    #[must_use]
+    pub fn spent(&self, side: Side) -> &Accountant {
+        let [training, hold_out] = &self.spent;
+        match side {
+            Side::Training => training,
+            Side::HoldOut => hold_out,
+        }
+    }
+}
+
+impl Ledger for FileLedger {
+    fn reserve(&mut self, charge: &Charge) -> Result<(), LedgerError> {
+        let Some(limit) = self.limit else {
+            return Ok(());
+        };
+        let total = ledger::admit(self.spent(charge.side), charge, &limit)?;
+        let line = serde_json::to_string(&Line {
+            previous: self.head.clone(),
+            charge: charge.clone(),
+        })
+        .map_err(|error| LedgerError::Arithmetic(charge.kind.clone(), error.to_string()))?;
+        let before = self
+            .file
+            .metadata()
+            .map(|meta| meta.len())
+            .map_err(|error| failed(&self.path, &error))?;
+        let written = self
+            .file
+            .write_all(format!("{line}\n").as_bytes())
+            .and_then(|()| match self.durability {
+                Durability::Machine => self.file.sync_data(),
+                Durability::Process => Ok(()),
+            });
+        if let Err(error) = written {
+            // A half line must not break the chain; if even this fails, opening the file drops it.
+            let _ = self.file.set_len(before);
+            return Err(failed(&self.path, &error).into());
+        }
+        self.head = link(&line);
+        let [training, hold_out] = &mut self.spent;
+        match charge.side {
+            Side::Training => *training = total,
+            Side::HoldOut => *hold_out = total,
+        }
+        self.charges.push(charge.clone());
+        Ok(())
+    }
+
+    fn charges(&self) -> &[Charge] {
+        &self.charges
+    }
+}
+
+/// Charges, hash of the last line, and the length of the valid part.
+fn read_chain(path: &Path, text: &str) -> Result<(Vec<Charge>, String, usize), StoreError> {
+    let (mut charges, mut head, mut valid) = (Vec::new(), link(""), 0);
+    for (number, raw) in text.split_inclusive('\n').enumerate() {
+        let line = raw.trim_end_matches('\n');
+        let last = valid + raw.len() == text.len();
+        let parsed: Line = match serde_json::from_str(line) {
+            Ok(parsed) if raw.ends_with('\n') => parsed,
+            _ if last => break,
+            _ => return Err(broken(path, number + 1, "is not a ledger line")),
+        };
+        if parsed.previous != head {
+            return Err(broken(
+                path,
+                number + 1,
+                "does not follow from the line before it",
+            ));
+        }
+        head = link(line);
+        charges.push(parsed.charge);
+        valid += raw.len();
+    }
+    Ok((charges, head, valid))
+}
+
+fn link(line: &str) -> String {
+    hash("lepton ledger line", &[line.as_bytes()]).to_string()
+}
+
+fn broken(path: &Path, line: usize, what: &str) -> StoreError {
+    StoreError {
+        place: format!("{}:{line}", path.display()),
+        problem: format!("the ledger {what}; it was changed by hand or damaged"),
+        remedy: "restore the file, or start a new run".to_owned(),
+    }
+}
+
+/// A file-system failure with a remedy.
+pub(crate) fn failed(path: &Path, error: &io::Error) -> StoreError {
+    let remedy = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded => {
+            "free some space (or raise the file-size limit) and resume the run"
+        }
+        io::ErrorKind::PermissionDenied => "give this user the right to write there",
+        _ => "check the disk and resume the run",
+    };
+    StoreError {
+        place: path.display().to_string(),
+        problem: error.to_string(),
+        remedy: remedy.to_owned(),
+    }
+}

@@ -1,0 +1,24 @@
+//! Everything that runs: coordinator, parties, in-memory transport, stores, run folders and reports.
+//!
+//! This crate has no type for another party's unmasked vector: between tasks travel encoded frames only.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the shell: the one library that reads clocks and files and asks the operating system for randomness"
+)]
+
+mod baselines;
+pub mod doctor;
+pub mod error;
+pub mod federation;
+pub mod files;
+pub mod model_file;
+pub mod predict;
+mod privacy_statement;
+pub mod random;
+pub mod report;
+pub mod run_folder;
+pub mod scaffold;
+pub mod scenario;
+pub mod simulate;
+mod summary;
+pub mod tables;

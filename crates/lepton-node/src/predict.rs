@@ -1,0 +1,218 @@
+//! Predictions of a trained model for the rows of a table. Everything happens in this process: rows and predictions stay with the caller.
+
+use std::path::Path;
+
+use lepton_learn::{ColumnPrep, Levels, Matrix, Metrics, Predictions, RawColumn, TargetPrep};
+use lepton_protocol::report::MetricsDoc;
+use lepton_protocol::work::slot_function;
+use lepton_table::{ColumnType, ReadOptions, Table, TableError};
+
+use crate::error::NodeError;
+use crate::model_file::ModelFile;
+use crate::summary::metrics_doc;
+use crate::tables::raw_column;
+
+/// A prediction for each row of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Predicted {
+    /// Names of the classes in output order; empty for regression.
+    pub classes: Vec<String>,
+    /// One entry a row of the table, in its order; `None` where the preparation leaves the row out because a value is missing.
+    pub rows: Vec<Option<Answer>>,
+    /// Exact metrics over the rows whose label the model knows; `None` without a label column, or without such a row.
+    pub metrics: Option<MetricsDoc>,
+    /// Rows whose label is none of the model's classes: not in the metrics.
+    pub unknown_labels: usize,
+}
+
+/// What the model says of one row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The most probable class, and the probability of each in output order.
+    Class(usize, Vec<f64>),
+    /// A number in the label's own unit.
+    Value(f64),
+}
+
+/// Predicts for every row of the CSV file at `path`. The label column may be absent; other columns than the model's are ignored.
+///
+/// # Errors
+/// [`NodeError`] naming file, line and column: an unreadable table, an absent input column, text where the model needs numbers, or a missing
+/// value where the job refused them.
+pub fn predict(file: &ModelFile, path: &Path) -> Result<Predicted, NodeError> {
+    let table = read(file, path)?;
+    let columns = inputs(file, &table)?;
+    let key = file.slot_key();
+    let slot = slot_function(key.as_ref(), file.slots());
+    let of_file =
+        |error: lepton_learn::LearnError| NodeError::Data(format!("{}: {error}", path.display()));
+    let prepared = file
+        .header
+        .preparation
+        .transform(&columns, &slot)
+        .map_err(of_file)?;
+    let mut rows = vec![None; table.rows()];
+    for (row, answer) in prepared.rows.iter().zip(answers(file, &prepared.data)?) {
+        rows.iter_mut()
+            .skip(*row)
+            .take(1)
+            .for_each(|place| *place = Some(answer.clone()));
+    }
+    let (metrics, unknown_labels) = measure(file, &table, &columns, &slot)?;
+    Ok(Predicted {
+        classes: file.header.classes.clone(),
+        rows,
+        metrics,
+        unknown_labels,
+    })
+}
+
+fn answers(file: &ModelFile, x: &Matrix) -> Result<Vec<Answer>, NodeError> {
+    Ok(match file.model.predict(x)? {
+        Predictions::Values(values) => values
+            .into_iter()
+            .map(|value| Answer::Value(file.header.preparation.target.original(value)))
+            .collect(),
+        found @ Predictions::Probabilities { classes, .. } => {
+            let best = found.classes();
+            let Predictions::Probabilities { data, .. } = found else {
+                return Ok(Vec::new());
+            };
+            let shares = data.chunks_exact(classes.max(1));
+            best.into_iter()
+                .zip(shares)
+                .map(|(class, share)| Answer::Class(class as usize, share.to_vec()))
+                .collect()
+        }
+    })
+}
+
+/// Reads the table under the types that the model was trained with. What is wrong in a column that the model does not use is no matter.
+fn read(file: &ModelFile, path: &Path) -> Result<Table, NodeError> {
+    let mut options = ReadOptions::with_types(
+        file.header
+            .preparation
+            .columns
+            .iter()
+            .map(|column| (column.name().to_owned(), kind_of(column)))
+            .collect(),
+    );
+    let target = &file.header.preparation.target;
+    let kind = if matches!(target, TargetPrep::Classes { .. }) {
+        ColumnType::Category
+    } else {
+        ColumnType::Number
+    };
+    options.types.insert(target.name().to_owned(), kind);
+    loop {
+        match Table::from_csv_path(path, &options) {
+            Err(TableError::NotANumber { column, .. } | TableError::NotFinite { column, .. })
+                if !options.types.contains_key(&column) =>
+            {
+                options.types.insert(column, ColumnType::Category);
+            }
+            Err(
+                TableError::NotANumber {
+                    table,
+                    line,
+                    column,
+                    value,
+                    ..
+                }
+                | TableError::NotFinite {
+                    table,
+                    line,
+                    column,
+                    value,
+                },
+            ) => {
+                return Err(NodeError::Data(format!(
+                    "{table}:{line}, column {column:?}: {value:?} is not a finite number, and the model reads this column as numbers; fix the value, or leave the cell empty if it is missing"
+                )));
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
+fn kind_of(column: &ColumnPrep) -> ColumnType {
+    match column {
+        ColumnPrep::Numeric { .. } => ColumnType::Number,
+        ColumnPrep::Category { .. } => ColumnType::Category,
+    }
+}
+
+fn inputs(file: &ModelFile, table: &Table) -> Result<Vec<RawColumn>, NodeError> {
+    let wanted = file.header.preparation.columns.iter().map(ColumnPrep::name);
+    let read = wanted.map(|name| raw_column(table, name));
+    read.collect::<Result<_, _>>().map_err(|error| match error {
+        NodeError::Table(missing @ TableError::UnknownColumn { .. }) => NodeError::Data(format!(
+            "{missing} (the model needs this column; `lepton model show` lists all)"
+        )),
+        other => other,
+    })
+}
+
+/// Metrics over rows with a known label, and how many labels are unknown.
+fn measure(
+    file: &ModelFile,
+    table: &Table,
+    inputs: &[RawColumn],
+    slot: &dyn Fn(&str, &str) -> u32,
+) -> Result<(Option<MetricsDoc>, usize), NodeError> {
+    let preparation = &file.header.preparation;
+    let name = preparation.target.name();
+    if !table.column_names().iter().any(|column| column == name) {
+        return Ok((None, 0));
+    }
+    let label = raw_column(table, name)?;
+    let present: Vec<usize> = (0..label.len())
+        .filter(|row| label.category(*row).is_some())
+        .collect();
+    let known: Vec<usize> = present
+        .iter()
+        .copied()
+        .filter(|row| {
+            label
+                .category(*row)
+                .is_some_and(|value| is_known(&preparation.target, &value, slot))
+        })
+        .collect();
+    let mut columns: Vec<RawColumn> = inputs.iter().map(|column| column.select(&known)).collect();
+    columns.push(label.select(&known));
+    let examples = preparation.examples(&columns, slot)?.data;
+    if examples.is_empty() {
+        return Ok((None, present.len() - known.len()));
+    }
+    let metrics = Metrics::exact(&file.model.predict(examples.x())?, examples.y())?;
+    Ok((
+        Some(in_label_units(
+            &preparation.target,
+            metrics_doc(&metrics, false),
+        )),
+        present.len() - known.len(),
+    ))
+}
+
+fn is_known(target: &TargetPrep, value: &str, slot: &dyn Fn(&str, &str) -> u32) -> bool {
+    match target {
+        TargetPrep::Classes {
+            levels: Levels::Declared(classes),
+            ..
+        } => classes.iter().any(|class| class == value),
+        TargetPrep::Classes {
+            name,
+            levels: Levels::Slots { kept, .. },
+        } => kept.binary_search(&slot(name, value)).is_ok(),
+        TargetPrep::Value { .. } => true,
+    }
+}
+
+/// Errors of a regression were measured on the standardised label.
+fn in_label_units(target: &TargetPrep, mut metrics: MetricsDoc) -> MetricsDoc {
+    if let TargetPrep::Value { std, .. } = target {
+        metrics.rmse = metrics.rmse.map(|error| error * std);
+        metrics.mae = metrics.mae.map(|error| error * std);
+    }
+    metrics
+}

@@ -1,0 +1,191 @@
+//! The privacy statement: what was spent, against whom, and every assumption it rests on.
+
+use lepton_dp::Accountant;
+use lepton_protocol::exchange::Kind;
+use lepton_protocol::ledger::{Charge, Side, accountant_of};
+use lepton_protocol::plan::{Plan, PlanError};
+use lepton_protocol::privacy::NoiseAt;
+use lepton_protocol::report::{PrivacyDoc, ReleaseDoc};
+use lepton_protocol::training::Training;
+
+use crate::error::NodeError;
+
+/// The statement of a finished job; all numbers absent without a goal.
+pub(crate) fn document(plan: &Plan, training: &Training) -> Result<PrivacyDoc, NodeError> {
+    let Some(privacy) = plan.privacy() else {
+        return Ok(without_goal());
+    };
+    let goal = privacy.goal;
+    let exchange = plan.exchange(Kind::Training, training.public())?;
+    let worst = |charges: &[Charge]| -> Result<(f64, u32), NodeError> {
+        let sides = [Side::Training, Side::HoldOut]
+            .map(|side| epsilon(charges, |charge| charge.side == side, plan));
+        let [training, hold_out] = sides;
+        let (training, hold_out) = (training?, hold_out?);
+        Ok(if hold_out.0 > training.0 {
+            hold_out
+        } else {
+            training
+        })
+    };
+    let (seen, order) = worst(training.charges())?;
+    let (public, _) = worst(training.public_charges())?;
+    let steps = training
+        .charges()
+        .iter()
+        .filter(|charge| charge.kind == Kind::Training.words())
+        .map(|charge| charge.count);
+    Ok(PrivacyDoc {
+        epsilon: Some(public),
+        delta: Some(goal.delta.get()),
+        unit: Some("record".to_owned()),
+        accountant: Some("rdp".to_owned()),
+        adjacency: Some("add-remove".to_owned()),
+        goal_epsilon: Some(goal.epsilon.get()),
+        epsilon_coordinator: Some(seen),
+        order: Some(order),
+        noise: Some(
+            if goal.noise == NoiseAt::Distributed {
+                "distributed"
+            } else {
+                "local"
+            }
+            .to_owned(),
+        ),
+        noise_multiplier: exchange
+            .noise
+            .as_ref()
+            .map(|noise| noise.event.noise_multiplier().get()),
+        sampling_rate: Some(goal.sampling_rate.get()),
+        clip: plan.job().privacy().map(|section| section.clip.get()),
+        steps: Some(steps.sum()),
+        sigma_party: exchange.noise.as_ref().map(|noise| noise.sigma),
+        releases: releases(plan, training.charges())?,
+        assumptions: assumptions(plan),
+        not_protected: not_protected(plan),
+    })
+}
+
+fn without_goal() -> PrivacyDoc {
+    PrivacyDoc {
+        epsilon: None,
+        delta: None,
+        unit: None,
+        accountant: None,
+        adjacency: None,
+        goal_epsilon: None,
+        epsilon_coordinator: None,
+        order: None,
+        noise: None,
+        noise_multiplier: None,
+        sampling_rate: None,
+        clip: None,
+        steps: None,
+        sigma_party: None,
+        releases: Vec::new(),
+        assumptions: vec![
+            "Each sum was masked: the coordinator saw sums over at least the survivor floor of parties and no single party's numbers, as long as no more than the stated colluders pool what they know with it.".to_owned(),
+        ],
+        not_protected: vec![
+            "Sums were exact. The model, the metrics and differences between rounds can reveal single records; set a [privacy] goal to bound that.".to_owned(),
+            "With few parties, a party can subtract its own part from a sum.".to_owned(),
+        ],
+    }
+}
+
+fn epsilon(
+    charges: &[Charge],
+    wanted: impl Fn(&Charge) -> bool,
+    plan: &Plan,
+) -> Result<(f64, u32), NodeError> {
+    let Some(privacy) = plan.privacy() else {
+        return Ok((0.0, 0));
+    };
+    let chosen: Vec<Charge> = charges
+        .iter()
+        .filter(|charge| wanted(charge))
+        .cloned()
+        .collect();
+    if chosen.is_empty() {
+        return Ok((0.0, 0));
+    }
+    let mut total = Accountant::new();
+    for side in [Side::Training, Side::HoldOut] {
+        total
+            .compose(&accountant_of(&chosen, side)?)
+            .map_err(PlanError::from)?;
+    }
+    let (epsilon, order) = total.epsilon(privacy.goal.delta).map_err(PlanError::from)?;
+    Ok((epsilon.round_up(6).get(), order))
+}
+
+fn releases(plan: &Plan, charges: &[Charge]) -> Result<Vec<ReleaseDoc>, NodeError> {
+    let kinds: [(&str, &str, &[Kind]); 3] = [
+        (
+            "preparation",
+            "training rows",
+            &[Kind::Survey, Kind::Statistics],
+        ),
+        ("training", "training rows", &[Kind::Training]),
+        (
+            "evaluation",
+            "hold-out rows",
+            &[Kind::Evaluation, Kind::FinalEvaluation],
+        ),
+    ];
+    kinds
+        .into_iter()
+        .map(|(kind, rows, members)| {
+            let wanted =
+                |charge: &Charge| members.iter().any(|member| member.words() == charge.kind);
+            Ok(ReleaseDoc {
+                kind: kind.to_owned(),
+                rows: rows.to_owned(),
+                count: charges
+                    .iter()
+                    .filter(|charge| wanted(charge))
+                    .map(|charge| charge.count)
+                    .sum(),
+                epsilon: epsilon(charges, wanted, plan)?.0,
+            })
+        })
+        .collect()
+}
+
+fn assumptions(plan: &Plan) -> Vec<String> {
+    let parameters = plan.parameters();
+    let mut all = vec![
+        format!(
+            "At most {} of the {} parties pool what they know with the coordinator, and at least {} honest parties add their noise to every sum; parties enforce a survivor set of at least {}.",
+            parameters.colluders(),
+            parameters.parties(),
+            parameters.survivor_floor() - parameters.colluders(),
+            parameters.survivor_floor()
+        ),
+        "One record is one row of one party; a person with several rows is protected less (roughly as many times epsilon).".to_owned(),
+        "Training rows and hold-out rows are divided by a coin of each row's own, so that their losses do not add up.".to_owned(),
+        "The job file (columns, bounds, dictionaries, sampling rate, clip, rounds) was written without looking at the data; settings tuned on the same data cost privacy that is not counted here.".to_owned(),
+        "Parties run this program unchanged; randomness comes from the operating system.".to_owned(),
+        "The time a party takes and the fact that it takes part are not hidden.".to_owned(),
+    ];
+    if plan
+        .privacy()
+        .is_some_and(|privacy| privacy.goal.noise == NoiseAt::Distributed)
+    {
+        all.push("The training noise is the sum of the parties' discrete Gaussian shares; what a sum of shares lacks against one discrete Gaussian is charged (Kairouz, Liu, Steinke 2021).".to_owned());
+    }
+    all
+}
+
+fn not_protected(plan: &Plan) -> Vec<String> {
+    let mut all = vec![
+        "Facts about groups: what is true of many records at once can be learnt, that is the purpose.".to_owned(),
+        "A record against its own party, which holds it.".to_owned(),
+        "Rows that appear at several parties or in several jobs: each job and each copy costs anew.".to_owned(),
+        "Everything in this report marked \"simulation only\": it is made from raw rows, for the person who ran the simulation.".to_owned(),
+    ];
+    if !plan.discovered().is_empty() {
+        all.push("The existence of common categories: a slot of the category hash that stands out of the noise becomes an input of the model.".to_owned());
+    }
+    all
+}

@@ -1,0 +1,317 @@
+//! `lepton run`: a whole federation on this machine, from job file to report.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use lepton_protocol::progress::Progress;
+use lepton_protocol::report::Report;
+use lepton_protocol::training::{StartModel, Training};
+use tokio::sync::{mpsc, watch};
+
+use crate::error::NodeError;
+use crate::federation::{self, Setup};
+use crate::files::{Durability, FileStore};
+use crate::model_file::ModelFile;
+use crate::random::Entropy;
+use crate::run_folder::{RunFile, RunFolder};
+use crate::scenario::Scenario;
+use crate::summary::{self, Finished};
+use crate::tables::{Federation, Source};
+
+/// What the user asked for.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// A new run.
+    New {
+        /// Where job and rows come from.
+        source: Source,
+        /// Faults to simulate.
+        scenario: Option<PathBuf>,
+        /// Where the run folder goes.
+        folder: Place,
+    },
+    /// Go on with an interrupted one.
+    Resume(PathBuf),
+}
+
+/// Where a new run folder goes.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// Below this folder, named after the job and the time.
+    Below(PathBuf),
+    /// Exactly here.
+    At(PathBuf),
+}
+
+/// A finished run.
+pub struct Done {
+    /// The report.
+    pub report: Report,
+    /// The run folder.
+    pub folder: PathBuf,
+}
+
+/// Runs it. `started` is the wall clock as RFC 3339 and as a compact stamp for the folder's name; events go to `watcher` as they happen.
+///
+/// # Errors
+/// [`NodeError`].
+pub async fn run(
+    request: Request,
+    started: (&str, &str),
+    watcher: mpsc::UnboundedSender<Progress>,
+    stop: watch::Receiver<bool>,
+) -> Result<Done, NodeError> {
+    let clock = Instant::now();
+    let opened = open(request, started)?;
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let (failed, log_failed) = watch::channel(false);
+    let logger = tokio::spawn(log(
+        opened.folder.clone(),
+        receiver,
+        watcher.clone(),
+        failed,
+    ));
+    let names: Vec<String> = opened
+        .federation
+        .parties
+        .iter()
+        .map(|party| party.name.clone())
+        .collect();
+    let setup = opened.setup(either(stop, log_failed))?;
+    let ended = federation::run(setup, sender).await;
+    logger
+        .await
+        .map_err(|error| NodeError::Internal(error.to_string()))??;
+    let outcome = ended?;
+    let Opened {
+        folder,
+        run,
+        federation,
+        entropy,
+        ..
+    } = opened;
+    let finished = Finished {
+        federation,
+        outcome,
+        run,
+        folder: folder.clone(),
+        names,
+        entropy,
+        began: clock,
+    };
+    let report = tokio::task::spawn_blocking(move || summary::write(finished))
+        .await
+        .map_err(|error| NodeError::Internal(error.to_string()))??;
+    Ok(Done {
+        report,
+        folder: folder.root().to_owned(),
+    })
+}
+
+/// Everything read and checked, the run folder made.
+struct Opened {
+    folder: RunFolder,
+    run: RunFile,
+    federation: Federation,
+    training: Training,
+    scenario: Scenario,
+    entropy: Entropy,
+}
+
+impl Opened {
+    fn setup(&self, stop: watch::Receiver<bool>) -> Result<Setup, NodeError> {
+        Ok(Setup {
+            plan: self.federation.plan.clone(),
+            job_text: self.federation.job_text.clone(),
+            job: self.federation.job_digest,
+            epoch: self.run.epoch,
+            training: self.training.clone(),
+            parties: self
+                .federation
+                .parties
+                .iter()
+                .map(|party| (party.name.clone(), party.rows.clone()))
+                .collect(),
+            folder: self.folder.path("state"),
+            entropy: self.entropy,
+            scenario: self.scenario.clone(),
+            stop,
+        })
+    }
+}
+
+fn open(request: Request, (started, stamp): (&str, &str)) -> Result<Opened, NodeError> {
+    match request {
+        Request::New {
+            source,
+            scenario,
+            folder,
+        } => {
+            let source = absolute(source)?;
+            let federation = Federation::load(&source)?;
+            let faults = load_scenario(scenario.as_deref(), &federation)?;
+            let training = Training::new(&federation.plan, start_model(&federation, &source)?);
+            let path = match folder {
+                Place::At(path) => path,
+                Place::Below(runs) => {
+                    runs.join(format!("{}-{stamp}", federation.plan.job().name()))
+                }
+            };
+            let run = RunFile {
+                format: "lepton-run/1".to_owned(),
+                source,
+                scenario,
+                job_sha256: hex(&federation.job_digest),
+                started: started.to_owned(),
+                epoch: 1,
+            };
+            let folder = RunFolder::create(&path)?;
+            folder.save(&run)?;
+            folder.write("job.toml", federation.job_text.as_bytes())?;
+            Ok(Opened {
+                entropy: entropy_of(&federation),
+                folder,
+                run,
+                federation,
+                training,
+                scenario: faults,
+            })
+        }
+        Request::Resume(path) => resume(&path),
+    }
+}
+
+fn resume(path: &Path) -> Result<Opened, NodeError> {
+    let (folder, mut run) = RunFolder::open(path)?;
+    if folder.path("report.json").exists() {
+        return Err(NodeError::Use(format!(
+            "{} is finished; show it with `lepton report {0}`",
+            path.display()
+        )));
+    }
+    let federation = Federation::load(&run.source)?;
+    if hex(&federation.job_digest) != run.job_sha256 {
+        return Err(NodeError::Data(format!(
+            "the job or its columns changed since {} began; start a new run, or restore {}",
+            path.display(),
+            run.source.job.display()
+        )));
+    }
+    let scenario = load_scenario(run.scenario.as_deref(), &federation)?;
+    let store = FileStore::open(
+        &folder.path("state").join("coordinator"),
+        Durability::Process,
+    )?;
+    let checkpoint =
+        lepton_protocol::store::Store::get(&store, lepton_protocol::coordinator::CHECKPOINT)?;
+    let mut training = match checkpoint {
+        Some(bytes) => Training::from_bytes(&bytes).map_err(NodeError::Data)?.1,
+        None => Training::new(&federation.plan, start_model(&federation, &run.source)?),
+    };
+    training.resumed(&federation.plan)?;
+    // Durable before any key of the new epoch is used (rule FT-14).
+    run.epoch += 1;
+    folder.save(&run)?;
+    Ok(Opened {
+        entropy: entropy_of(&federation),
+        folder,
+        run,
+        federation,
+        training,
+        scenario,
+    })
+}
+
+fn entropy_of(federation: &Federation) -> Entropy {
+    federation
+        .plan
+        .job()
+        .job()
+        .insecure_seed
+        .map_or(Entropy::System, Entropy::InsecureSeed)
+}
+
+fn load_scenario(path: Option<&Path>, federation: &Federation) -> Result<Scenario, NodeError> {
+    let names: Vec<&str> = federation
+        .parties
+        .iter()
+        .map(|party| party.name.as_str())
+        .collect();
+    path.map_or_else(
+        || Ok(Scenario::default()),
+        |path| Scenario::load(path, &names),
+    )
+}
+
+fn start_model(federation: &Federation, source: &Source) -> Result<Option<StartModel>, NodeError> {
+    let Some(start) = &federation.plan.job().model().start else {
+        return Ok(None);
+    };
+    let folder = source.job.parent().unwrap_or(Path::new(".")).join(start);
+    let file = ModelFile::load(&folder)?;
+    Ok(Some(StartModel {
+        parameters: file.model.params().to_vec(),
+        inputs: file.header.preparation.feature_names(),
+    }))
+}
+
+fn absolute(source: Source) -> Result<Source, NodeError> {
+    let path =
+        |path: PathBuf| std::path::absolute(&path).map_err(|error| NodeError::file(&path, &error));
+    Ok(Source {
+        job: path(source.job)?,
+        overrides: source.overrides,
+        data: source.data.map(path).transpose()?,
+        party_data: source
+            .party_data
+            .into_iter()
+            .map(path)
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+/// Writes events to the run folder and passes them on; a disk that takes no more stops the run.
+async fn log(
+    folder: RunFolder,
+    mut events: mpsc::UnboundedReceiver<Progress>,
+    watcher: mpsc::UnboundedSender<Progress>,
+    failed: watch::Sender<bool>,
+) -> Result<(), NodeError> {
+    let mut file = folder.events()?;
+    while let Some(event) = events.recv().await {
+        if let Err(error) = file.append(&event) {
+            failed.send_replace(true);
+            return Err(error);
+        }
+        // Nobody watching is no reason to stop.
+        let _ = watcher.send(event);
+    }
+    Ok(())
+}
+
+/// True as soon as one of the two is.
+fn either(
+    mut first: watch::Receiver<bool>,
+    mut second: watch::Receiver<bool>,
+) -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(*first.borrow());
+    tokio::spawn(async move {
+        let wanted = async |signal: &mut watch::Receiver<bool>| {
+            if signal.wait_for(|stop| *stop).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = wanted(&mut first) => {}
+            () = wanted(&mut second) => {}
+            () = sender.closed() => {}
+        }
+        sender.send_replace(true);
+    });
+    receiver
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8; 32]) -> String {
+    lepton_crypto::Digest::from_bytes(*bytes).to_string()
+}

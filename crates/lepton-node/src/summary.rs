@@ -1,0 +1,559 @@
+//! After the last round: the model file, the simulation's comparisons, the report.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use lepton_learn::{Examples, Metrics, Model, Target};
+use lepton_protocol::ledger::{Charge, Limit, Side, accountant_of};
+use lepton_protocol::plan::{FeatureKind, LabelKind};
+use lepton_protocol::report::{
+    Baselines, CalibrationBin, DataSummary, Importance, MetricsDoc, ModelSummary,
+    Outcome as Ending, PartyDoc, ProtectionDoc, Report, Scatter, Timing, Traffic,
+};
+use lepton_protocol::work::{Worker, slot_function};
+
+use crate::baselines::{majority, pool, train_alone};
+use crate::error::NodeError;
+use crate::federation::Outcome;
+use crate::model_file::{ModelFile, ModelHeader};
+use crate::privacy_statement;
+use crate::random::{Entropy, public_generator};
+use crate::report::{model_card, render_html};
+use crate::run_folder::{RunFile, RunFolder};
+use crate::tables::Federation;
+
+/// Most rows in the picture of single rows.
+const SCATTER_ROWS: usize = 600;
+
+/// Most rows that permutation importance looks at.
+const IMPORTANCE_ROWS: usize = 2000;
+
+/// A finished job, before its report.
+pub(crate) struct Finished {
+    pub(crate) federation: Federation,
+    pub(crate) outcome: Outcome,
+    pub(crate) run: RunFile,
+    pub(crate) folder: RunFolder,
+    pub(crate) names: Vec<String>,
+    pub(crate) entropy: Entropy,
+    pub(crate) began: Instant,
+}
+
+/// Examples of every party under the final preparation.
+struct Rows {
+    train: Vec<Examples>,
+    hold_out: Vec<Examples>,
+}
+
+/// Writes model, report and model card; gives the report.
+pub(crate) fn write(finished: Finished) -> Result<Report, NodeError> {
+    let started = Instant::now();
+    let rows = rows_of(&finished)?;
+    let file = model_file(&finished)?;
+    let mut report = report(&finished, &file)?;
+    compare(&finished, &file, &rows, &mut report)?;
+    picture(&finished, &file, &rows, &mut report)?;
+    report.timing.baselines_s = started.elapsed().as_secs_f64();
+    report.timing.wall_s = finished.began.elapsed().as_secs_f64();
+    let folder = &finished.folder;
+    file.save(&folder.path("model"))?;
+    folder.write("model/model_card.md", model_card(&report).as_bytes())?;
+    folder.write("report.html", render_html(&report).as_bytes())?;
+    // Last: a run with a report.json is a finished run.
+    let json = serde_json::to_vec_pretty(&report)
+        .map_err(|error| NodeError::Internal(error.to_string()))?;
+    folder.write("report.json", &json)?;
+    Ok(report)
+}
+
+fn rows_of(finished: &Finished) -> Result<Rows, NodeError> {
+    let public = finished.outcome.training.public();
+    let slot = slot_function(
+        finished.outcome.slot_key.as_ref(),
+        finished.federation.plan.slots(),
+    );
+    let mut rows = Rows {
+        train: Vec::new(),
+        hold_out: Vec::new(),
+    };
+    for party in &finished.federation.parties {
+        let mut worker = Worker::new(party.rows.clone());
+        let (train, hold_out) = worker.examples(public, &slot)?;
+        rows.train.push(train.clone());
+        rows.hold_out.push(hold_out.clone());
+    }
+    Ok(rows)
+}
+
+fn model_file(finished: &Finished) -> Result<ModelFile, NodeError> {
+    let plan = &finished.federation.plan;
+    let training = &finished.outcome.training;
+    let public = training.public();
+    let internal = || NodeError::Internal("the preparation is missing".to_owned());
+    let slot_names = slot_names(finished);
+    let classes = match plan.label() {
+        LabelKind::Declared(classes) => classes.clone(),
+        LabelKind::Number(_) => Vec::new(),
+        LabelKind::Discovered => {
+            let known = slot_names.get(plan.label_name());
+            let kept = public
+                .kept
+                .get(plan.label_name())
+                .cloned()
+                .unwrap_or_default();
+            kept.iter().map(|slot| class_name(known, *slot)).collect()
+        }
+    };
+    let positive = (classes.len() == 2).then_some(1);
+    let privacy = plan
+        .privacy()
+        .map(|privacy| (privacy.goal.epsilon.get(), privacy.goal.delta.get()));
+    let slots = !plan.discovered().is_empty();
+    let header = ModelHeader {
+        format: "lepton-model/1".to_owned(),
+        name: plan.job().name().to_string(),
+        spec: plan.model_spec(public)?,
+        preparation: public.preparation.clone().ok_or_else(internal)?,
+        classes,
+        positive,
+        slot_key: finished
+            .outcome
+            .slot_key
+            .as_ref()
+            .filter(|_| slots)
+            .map(|key| crate::simulate::hex(key.as_bytes())),
+        slot_names,
+        privacy,
+        job_sha256: finished.run.job_sha256.clone(),
+        rounds: training.rounds_done(),
+    };
+    let model = Model::new(header.spec.clone(), training.parameters().to_vec())?;
+    Ok(ModelFile { header, model })
+}
+
+fn class_name(known: Option<&BTreeMap<u32, String>>, slot: u32) -> String {
+    known
+        .and_then(|names| names.get(&slot))
+        .cloned()
+        .unwrap_or_else(|| format!("slot-{slot}"))
+}
+
+/// Values behind kept slots that at least `prepare.min_parties` parties hold; none under a privacy goal, where even that would be a release.
+fn slot_names(finished: &Finished) -> BTreeMap<String, BTreeMap<u32, String>> {
+    let plan = &finished.federation.plan;
+    if plan.privacy().is_some() {
+        return BTreeMap::new();
+    }
+    let slot = slot_function(finished.outcome.slot_key.as_ref(), plan.slots());
+    let least = plan.job().prepare().min_parties.get() as usize;
+    let kept = &finished.outcome.training.public().kept;
+    let mut names: BTreeMap<String, BTreeMap<u32, String>> = BTreeMap::new();
+    for (column, values) in &finished.federation.values {
+        let kept = kept.get(column).cloned().unwrap_or_default();
+        for (value, _) in values.iter().filter(|(_, parties)| **parties >= least) {
+            let number = slot(column, value);
+            if kept.binary_search(&number).is_ok() {
+                let known = names
+                    .entry(column.clone())
+                    .or_default()
+                    .entry(number)
+                    .or_default();
+                let joined = if known.is_empty() {
+                    value.clone()
+                } else {
+                    format!("{known} or {value}")
+                };
+                *known = joined;
+            }
+        }
+    }
+    names
+}
+
+fn report(finished: &Finished, file: &ModelFile) -> Result<Report, NodeError> {
+    let plan = &finished.federation.plan;
+    let training = &finished.outcome.training;
+    let noised = plan.privacy().is_some();
+    let clock = &finished.outcome.clock;
+    let metrics = training
+        .metrics()
+        .map_or_else(MetricsDoc::default, |metrics| metrics_doc(metrics, noised));
+    Ok(Report {
+        format: "lepton-report/1".to_owned(),
+        lepton_version: env!("CARGO_PKG_VERSION").to_owned(),
+        name: plan.job().name().to_string(),
+        description: plan.job().job().description.clone(),
+        run: finished.folder.name(),
+        job_sha256: finished.run.job_sha256.clone(),
+        started: finished.run.started.clone(),
+        outcome: ending(finished),
+        rounds: training.rounds_done(),
+        rounds_planned: plan.rounds(),
+        model: model_summary(file),
+        data: DataSummary {
+            label: plan.label_name().to_owned(),
+            split: finished.federation.split.clone(),
+            rows_train: training.public().rows,
+            rows_test: metrics.rows.unwrap_or_default(),
+            noised,
+            class_counts: training.public().class_counts.clone(),
+        },
+        metrics,
+        curve: training.curve().to_vec(),
+        baselines: None,
+        privacy: privacy_statement::document(plan, training)?,
+        protection: protection(finished),
+        parties: parties(finished)?,
+        importance: Vec::new(),
+        scatter: None,
+        timing: Timing {
+            wall_s: 0.0,
+            train_s: clock.train.as_secs_f64(),
+            protocol_s: clock.protocol.as_secs_f64(),
+            prepare_s: clock.prepare.as_secs_f64(),
+            evaluate_s: clock.evaluate.as_secs_f64(),
+            baselines_s: 0.0,
+        },
+        traffic: Traffic {
+            up_bytes: finished
+                .outcome
+                .parties
+                .iter()
+                .map(|party| party.up_bytes)
+                .sum(),
+            down_bytes: finished
+                .outcome
+                .parties
+                .iter()
+                .map(|party| party.down_bytes)
+                .sum(),
+            messages: finished.outcome.messages,
+        },
+        insecure: insecure(finished),
+        notes: notes(finished),
+    })
+}
+
+fn ending(finished: &Finished) -> Ending {
+    let training = &finished.outcome.training;
+    if training.stopped_early() {
+        Ending::StoppedEarly
+    } else if training.rounds_done() < finished.federation.plan.rounds() {
+        Ending::RoundsLost
+    } else {
+        Ending::Finished
+    }
+}
+
+fn model_summary(file: &ModelFile) -> ModelSummary {
+    let spec = &file.header.spec;
+    let (kind, middle) = match &spec.kind {
+        lepton_learn::ModelKind::Linear => ("linear", Vec::new()),
+        lepton_learn::ModelKind::Logistic => ("logistic", Vec::new()),
+        lepton_learn::ModelKind::Mlp { hidden, .. } => ("mlp", hidden.clone()),
+    };
+    let widths: Vec<String> = std::iter::once(spec.inputs)
+        .chain(middle)
+        .chain(std::iter::once(spec.outputs.width()))
+        .map(|width| width.to_string())
+        .collect();
+    let activation = match &spec.kind {
+        lepton_learn::ModelKind::Mlp {
+            activation: lepton_learn::Activation::Relu,
+            ..
+        } => " (relu)",
+        lepton_learn::ModelKind::Mlp {
+            activation: lepton_learn::Activation::Tanh,
+            ..
+        } => " (tanh)",
+        _ => "",
+    };
+    ModelSummary {
+        kind: kind.to_owned(),
+        shape: format!("{kind} {}{activation}", widths.join("-")),
+        parameters: file.model.params().len() as u64,
+        features: file.input_names(),
+        classes: file.header.classes.clone(),
+    }
+}
+
+fn protection(finished: &Finished) -> ProtectionDoc {
+    let parameters = finished.federation.plan.parameters();
+    let (sums, abandoned) = finished.outcome.training.counts();
+    ProtectionDoc {
+        aggregation: "masked".to_owned(),
+        parties: u32::from(parameters.parties()),
+        colluders: u32::from(parameters.colluders()),
+        drops: u32::from(parameters.drops()),
+        threshold: u32::from(parameters.threshold()),
+        quorum: u32::from(parameters.quorum()),
+        survivor_floor: u32::from(parameters.survivor_floor()),
+        sums,
+        abandoned,
+    }
+}
+
+fn parties(finished: &Finished) -> Result<Vec<PartyDoc>, NodeError> {
+    let limit = finished.federation.plan.privacy().map(|privacy| Limit {
+        epsilon: privacy.goal.epsilon,
+        delta: privacy.goal.delta,
+    });
+    finished
+        .names
+        .iter()
+        .zip(&finished.outcome.parties)
+        .map(|(name, party)| {
+            Ok(PartyDoc {
+                name: name.clone(),
+                rows_train: None,
+                rows_test: None,
+                sums_joined: party.joined,
+                sums_missed: party.missed,
+                federated: None,
+                alone: None,
+                up_bytes: party.up_bytes,
+                down_bytes: party.down_bytes,
+                epsilon_charged: limit
+                    .map(|limit| charged(&party.charges, &limit))
+                    .transpose()?,
+            })
+        })
+        .collect()
+}
+
+fn charged(charges: &[Charge], limit: &Limit) -> Result<f64, NodeError> {
+    let spent = accountant_of(charges, Side::Training)?;
+    let (epsilon, _) = spent
+        .epsilon(limit.delta)
+        .map_err(lepton_protocol::plan::PlanError::from)?;
+    Ok(epsilon.round_up(6).get())
+}
+
+/// Federated, pooled, alone and majority, on the same hold-out rows.
+fn compare(
+    finished: &Finished,
+    file: &ModelFile,
+    rows: &Rows,
+    report: &mut Report,
+) -> Result<(), NodeError> {
+    let plan = &finished.federation.plan;
+    let public = finished.outcome.training.public();
+    let spec = &file.header.spec;
+    let test = pool(&rows.hold_out.iter().collect::<Vec<_>>())?;
+    let train = pool(&rows.train.iter().collect::<Vec<_>>())?;
+    if test.is_empty() || train.is_empty() {
+        return Ok(());
+    }
+    let mut rng = finished
+        .entropy
+        .generator("baselines", finished.run.epoch)?;
+    let on_test = |model: &Model| -> Result<MetricsDoc, NodeError> {
+        Ok(metrics_doc(
+            &Metrics::exact(&model.predict(test.x())?, test.y())?,
+            false,
+        ))
+    };
+    let pooled =
+        train_alone(plan, public, spec, &train, &mut rng).and_then(|model| Ok(Some(model)));
+    let mut best: Option<(String, MetricsDoc)> = None;
+    for ((party, own), held) in report
+        .parties
+        .iter_mut()
+        .zip(&rows.train)
+        .zip(&rows.hold_out)
+    {
+        party.rows_train = Some(own.len() as u64);
+        party.rows_test = Some(held.len() as u64);
+        if !held.is_empty() {
+            party.federated = Some(metrics_doc(
+                &Metrics::exact(&file.model.predict(held.x())?, held.y())?,
+                false,
+            ));
+        }
+        if own.is_empty() {
+            continue;
+        }
+        // A party whose own rows do not suffice to train on has no model of its own.
+        let Ok(model) = train_alone(plan, public, spec, own, &mut rng) else {
+            continue;
+        };
+        let alone = on_test(&model)?;
+        if best
+            .as_ref()
+            .is_none_or(|(_, other)| score(&alone) > score(other))
+        {
+            best = Some((party.name.clone(), alone.clone()));
+        }
+        party.alone = Some(alone);
+    }
+    let pooled = match pooled {
+        Ok(Some(model)) => on_test(&model)?,
+        _ => MetricsDoc::default(),
+    };
+    let (local_best_party, local_best) = best.unwrap_or_default();
+    report.baselines = Some(Baselines {
+        note: "simulation only, not private".to_owned(),
+        federated: on_test(&file.model)?,
+        pooled,
+        local_best,
+        local_best_party,
+        majority: metrics_doc(&majority(spec, &train, &test)?, false),
+    });
+    Ok(())
+}
+
+fn score(metrics: &MetricsDoc) -> f64 {
+    metrics
+        .auc
+        .or(metrics.accuracy)
+        .or(metrics.r2)
+        .unwrap_or(f64::NEG_INFINITY)
+}
+
+/// What the model uses, and one party's rows in two dimensions.
+fn picture(
+    finished: &Finished,
+    file: &ModelFile,
+    rows: &Rows,
+    report: &mut Report,
+) -> Result<(), NodeError> {
+    let mut rng = public_generator(
+        finished.federation.plan.job().data().split_seed,
+        "importance",
+    );
+    let test = pool(&rows.hold_out.iter().collect::<Vec<_>>())?;
+    let some: Vec<usize> = (0..test.len().min(IMPORTANCE_ROWS)).collect();
+    let groups = file.header.preparation.groups();
+    if !some.is_empty() {
+        let found = lepton_learn::permutation_importance(
+            &file.model,
+            &test.subset(&some),
+            &groups,
+            &mut rng,
+        )?;
+        report.importance = found
+            .into_iter()
+            .map(|one| Importance {
+                column: one.name,
+                loss_increase: one.loss_increase,
+            })
+            .collect();
+        report
+            .importance
+            .sort_by(|a, b| b.loss_increase.total_cmp(&a.loss_increase));
+    }
+    let largest = rows
+        .hold_out
+        .iter()
+        .zip(&finished.names)
+        .max_by_key(|(held, _)| held.len());
+    let Some((held, name)) = largest.filter(|(held, _)| held.len() >= 3) else {
+        return Ok(());
+    };
+    let shown: Vec<usize> = (0..held.len().min(SCATTER_ROWS)).collect();
+    let held = held.subset(&shown);
+    let Target::Classes { labels, .. } = held.y() else {
+        return Ok(());
+    };
+    let projection = lepton_learn::two_components(held.x())?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a picture needs no more precision"
+    )]
+    let axis = |index: usize| {
+        projection
+            .points
+            .iter()
+            .map(|point| point.get(index).map_or(0.0, |v| *v as f32))
+            .collect()
+    };
+    report.scatter = Some(Scatter {
+        party: name.clone(),
+        explained: projection.explained,
+        x: axis(0),
+        y: axis(1),
+        class: labels.clone(),
+        predicted: file.model.predict(held.x())?.classes(),
+    });
+    Ok(())
+}
+
+/// A learning metric as the report shows it.
+pub(crate) fn metrics_doc(metrics: &Metrics, noised: bool) -> MetricsDoc {
+    MetricsDoc {
+        accuracy: metrics.accuracy,
+        balanced_accuracy: metrics.balanced_accuracy,
+        auc: metrics.auc,
+        loss: metrics.loss,
+        rmse: metrics.rmse,
+        mae: metrics.mae,
+        r2: metrics.r2,
+        confusion: metrics.confusion.clone(),
+        calibration: metrics
+            .calibration
+            .iter()
+            .map(|bin| CalibrationBin {
+                predicted: bin.predicted,
+                observed: bin.observed,
+                rows: bin.count,
+            })
+            .collect(),
+        rows: Some(metrics.rows),
+        noised,
+    }
+}
+
+fn insecure(finished: &Finished) -> Vec<String> {
+    let mut all = Vec::new();
+    if let Some(seed) = finished.federation.plan.job().job().insecure_seed {
+        all.push(format!(
+            "insecure_seed = {seed}: keys, masks, samples and noise can be repeated by anybody who knows the number; nothing in this run is protected."
+        ));
+    }
+    if finished.federation.plan.privacy().is_none() {
+        all.push(
+            "No privacy goal is set: exact sums were released. The model, the metrics and the differences between rounds may reveal single records.".to_owned(),
+        );
+    }
+    all
+}
+
+fn notes(finished: &Finished) -> Vec<String> {
+    let plan = &finished.federation.plan;
+    let mut notes = vec![
+        "This run simulated the whole federation in one process: the comparison with pooled rows, the per-party tables, the importance and the scatter used rows that no single place holds in a real federation.".to_owned(),
+    ];
+    notes.extend(finished.outcome.training.notes().iter().cloned());
+    notes.extend(
+        plan.job()
+            .inactive_keys()
+            .iter()
+            .map(|(key, why)| format!("`{key}` had no effect: {why}")),
+    );
+    let public = finished.outcome.training.public();
+    for feature in plan
+        .features()
+        .iter()
+        .filter(|feature| feature.kind == FeatureKind::Discovered)
+    {
+        let kept = public.kept.get(&feature.name).map_or(0, Vec::len);
+        let held = finished
+            .federation
+            .values
+            .get(&feature.name)
+            .map_or(0, BTreeMap::len);
+        if kept < held {
+            notes.push(format!(
+                "Column `{}`: {kept} of its categories have an input of their own; the others, held by too few parties or rows, count as \"other\".",
+                feature.name
+            ));
+        }
+    }
+    if finished.run.epoch > 1 {
+        notes.push(format!(
+            "The run was resumed {} time(s).",
+            finished.run.epoch - 1
+        ));
+    }
+    notes
+}

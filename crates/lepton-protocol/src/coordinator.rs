@@ -1,0 +1,654 @@
+//! The coordinator's state machine: it relays messages, adds masked vectors and asks [`Training`] what comes next. No I/O, no clock.
+//!
+//! The runtime carries out [`Effects`] in the order of their fields; it reports lost and returned connections and expired deadlines as events.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lepton_crypto::{IdentityKey, IdentityPublic};
+use lepton_ring::RingVec;
+use lepton_secagg::{
+    Attempt, Collecting, EpochContext, EpochKeys, Fault, Opening, PartyIndex, Signing, VectorSpec,
+};
+use prost::Message;
+use rand_core::CryptoRng;
+
+use crate::exchange::Kind;
+use crate::frame::{Address, Frame, FrameError, FrameIn, Place, Step};
+use crate::plan::{Plan, PlanError};
+use crate::progress::Progress;
+use crate::store::Record;
+use crate::training::{Next, Training};
+use crate::wire::{AdvertsIn, BeginIn, DeclineIn, FinishIn, InviteIn, SlotKeysIn, pack_parameters};
+
+/// Key under which the coordinator keeps its checkpoint.
+pub const CHECKPOINT: &str = "checkpoint.json";
+
+/// What the coordinator is given.
+pub struct Seat {
+    /// Its identity.
+    pub identity: IdentityKey,
+    /// Identities of all parties, in order.
+    pub roster: Vec<IdentityPublic>,
+    /// Effective job file.
+    pub job_text: String,
+    /// Its SHA-256.
+    pub job: [u8; 32],
+    /// Epoch to open; larger than any before it in this job.
+    pub epoch: u64,
+    /// How long to wait for slow parties at each step.
+    pub patience: Duration,
+}
+
+/// What happens to the coordinator.
+#[derive(Debug)]
+pub enum Event {
+    /// Begin.
+    Start,
+    /// Bytes arrived.
+    Frame(Vec<u8>),
+    /// The connection to a party is lost.
+    Gone(u16),
+    /// A lost party is back.
+    Back(u16),
+    /// A deadline set earlier has passed.
+    Deadline(u64),
+}
+
+/// What the runtime must do, in this order.
+#[derive(Default)]
+pub struct Effects {
+    /// Make durable.
+    pub persist: Vec<Record>,
+    /// Send, each to the party with that index.
+    pub send: Vec<(u16, Vec<u8>)>,
+    /// Raise [`Event::Deadline`] with this number after this time; earlier deadlines are void.
+    pub deadline: Option<(u64, Duration)>,
+    /// The exchange that begins with the frames of this step.
+    pub began: Option<Next>,
+    /// Tell whoever watches.
+    pub progress: Vec<Progress>,
+    /// The job is over.
+    pub over: bool,
+}
+
+/// Why something was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum CoordinatorFault {
+    /// A frame is not acceptable; the job goes on without it.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A party sent what the masked sum refuses; the job goes on.
+    #[error(transparent)]
+    Sum(#[from] Fault),
+    /// A party sent something out of turn; the job goes on.
+    #[error("party {0} sent {1}")]
+    Party(u16, &'static str),
+    /// The job cannot go on.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The job cannot go on.
+    #[error("{0}")]
+    Stopped(String),
+}
+
+impl CoordinatorFault {
+    /// Whether the job cannot go on.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::Plan(_) | Self::Stopped(_))
+    }
+}
+
+enum Phase {
+    Idle,
+    Adverts(BTreeMap<u16, Vec<u8>>),
+    SlotKeys,
+    Readying(BTreeSet<u16>),
+    Collecting(Next, Box<Collecting>),
+    Signing(Next, Box<Signing>),
+    Opening(Next, Box<Opening>, Vec<u16>),
+    Over,
+}
+
+/// A coordinator in one job.
+pub struct Coordinator {
+    seat: Seat,
+    plan: Plan,
+    training: Training,
+    keys: Option<Arc<EpochKeys>>,
+    phase: Phase,
+    gone: BTreeSet<u16>,
+    /// Who holds the current public state.
+    told: BTreeSet<u16>,
+    /// Who has answered or declined the current step.
+    answered: BTreeSet<u16>,
+    declined: BTreeMap<u16, String>,
+    deadline: u64,
+}
+
+impl Coordinator {
+    /// A coordinator for `plan`, going on from `training`.
+    #[must_use]
+    pub fn new(seat: Seat, plan: Plan, training: Training) -> Self {
+        Self {
+            seat,
+            plan,
+            training,
+            keys: None,
+            phase: Phase::Idle,
+            gone: BTreeSet::new(),
+            told: BTreeSet::new(),
+            answered: BTreeSet::new(),
+            declined: BTreeMap::new(),
+            deadline: 0,
+        }
+    }
+
+    /// What has been reached.
+    #[must_use]
+    pub fn training(&self) -> &Training {
+        &self.training
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Takes one event.
+    ///
+    /// # Errors
+    /// [`CoordinatorFault`]; unless [`CoordinatorFault::is_fatal`], the job goes on as if the event had not been.
+    pub fn step(
+        &mut self,
+        event: Event,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Effects, CoordinatorFault> {
+        let mut effects = Effects::default();
+        match event {
+            Event::Start => self.invite(&mut effects),
+            Event::Frame(bytes) => {
+                let frame = self.admit(&bytes)?;
+                self.on_frame(frame, &mut effects)?;
+            }
+            Event::Gone(party) => {
+                self.gone.insert(party);
+                self.told.remove(&party);
+            }
+            Event::Back(party) => {
+                self.gone.remove(&party);
+            }
+            Event::Deadline(number) if number == self.deadline => {
+                self.on_deadline(&mut effects, rng)?
+            }
+            Event::Deadline(_) => {}
+        }
+        self.advance(&mut effects, rng)?;
+        Ok(effects)
+    }
+
+    fn admit(&self, bytes: &[u8]) -> Result<Frame, CoordinatorFault> {
+        let frame = FrameIn::parse(bytes)?.verify(Address::Coordinator, |from| match from {
+            Address::Party(index) => self.seat.roster.get(usize::from(index)),
+            Address::Coordinator => None,
+        })?;
+        if frame.place.job != self.seat.job || frame.place.epoch != self.seat.epoch {
+            return Err(FrameError::Malformed("the frame is of another job or epoch").into());
+        }
+        Ok(frame)
+    }
+
+    fn invite(&mut self, effects: &mut Effects) {
+        self.phase = Phase::Adverts(BTreeMap::new());
+        let roster = self
+            .seat
+            .roster
+            .iter()
+            .map(|key| key.to_bytes().to_vec())
+            .collect();
+        let body = InviteIn {
+            job: self.seat.job_text.clone(),
+            roster,
+            rounds: self.training.rounds_left(),
+        }
+        .encode_to_vec();
+        self.broadcast(self.set_up_place(), Step::Invite, &body, effects);
+        self.set_deadline(effects);
+    }
+
+    fn on_frame(&mut self, frame: Frame, effects: &mut Effects) -> Result<(), CoordinatorFault> {
+        let Address::Party(party) = frame.from else {
+            return Err(FrameError::Unknown(frame.from).into());
+        };
+        let current = frame.place == self.place();
+        match (&mut self.phase, frame.step) {
+            (_, _) if !current => {
+                return Err(CoordinatorFault::Party(
+                    party,
+                    "a late message; it counts as spent",
+                ));
+            }
+            (_, Step::Decline) => {
+                let decline = DeclineIn::decode(frame.body.as_slice())
+                    .map_err(|_| CoordinatorFault::Party(party, "a message that cannot be read"))?;
+                effects.progress.push(Progress::Declined {
+                    party,
+                    reason: decline.reason.clone(),
+                    refused: decline.refused,
+                });
+                self.declined.insert(party, decline.reason);
+            }
+            (Phase::Adverts(adverts), Step::Advert) => {
+                adverts.entry(party).or_insert(frame.body);
+            }
+            (Phase::SlotKeys, Step::SlotKeys) if party == 0 => {
+                self.relay_slot_keys(&frame.body, effects)?
+            }
+            (Phase::Readying(ready), Step::Ready) => {
+                ready.insert(party);
+            }
+            (Phase::Collecting(_, machine), Step::Input) => {
+                machine.accept(PartyIndex::new(party), &frame.body)?
+            }
+            (Phase::Signing(_, machine), Step::Agree) => {
+                machine.accept(PartyIndex::new(party), &frame.body)?
+            }
+            (Phase::Opening(_, machine, _), Step::Open) => {
+                machine.accept(PartyIndex::new(party), &frame.body)?
+            }
+            _ => return Err(CoordinatorFault::Party(party, "a message out of turn")),
+        }
+        self.answered.insert(party);
+        Ok(())
+    }
+
+    fn relay_slot_keys(
+        &mut self,
+        body: &[u8],
+        effects: &mut Effects,
+    ) -> Result<(), CoordinatorFault> {
+        let keys = SlotKeysIn::decode(body)
+            .map_err(|_| CoordinatorFault::Party(0, "a message that cannot be read"))?;
+        if keys.sealed.len() != self.seat.roster.len() {
+            return Err(CoordinatorFault::Party(0, "a wrong number of slot keys"));
+        }
+        let place = self.set_up_place();
+        for (party, sealed) in (0_u16..).zip(keys.sealed) {
+            effects
+                .send
+                .push((party, self.frame(place, party, Step::SlotKey, sealed)));
+        }
+        self.phase = Phase::Readying(BTreeSet::new());
+        self.set_deadline(effects);
+        Ok(())
+    }
+
+    /// Goes on as soon as everybody who can still answer has.
+    fn advance(
+        &mut self,
+        effects: &mut Effects,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), CoordinatorFault> {
+        let everyone = self.seat.roster.len();
+        match &self.phase {
+            Phase::Adverts(adverts) if adverts.len() == everyone => self.send_adverts(effects),
+            Phase::Readying(ready) if ready.len() == everyone => self.begin(effects, rng),
+            Phase::Adverts(_) | Phase::SlotKeys | Phase::Readying(_)
+                if !self.gone.is_empty() || !self.declined.is_empty() =>
+            {
+                Err(self.set_up_failed())
+            }
+            Phase::Collecting(..) | Phase::Signing(..) | Phase::Opening(..)
+                if self.nobody_missing() =>
+            {
+                self.close_step(effects, rng)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn nobody_missing(&self) -> bool {
+        self.expected().all(|party| {
+            self.answered.contains(&party)
+                || self.gone.contains(&party)
+                || self.declined.contains_key(&party)
+        })
+    }
+
+    /// Who is asked in the current step.
+    fn expected(&self) -> Box<dyn Iterator<Item = u16> + '_> {
+        match &self.phase {
+            Phase::Signing(_, machine) => {
+                Box::new(machine.survivors().into_iter().map(PartyIndex::get))
+            }
+            Phase::Opening(_, _, survivors) => Box::new(survivors.iter().copied()),
+            _ => Box::new((0_u16..).take(self.seat.roster.len())),
+        }
+    }
+
+    fn on_deadline(
+        &mut self,
+        effects: &mut Effects,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), CoordinatorFault> {
+        match self.phase {
+            Phase::Collecting(..) | Phase::Signing(..) | Phase::Opening(..) => {
+                self.close_step(effects, rng)
+            }
+            Phase::Adverts(_) | Phase::SlotKeys | Phase::Readying(_) => Err(self.set_up_failed()),
+            Phase::Idle | Phase::Over => Ok(()),
+        }
+    }
+
+    fn set_up_failed(&self) -> CoordinatorFault {
+        let missing: Vec<String> = self
+            .expected()
+            .filter(|party| !self.answered.contains(party) || self.declined.contains_key(party))
+            .map(|party| match self.declined.get(&party) {
+                Some(reason) => format!("party {party} declined: {reason}"),
+                None => format!("party {party} did not answer"),
+            })
+            .collect();
+        CoordinatorFault::Stopped(format!(
+            "the parties could not agree on keys ({}); all parties must be there at the start of a job",
+            missing.join("; ")
+        ))
+    }
+
+    fn send_adverts(&mut self, effects: &mut Effects) -> Result<(), CoordinatorFault> {
+        let Phase::Adverts(adverts) = std::mem::replace(&mut self.phase, Phase::SlotKeys) else {
+            return Ok(());
+        };
+        let numbered: Vec<(PartyIndex, Vec<u8>)> = adverts
+            .iter()
+            .map(|(party, advert)| (PartyIndex::new(*party), advert.clone()))
+            .collect();
+        let context = EpochContext {
+            job: self.seat.job,
+            epoch: self.seat.epoch,
+        };
+        self.keys = Some(Arc::new(EpochKeys::verify(
+            self.plan.parameters().to_owned(),
+            &self.seat.roster,
+            context,
+            &numbered,
+        )?));
+        let body = AdvertsIn {
+            adverts: adverts.into_values().collect(),
+        }
+        .encode_to_vec();
+        self.broadcast(self.set_up_place(), Step::Adverts, &body, effects);
+        self.set_deadline(effects);
+        Ok(())
+    }
+
+    /// Starts the next exchange, or ends the job.
+    fn begin(
+        &mut self,
+        effects: &mut Effects,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), CoordinatorFault> {
+        self.declined.clear();
+        let Some(next) = self.training.next(&self.plan, rng)? else {
+            self.phase = Phase::Over;
+            let body = FinishIn {
+                parameters: pack_parameters(self.training.parameters()),
+                prepared: self.training.public().to_wire(),
+                rounds: self.training.rounds_done(),
+            };
+            self.broadcast(
+                self.set_up_place(),
+                Step::Finish,
+                &body.encode_to_vec(),
+                effects,
+            );
+            effects.persist.push(self.checkpoint()?);
+            effects.over = true;
+            return Ok(());
+        };
+        // The number of the exchange is durable before anybody hears of it: a resumed job never reuses it.
+        effects.persist.push(self.checkpoint()?);
+        let exchange = self.plan.exchange(next.kind, self.training.public())?;
+        let spec = VectorSpec {
+            modulus: exchange.modulus,
+            len: exchange.len,
+        };
+        let attempt = Attempt {
+            round: next.number,
+            attempt: next.attempt,
+        };
+        let keys = self
+            .keys
+            .clone()
+            .ok_or_else(|| CoordinatorFault::Stopped("no keys were agreed".to_owned()))?;
+        let machine = Collecting::new(keys, attempt, spec)?;
+        let parameters = match next.kind {
+            Kind::Survey | Kind::Statistics => Vec::new(),
+            Kind::Training => pack_parameters(self.training.parameters()),
+            Kind::Evaluation | Kind::FinalEvaluation => pack_parameters(&self.training.released()),
+        };
+        effects.began = Some(next.clone());
+        self.announce(&next, parameters, effects);
+        self.phase = Phase::Collecting(next, Box::new(machine));
+        self.set_deadline(effects);
+        Ok(())
+    }
+
+    /// Tells the parties that an exchange begins; the public state goes to those who do not hold it yet.
+    fn announce(&mut self, next: &Next, parameters: Vec<u8>, effects: &mut Effects) {
+        let place = self.place_of(next);
+        let mut begin = BeginIn {
+            kind: next.kind as u32,
+            training_round: next.training_round,
+            prepared: Vec::new(),
+            parameters,
+        };
+        let short = begin.encode_to_vec();
+        begin.prepared = self.training.public().to_wire();
+        let long = begin.encode_to_vec();
+        for party in self.present() {
+            let body = if self.told.insert(party) {
+                &long
+            } else {
+                &short
+            };
+            effects
+                .send
+                .push((party, self.frame(place, party, Step::Begin, body.clone())));
+        }
+    }
+
+    /// Parties whose connection is not lost.
+    fn present(&self) -> Vec<u16> {
+        let everyone = (0_u16..).take(self.seat.roster.len());
+        everyone
+            .filter(|party| !self.gone.contains(party))
+            .collect()
+    }
+
+    /// Ends the current step with whoever has answered; too few abandons the attempt.
+    fn close_step(
+        &mut self,
+        effects: &mut Effects,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), CoordinatorFault> {
+        let phase = std::mem::replace(&mut self.phase, Phase::Idle);
+        let next = match &phase {
+            Phase::Collecting(next, _) | Phase::Signing(next, _) | Phase::Opening(next, ..) => {
+                next.clone()
+            }
+            _ => return Ok(()),
+        };
+        if let Err(fault) = self.close(phase, effects, rng) {
+            return match fault {
+                CoordinatorFault::Sum(fault) => self.abandon(&next, &fault, effects, rng),
+                fatal => Err(fatal),
+            };
+        }
+        Ok(())
+    }
+
+    fn close(
+        &mut self,
+        phase: Phase,
+        effects: &mut Effects,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), CoordinatorFault> {
+        match phase {
+            Phase::Collecting(next, machine) => {
+                let place = self.place_of(&next);
+                let (signing, views) = machine.close()?;
+                for (party, view) in views {
+                    effects.send.push((
+                        party.get(),
+                        self.frame(place, party.get(), Step::View, view),
+                    ));
+                }
+                self.phase = Phase::Signing(next, Box::new(signing));
+                self.set_deadline(effects);
+            }
+            Phase::Signing(next, machine) => {
+                let place = self.place_of(&next);
+                let survivors: Vec<u16> = machine
+                    .survivors()
+                    .into_iter()
+                    .map(PartyIndex::get)
+                    .collect();
+                let (opening, bundle) = machine.close()?;
+                for party in &survivors {
+                    effects.send.push((
+                        *party,
+                        self.frame(place, *party, Step::Bundle, bundle.clone()),
+                    ));
+                }
+                self.phase = Phase::Opening(next, Box::new(opening), survivors);
+                self.set_deadline(effects);
+            }
+            Phase::Opening(next, machine, _) => {
+                let summed = machine.finish()?;
+                let survivors: Vec<u16> =
+                    summed.survivors.iter().map(|party| party.get()).collect();
+                self.absorb(&next, &summed.sum, &survivors, effects, rng)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn absorb(
+        &mut self,
+        next: &Next,
+        sum: &RingVec,
+        survivors: &[u16],
+        effects: &mut Effects,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), CoordinatorFault> {
+        let progress = self
+            .training
+            .absorb(&self.plan, next, &sum.to_signed(), survivors.len())?;
+        effects.progress.push(Progress::Summed {
+            kind: next.kind,
+            round: next.training_round,
+            survivors: survivors.to_vec(),
+        });
+        effects.progress.extend(progress);
+        if matches!(next.kind, Kind::Survey | Kind::Statistics) {
+            self.told.clear();
+        }
+        // `begin` persists the checkpoint, this sum included, before anything is sent.
+        self.begin(effects, rng)
+    }
+
+    fn abandon(
+        &mut self,
+        next: &Next,
+        fault: &Fault,
+        effects: &mut Effects,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), CoordinatorFault> {
+        let reason = match self.declined.iter().next() {
+            Some((party, why)) => format!("{fault}; party {party} declined: {why}"),
+            None => fault.to_string(),
+        };
+        effects.progress.push(Progress::Abandoned {
+            kind: next.kind,
+            round: next.training_round,
+            reason: reason.clone(),
+        });
+        let left = self.seat.roster.len() - self.gone.len();
+        if left < usize::from(self.plan.parameters().survivor_floor()) {
+            return Err(CoordinatorFault::Stopped(format!(
+                "{left} of {} parties are left and each sum needs {}: {reason}; bring parties back and resume the run",
+                self.seat.roster.len(),
+                self.plan.parameters().survivor_floor()
+            )));
+        }
+        self.training.lost(&self.plan, next, &reason)?;
+        self.begin(effects, rng)
+    }
+
+    fn checkpoint(&self) -> Result<Record, CoordinatorFault> {
+        let value = self
+            .training
+            .to_bytes(self.seat.epoch)
+            .map_err(CoordinatorFault::Stopped)?;
+        Ok(Record {
+            key: CHECKPOINT.to_owned(),
+            value,
+        })
+    }
+
+    fn set_up_place(&self) -> Place {
+        Place {
+            job: self.seat.job,
+            epoch: self.seat.epoch,
+            round: 0,
+            attempt: 0,
+        }
+    }
+
+    fn place_of(&self, next: &Next) -> Place {
+        Place {
+            round: next.number,
+            attempt: next.attempt,
+            ..self.set_up_place()
+        }
+    }
+
+    fn place(&self) -> Place {
+        match &self.phase {
+            Phase::Collecting(next, _) | Phase::Signing(next, _) | Phase::Opening(next, ..) => {
+                self.place_of(next)
+            }
+            _ => self.set_up_place(),
+        }
+    }
+
+    fn set_deadline(&mut self, effects: &mut Effects) {
+        self.answered.clear();
+        self.deadline += 1;
+        effects.deadline = Some((self.deadline, self.seat.patience));
+    }
+
+    fn frame(&self, place: Place, party: u16, step: Step, body: Vec<u8>) -> Vec<u8> {
+        let frame = Frame {
+            place,
+            step,
+            from: Address::Coordinator,
+            to: Address::Party(party),
+            body,
+        };
+        frame.seal(&self.seat.identity)
+    }
+
+    fn broadcast(&self, place: Place, step: Step, body: &[u8], effects: &mut Effects) {
+        for party in self.present() {
+            effects
+                .send
+                .push((party, self.frame(place, party, step, body.to_vec())));
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Exchanges: what each masked sum of a job carries, as every party derives it by itself (rule FT-02).
+
+use lepton_learn::EvalLayout;
+use lepton_ring::{Modulus, RingError};
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::Side;
+use crate::privacy::Noise;
+
+/// What an exchange is for. The numbers are part of the wire format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u32)]
+pub enum Kind {
+    /// Which categories exist and how large numbers are.
+    Survey = 1,
+    /// Row count, class counts, means and variances.
+    Statistics = 2,
+    /// One training round.
+    Training = 3,
+    /// Metrics between rounds.
+    Evaluation = 4,
+    /// Metrics of the final model.
+    FinalEvaluation = 5,
+}
+
+impl Kind {
+    /// From its wire number.
+    #[must_use]
+    pub fn from_wire(value: u32) -> Option<Self> {
+        [
+            Self::Survey,
+            Self::Statistics,
+            Self::Training,
+            Self::Evaluation,
+            Self::FinalEvaluation,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u32 == value)
+    }
+
+    /// In words, as the ledger and the report name it.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Survey => "survey",
+            Self::Statistics => "statistics",
+            Self::Training => "training",
+            Self::Evaluation => "evaluation",
+            Self::FinalEvaluation => "final evaluation",
+        }
+    }
+
+    /// Which records it touches (FT-03).
+    #[must_use]
+    pub fn side(self) -> Side {
+        match self {
+            Self::Survey | Self::Statistics | Self::Training => Side::Training,
+            Self::Evaluation | Self::FinalEvaluation => Side::HoldOut,
+        }
+    }
+}
+
+/// One masked sum: its vector, its noise and what it is charged as.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// What it is for.
+    pub kind: Kind,
+    /// Entries of the vector.
+    pub len: usize,
+    /// Ring of the vector, wide enough that the true sum never wraps.
+    pub modulus: Modulus,
+    /// Noise, under a privacy goal.
+    pub noise: Option<Noise>,
+    /// How many noised steps one exchange holds (several with local noise).
+    pub steps: u64,
+    /// Layout of an evaluation.
+    pub evaluation: Option<EvalLayout>,
+}
+
+/// Ring for `parties` vectors whose entries stay within `bound` before noise of standard deviation `sigma`.
+///
+/// Sixty-four standard deviations are left for noise; a larger draw (probability below 2^-2900) wraps, which harms the
+/// result and not the guarantee: noise is never truncated.
+///
+/// # Errors
+/// [`RingError`] when 64 bits are too few.
+pub fn modulus_for(parties: u16, bound: u128, sigma: u64) -> Result<Modulus, RingError> {
+    Modulus::for_sum_bound(u128::from(parties) * (bound + 64 * u128::from(sigma)))
+}

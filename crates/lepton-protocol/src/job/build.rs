@@ -1,0 +1,304 @@
+//! Third pass: entries that obey every rule become typed sections.
+
+use super::entries::{Entries, texts};
+use super::errors::Place;
+use super::numbers::{Bounds, JobName, Momentum, NonNegative, Positive, Share};
+use super::rules::objective;
+use super::sections::{
+    DataSection, DataSource, EarlyStop, EvaluationSection, JobSection, LocalOptimiser, LocalWork,
+    ModelKind, ModelSection, PrepareSection, PrivacySection, ProtectionSection, Split,
+    TrainingSection,
+};
+use super::tree::Value;
+use super::value_check::number;
+use super::words::{
+    Activation, ColumnType, Metric, ModelName, OptimiserName, ServerOptimiser, SplitBy, Word,
+};
+use lepton_dp::{Delta, Epsilon, SamplingRate};
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+/// All sections of a job.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Sections {
+    pub(super) job: JobSection,
+    pub(super) data: DataSection,
+    pub(super) prepare: PrepareSection,
+    pub(super) model: ModelSection,
+    pub(super) training: TrainingSection,
+    pub(super) evaluation: EvaluationSection,
+    pub(super) protection: ProtectionSection,
+    pub(super) privacy: Option<PrivacySection>,
+}
+
+/// `None` only where a problem has been reported before.
+pub(super) fn build(entries: &Entries) -> Option<Sections> {
+    Some(Sections {
+        job: job(entries)?,
+        data: data(entries)?,
+        prepare: prepare(entries)?,
+        model: model(entries)?,
+        training: training(entries)?,
+        evaluation: evaluation(entries)?,
+        protection: protection(entries)?,
+        privacy: if entries.written("privacy") {
+            Some(privacy(entries)?)
+        } else {
+            None
+        },
+    })
+}
+
+fn count(entries: &Entries, path: &str) -> Option<NonZeroU32> {
+    NonZeroU32::new(u32::try_from(entries.integer(path)?).ok()?)
+}
+
+fn count_or(entries: &Entries, path: &str, default: u32) -> Option<NonZeroU32> {
+    if entries.written(path) {
+        count(entries, path)
+    } else {
+        NonZeroU32::new(default)
+    }
+}
+
+fn number_or(entries: &Entries, path: &str, default: f64) -> Option<f64> {
+    if entries.written(path) {
+        entries.number(path)
+    } else {
+        Some(default)
+    }
+}
+
+fn seed(entries: &Entries, path: &str) -> Option<u64> {
+    u64::try_from(entries.integer(path)?).ok()
+}
+
+fn job(entries: &Entries) -> Option<JobSection> {
+    Some(JobSection {
+        name: JobName::new(&entries.text("job.name")?)?,
+        task: entries.word("job.task")?,
+        description: entries.text("job.description"),
+        insecure_seed: seed(entries, "job.insecure_seed"),
+    })
+}
+
+fn data(entries: &Entries) -> Option<DataSection> {
+    let column_type = |(column, node): (String, super::tree::Node)| match node.value {
+        Value::Text(word) => Some((column, ColumnType::from_word(&word)?)),
+        _ => None,
+    };
+    Some(DataSection {
+        source: source(entries)?,
+        label: entries.text("data.label")?,
+        features: entries.texts("data.features"),
+        exclude: entries.texts("data.exclude")?,
+        kind: entries.word("data.kind")?,
+        test_fraction: Share::new(entries.number("data.test_fraction")?)?,
+        split_seed: seed(entries, "data.split_seed")?,
+        types: entries
+            .columns("data.types")
+            .into_iter()
+            .map(column_type)
+            .collect::<Option<_>>()?,
+        classes: entries.texts("data.classes"),
+        positive: entries.text("data.positive"),
+    })
+}
+
+fn source(entries: &Entries) -> Option<DataSource> {
+    if entries.written("data.tables") {
+        return Some(DataSource::PerParty(entries.texts("data.tables")?));
+    }
+    let parties = "data.split.parties";
+    let split = match entries.word("data.split.by")? {
+        SplitBy::Column => Split::Column {
+            column: entries.text("data.split.column")?,
+            parties: count(entries, parties),
+        },
+        SplitBy::Even => Split::Even {
+            parties: count_or(entries, parties, 3)?,
+        },
+        SplitBy::Dirichlet => Split::Dirichlet {
+            parties: count_or(entries, parties, 3)?,
+            alpha: Positive::new(entries.number("data.split.alpha")?)?,
+        },
+    };
+    Some(DataSource::Dealt {
+        table: entries.text("data.table")?,
+        split,
+    })
+}
+
+fn prepare(entries: &Entries) -> Option<PrepareSection> {
+    Some(PrepareSection {
+        missing: entries.word("prepare.missing")?,
+        scale: entries.word("prepare.scale")?,
+        categories: entries.word("prepare.categories")?,
+        duplicates: entries.word("prepare.duplicates")?,
+        slots: count(entries, "prepare.slots")?,
+        min_parties: count(entries, "prepare.min_parties")?,
+        bounds: bounds(entries)?,
+        values: values(entries)?,
+    })
+}
+
+fn bounds(entries: &Entries) -> Option<BTreeMap<String, Bounds>> {
+    let columns = entries.columns("prepare.bounds").into_iter();
+    columns
+        .map(|(column, node)| {
+            let Value::List(ends) = node.value else {
+                return None;
+            };
+            let [low, high] = ends.as_slice() else {
+                return None;
+            };
+            Some((
+                column,
+                Bounds::new(number(&low.value)?, number(&high.value)?)?,
+            ))
+        })
+        .collect()
+}
+
+fn values(entries: &Entries) -> Option<BTreeMap<String, Vec<String>>> {
+    let columns = entries.columns("prepare.values").into_iter();
+    columns
+        .map(|(column, node)| match node.value {
+            Value::List(items) => Some((column, texts(&items)?)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn model(entries: &Entries) -> Option<ModelSection> {
+    let kind = match entries.word("model.kind")? {
+        ModelName::Linear => ModelKind::Linear,
+        ModelName::Logistic => ModelKind::Logistic,
+        ModelName::Mlp => ModelKind::Mlp {
+            hidden: hidden(entries)?,
+            activation: activation(entries)?,
+        },
+    };
+    Some(ModelSection {
+        kind,
+        l2: NonNegative::new(entries.number("model.l2")?)?,
+        start: entries.text("model.start"),
+    })
+}
+
+fn hidden(entries: &Entries) -> Option<Vec<NonZeroU32>> {
+    if !entries.written("model.hidden") {
+        return Some(vec![NonZeroU32::new(32)?]);
+    }
+    let width = |node: &super::tree::Node| match node.value {
+        Value::Integer(width) => NonZeroU32::new(u32::try_from(width).ok()?),
+        _ => None,
+    };
+    entries.list("model.hidden")?.iter().map(width).collect()
+}
+
+fn activation(entries: &Entries) -> Option<Activation> {
+    if entries.written("model.activation") {
+        entries.word("model.activation")
+    } else {
+        Some(Activation::Relu)
+    }
+}
+
+fn training(entries: &Entries) -> Option<TrainingSection> {
+    let local = if entries.written("training.local_steps") {
+        LocalWork::Steps(count(entries, "training.local_steps")?)
+    } else {
+        LocalWork::Epochs(count_or(entries, "training.local_epochs", 1)?)
+    };
+    let optimiser = match entries.word("training.optimiser")? {
+        OptimiserName::Sgd => LocalOptimiser::Sgd {
+            momentum: Momentum::new(number_or(entries, "training.momentum", 0.9)?)?,
+        },
+        OptimiserName::Adam => LocalOptimiser::Adam,
+    };
+    let server_optimiser = entries.word("training.server_optimiser")?;
+    let server_default = match server_optimiser {
+        ServerOptimiser::FedAvg => 1.0,
+        ServerOptimiser::FedAdam => 0.01,
+    };
+    Some(TrainingSection {
+        rounds: count(entries, "training.rounds")?,
+        local,
+        batch: count(entries, "training.batch")?,
+        sampling_rate: sampling_rate(entries),
+        optimiser,
+        learning_rate: Positive::new(entries.number("training.learning_rate")?)?,
+        server_optimiser,
+        server_learning_rate: Positive::new(number_or(
+            entries,
+            "training.server_learning_rate",
+            server_default,
+        )?)?,
+        proximal: NonNegative::new(entries.number("training.proximal")?)?,
+        class_weights: entries.word("training.class_weights")?,
+        topology: entries.word("training.topology")?,
+    })
+}
+
+// A [privacy] made on the command line brings its documented default; one in the file must come with a rate.
+fn sampling_rate(entries: &Entries) -> Option<SamplingRate> {
+    let path = "training.sampling_rate";
+    let made_by_override = matches!(entries.place("privacy"), Some(Place::Set(_)));
+    if !entries.written(path) && made_by_override {
+        return SamplingRate::new(0.5).ok();
+    }
+    SamplingRate::new(entries.number(path)?).ok()
+}
+
+fn evaluation(entries: &Entries) -> Option<EvaluationSection> {
+    let metrics = match entries.texts("evaluation.metrics") {
+        Some(words) => words
+            .iter()
+            .map(|word| Metric::from_word(word))
+            .collect::<Option<Vec<_>>>()?,
+        None => objective(entries)?.default_metrics(),
+    };
+    let early_stop = if entries.written("evaluation.early_stop") {
+        Some(EarlyStop {
+            metric: entries.word("evaluation.early_stop.metric")?,
+            patience: count(entries, "evaluation.early_stop.patience")?,
+        })
+    } else {
+        None
+    };
+    Some(EvaluationSection {
+        every: count(entries, "evaluation.every")?,
+        metrics,
+        early_stop,
+    })
+}
+
+fn protection(entries: &Entries) -> Option<ProtectionSection> {
+    let small = |path: &str| {
+        entries
+            .integer(path)
+            .and_then(|number| u32::try_from(number).ok())
+    };
+    Some(ProtectionSection {
+        aggregation: entries.word("protection.aggregation")?,
+        colluders: small("protection.colluders"),
+        drops: small("protection.drops"),
+        threshold: count(entries, "protection.threshold"),
+        quorum: count(entries, "protection.quorum"),
+    })
+}
+
+fn privacy(entries: &Entries) -> Option<PrivacySection> {
+    Some(PrivacySection {
+        unit: entries.word("privacy.unit")?,
+        epsilon: Epsilon::new(number_or(entries, "privacy.epsilon", 3.0)?).ok()?,
+        delta: Delta::new(entries.number("privacy.delta")?).ok()?,
+        sampling_rate: sampling_rate(entries)?,
+        clip: Positive::new(entries.number("privacy.clip")?)?,
+        noise: entries.word("privacy.noise")?,
+        optimiser: entries.word("privacy.optimiser")?,
+        learning_rate: Positive::new(entries.number("privacy.learning_rate")?)?,
+        prepare_share: Share::new(entries.number("privacy.prepare_share")?)?,
+    })
+}

@@ -1,0 +1,60 @@
+//! Keys that were written and have no effect in the mode of this job.
+//!
+//! One file serves with and without a privacy goal, so such keys are no error; the report lists them.
+
+use super::build::Sections;
+use super::words::{Categories, Noise, Objective};
+
+type Reasons = Vec<(&'static str, &'static str)>;
+
+/// Every key without effect in these sections, written or not, and why.
+pub(super) fn without_effect(sections: &Sections, objective: Objective) -> Reasons {
+    let mut keys = categories(sections, objective);
+    let Some(privacy) = &sections.privacy else {
+        let why = "records are sampled only with a privacy goal; training.batch applies";
+        keys.push(("training.sampling_rate", why));
+        return keys;
+    };
+    if privacy.noise == Noise::Distributed {
+        let why = "with distributed noise every round is one step, taken by all parties together";
+        keys.extend(["training.local_epochs", "training.local_steps"].map(|key| (key, why)));
+    }
+    let why =
+        "with a privacy goal the steps are those of [privacy], on clipped and noised gradients";
+    let replaced = [
+        "training.batch",
+        "training.optimiser",
+        "training.learning_rate",
+        "training.momentum",
+        "training.server_optimiser",
+        "training.server_learning_rate",
+        "training.proximal",
+    ];
+    keys.extend(replaced.map(|key| (key, why)));
+    keys
+}
+
+fn categories(sections: &Sections, objective: Objective) -> Reasons {
+    let mut keys = Vec::new();
+    let columns = sections.prepare.categories == Categories::Discover;
+    let classes = objective == Objective::Classes && sections.data.classes.is_none();
+    if !columns && !classes {
+        keys.push((
+            "prepare.slots",
+            "no categories and no classes are discovered",
+        ));
+        keys.push((
+            "prepare.min_parties",
+            "no categories and no classes are discovered",
+        ));
+    } else if sections.privacy.is_some() {
+        keys.push((
+            "prepare.min_parties",
+            "with a privacy goal the noised count of a category decides whether it is kept",
+        ));
+    }
+    if sections.prepare.categories == Categories::Drop && !sections.prepare.values.is_empty() {
+        keys.push(("prepare.values", "category columns are left out"));
+    }
+    keys
+}

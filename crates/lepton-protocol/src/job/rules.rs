@@ -1,0 +1,275 @@
+//! Second pass: keys that are valid alone and do not go together.
+
+use super::entries::Entries;
+use super::errors::{Place, Problems, quoted_list};
+use super::numbers::JobName;
+use super::tree::{Node, Value, quote};
+use super::words::{ColumnType, Metric, ModelName, Objective, OptimiserName, Word};
+
+/// All rules, each independent of the others.
+pub(super) fn check_rules(entries: &Entries, problems: &mut Problems) {
+    let others: [Rule; 7] = [
+        job_name,
+        model_options,
+        training_options,
+        metrics,
+        early_stop,
+        protection,
+        privacy,
+    ];
+    for rule in super::rules_data::RULES.iter().chain(&others) {
+        rule(entries, problems);
+    }
+}
+
+pub(super) type Rule = fn(&Entries, &mut Problems);
+
+/// What the model predicts, as far as the entries say; `None` if they do not.
+pub(super) fn objective(entries: &Entries) -> Option<Objective> {
+    let label = entries.text("data.label");
+    Some(match entries.word::<ModelName>("model.kind")? {
+        ModelName::Linear => Objective::Number,
+        ModelName::Logistic => Objective::Classes,
+        ModelName::Mlp => match label.and_then(|label| declared_type(entries, &label)) {
+            Some((ColumnType::Number, _)) => Objective::Number,
+            _ => Objective::Classes,
+        },
+    })
+}
+
+pub(super) fn declared_type(entries: &Entries, column: &str) -> Option<(ColumnType, Place)> {
+    let (_, node) = entries
+        .columns("data.types")
+        .into_iter()
+        .find(|(name, _)| name == column)?;
+    match &node.value {
+        Value::Text(word) => Some((ColumnType::from_word(word)?, node.place)),
+        _ => None,
+    }
+}
+
+pub(super) fn at(entries: &Entries, path: &str) -> String {
+    entries
+        .place(path)
+        .map_or_else(|| "the default".to_owned(), Place::mention)
+}
+
+/// One key was written that another one, where it stands, rules out.
+pub(super) fn refuse(
+    entries: &Entries,
+    problems: &mut Problems,
+    key: &str,
+    because: &str,
+    remedy: &str,
+) {
+    if let Some(node) = entries.node(key) {
+        problems.add(&node.place, format!("{key} contradicts {because}"), remedy);
+    }
+}
+
+fn job_name(entries: &Entries, problems: &mut Problems) {
+    let Some(name) = entries.text("job.name") else {
+        return;
+    };
+    if JobName::new(&name).is_none() {
+        let what = format!("job.name = {} is not a valid name", quote(&name));
+        let remedy = format!(
+            "begin with a lower-case letter and go on with up to 62 lower-case letters, digits, _ or -; for example \"{}\"",
+            JobName::nearest(&name)
+        );
+        problems.add(&entries.place_or_table("job.name"), what, remedy);
+    }
+}
+
+pub(super) fn named(items: Option<&Node>) -> Vec<(&str, &Place)> {
+    let Some(Node {
+        value: Value::List(items),
+        ..
+    }) = items
+    else {
+        return Vec::new();
+    };
+    let texts = items.iter().filter_map(|node| match &node.value {
+        Value::Text(text) => Some((text.as_str(), &node.place)),
+        _ => None,
+    });
+    texts.collect()
+}
+
+fn model_options(entries: &Entries, problems: &mut Problems) {
+    match entries.word::<ModelName>("model.kind") {
+        None | Some(ModelName::Mlp) => {}
+        Some(kind) => {
+            for key in ["model.hidden", "model.activation"] {
+                let because = format!(
+                    "model.kind = \"{kind}\" ({}), which has no layers",
+                    at(entries, "model.kind")
+                );
+                refuse(
+                    entries,
+                    problems,
+                    key,
+                    &because,
+                    "remove it, or write kind = \"mlp\"",
+                );
+            }
+        }
+    }
+}
+
+fn training_options(entries: &Entries, problems: &mut Problems) {
+    if entries.written("training.local_epochs") {
+        let because = format!(
+            "training.local_epochs ({})",
+            at(entries, "training.local_epochs")
+        );
+        refuse(
+            entries,
+            problems,
+            "training.local_steps",
+            &because,
+            "keep one of the two",
+        );
+    }
+    if entries.word::<OptimiserName>("training.optimiser") == Some(OptimiserName::Adam) {
+        let because = format!(
+            "training.optimiser = \"adam\" ({}), which has its own",
+            at(entries, "training.optimiser")
+        );
+        refuse(
+            entries,
+            problems,
+            "training.momentum",
+            &because,
+            "remove it, or write optimiser = \"sgd\"",
+        );
+    }
+    let balanced = entries.text("training.class_weights").as_deref() == Some("balanced");
+    if balanced && objective(entries) == Some(Objective::Number) {
+        let because = format!(
+            "a model that predicts a number (model.kind, {})",
+            at(entries, "model.kind")
+        );
+        refuse(
+            entries,
+            problems,
+            "training.class_weights",
+            &because,
+            "write class_weights = \"none\"",
+        );
+    }
+}
+
+fn metrics(entries: &Entries, problems: &mut Problems) {
+    let Some(objective) = objective(entries) else {
+        return;
+    };
+    let fits = |word: &&str| Metric::from_word(word).is_some_and(|metric| metric.fits(objective));
+    let fitting: Vec<&str> = Metric::WORDS.iter().copied().filter(fits).collect();
+    let predicts = if objective == Objective::Number {
+        "a number"
+    } else {
+        "classes"
+    };
+    for (word, place) in named(entries.node("evaluation.metrics"))
+        .into_iter()
+        .filter(|(word, _)| !fits(word))
+    {
+        let model = at(entries, "model.kind");
+        let what = format!(
+            "metric \"{word}\" does not fit a model that predicts {predicts} (model.kind, {model})"
+        );
+        problems.add(place, what, format!("write {}", quoted_list(&fitting)));
+    }
+}
+
+fn early_stop(entries: &Entries, problems: &mut Problems) {
+    let key = "evaluation.early_stop.metric";
+    let (Some(objective), Some(metric)) = (objective(entries), entries.word::<Metric>(key)) else {
+        return;
+    };
+    if entries.is_bad("evaluation.metrics") {
+        return;
+    }
+    let measured: Vec<Metric> = match entries.texts("evaluation.metrics") {
+        Some(words) => words
+            .iter()
+            .filter_map(|word| Metric::from_word(word))
+            .collect(),
+        None => objective.default_metrics(),
+    };
+    if metric.is_scalar() && measured.contains(&metric) {
+        return;
+    }
+    let usable = measured
+        .iter()
+        .filter(|metric| metric.is_scalar() && metric.fits(objective));
+    let usable: Vec<&str> = usable.map(|metric| metric.word()).collect();
+    let choices = if usable.is_empty() {
+        "name another metric in both".to_owned()
+    } else {
+        format!("write {}", quoted_list(&usable))
+    };
+    let (what, remedy) = if metric.is_scalar() {
+        let what = format!(
+            "is not among evaluation.metrics ({})",
+            at(entries, "evaluation.metrics")
+        );
+        (what, format!("add it there, or {choices}"))
+    } else {
+        ("is not one number".to_owned(), choices)
+    };
+    problems.add(
+        &entries.place_or_table(key),
+        format!("early_stop metric \"{metric}\" {what}"),
+        remedy,
+    );
+}
+
+fn protection(entries: &Entries, problems: &mut Problems) {
+    let (colluders, threshold) = (
+        entries.integer("protection.colluders"),
+        entries.integer("protection.threshold"),
+    );
+    if let (Some(colluders), Some(threshold)) = (colluders, threshold)
+        && colluders >= threshold
+    {
+        let because = format!(
+            "protection.colluders = {colluders} ({}): they could open a mask",
+            at(entries, "protection.colluders")
+        );
+        refuse(
+            entries,
+            problems,
+            "protection.threshold",
+            &because,
+            &format!("write a threshold of at least {}", colluders + 1),
+        );
+    }
+}
+
+fn privacy(entries: &Entries, problems: &mut Problems) {
+    if entries.is_bad("privacy") {
+        return;
+    }
+    let Some(place @ Place::Line(line)) = entries.place("privacy") else {
+        return;
+    };
+    if !entries.written("privacy.epsilon") && !entries.is_bad("privacy.epsilon") {
+        problems.add(
+            place,
+            "[privacy] has no epsilon",
+            "add epsilon = 3.0, or a smaller number for more privacy",
+        );
+    }
+    let rate = "training.sampling_rate";
+    if !entries.written(rate) && !entries.is_bad(rate) {
+        let what =
+            format!("training.sampling_rate is missing, which [privacy] (line {line}) needs");
+        problems.add(
+            entries.place("training").unwrap_or(place),
+            what,
+            "add sampling_rate = 0.2 to [training], or another number greater than 0 and at most 1",
+        );
+    }
+}

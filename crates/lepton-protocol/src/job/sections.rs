@@ -1,0 +1,259 @@
+//! The typed sections of a job. Only [`Job`](super::Job) vouches for a section as a whole; the numbers in it
+//! vouch for themselves.
+
+use super::numbers::{Bounds, JobName, Momentum, NonNegative, Positive, Share};
+use super::words::{
+    Activation, Aggregation, Categories, ClassWeights, ColumnType, DataKind, Duplicates, Metric,
+    Missing, Noise, OptimiserName, Scale, ServerOptimiser, Task, Topology, Unit,
+};
+use lepton_dp::{Delta, Epsilon, SamplingRate};
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+/// `[job]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobSection {
+    /// Name of the job.
+    pub name: JobName,
+    /// What the job does.
+    pub task: Task,
+    /// One sentence for the reviewer.
+    pub description: Option<String>,
+    /// Seed of a simulation that can be repeated, and is therefore not private.
+    pub insecure_seed: Option<u64>,
+}
+
+/// `[data]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataSection {
+    /// Where the rows come from in a simulation.
+    pub source: DataSource,
+    /// Column to predict.
+    pub label: String,
+    /// Columns to predict from; `None` for all that are left.
+    pub features: Option<Vec<String>>,
+    /// Columns never read.
+    pub exclude: Vec<String>,
+    /// What the rows hold.
+    pub kind: DataKind,
+    /// Share of rows kept for evaluation, 0.05 to 0.5.
+    pub test_fraction: Share,
+    /// Seed of the split and of the choice of test rows.
+    pub split_seed: u64,
+    /// Columns whose content the job states.
+    pub types: BTreeMap<String, ColumnType>,
+    /// Public classes of the label: at least two, distinct.
+    pub classes: Option<Vec<String>>,
+    /// The class that counts as positive.
+    pub positive: Option<String>,
+}
+
+/// Where the rows of simulated parties come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DataSource {
+    /// One table, dealt to parties.
+    Dealt {
+        /// Path of the table.
+        table: String,
+        /// How it is dealt.
+        split: Split,
+    },
+    /// Paths of one table per party: at least two, distinct.
+    PerParty(Vec<String>),
+}
+
+impl DataSource {
+    /// The number of simulated parties, where the job alone decides it.
+    #[must_use]
+    pub fn parties(&self) -> Option<usize> {
+        match self {
+            Self::PerParty(tables) => Some(tables.len()),
+            Self::Dealt { split, .. } => match split {
+                Split::Column { parties, .. } => {
+                    parties.and_then(|n| usize::try_from(n.get()).ok())
+                }
+                Split::Even { parties } | Split::Dirichlet { parties, .. } => {
+                    usize::try_from(parties.get()).ok()
+                }
+            },
+        }
+    }
+}
+
+/// How one table is dealt to parties.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Split {
+    /// One party per value of a column.
+    Column {
+        /// The column.
+        column: String,
+        /// The number of values it must have, if stated.
+        parties: Option<NonZeroU32>,
+    },
+    /// Shuffled, equal parts.
+    Even {
+        /// Number of parties, 2 or more.
+        parties: NonZeroU32,
+    },
+    /// Shuffled, unequal shares of every class.
+    Dirichlet {
+        /// Number of parties, 2 or more.
+        parties: NonZeroU32,
+        /// Evenness of the shares.
+        alpha: Positive,
+    },
+}
+
+/// `[prepare]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PrepareSection {
+    /// Missing values.
+    pub missing: Missing,
+    /// Number columns.
+    pub scale: Scale,
+    /// Category columns.
+    pub categories: Categories,
+    /// Identical rows.
+    pub duplicates: Duplicates,
+    /// Hash slots per discovered column: a power of two, 256 to 65536.
+    pub slots: NonZeroU32,
+    /// Parties that must have a category before it counts, 2 or more.
+    pub min_parties: NonZeroU32,
+    /// Public ranges of number columns.
+    pub bounds: BTreeMap<String, Bounds>,
+    /// Public categories of category columns: distinct, at least one.
+    pub values: BTreeMap<String, Vec<String>>,
+}
+
+/// `[model]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelSection {
+    /// The family and its options.
+    pub kind: ModelKind,
+    /// Penalty on the squared weights.
+    pub l2: NonNegative,
+    /// Folder of a trained model to go on from.
+    pub start: Option<String>,
+}
+
+/// The family of models, with what only that family has.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModelKind {
+    /// Linear regression.
+    Linear,
+    /// Logistic regression.
+    Logistic,
+    /// Fully connected layers.
+    Mlp {
+        /// Width of each hidden layer: 1 to 8 of them, each 1 to 4096.
+        hidden: Vec<NonZeroU32>,
+        /// Function between the layers.
+        activation: Activation,
+    },
+}
+
+/// `[training]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainingSection {
+    /// Number of rounds.
+    pub rounds: NonZeroU32,
+    /// Work per party and round.
+    pub local: LocalWork,
+    /// Rows per batch.
+    pub batch: NonZeroU32,
+    /// Chance of a record to take part in a round; present whenever there is a privacy goal.
+    pub sampling_rate: Option<SamplingRate>,
+    /// Optimiser within a party.
+    pub optimiser: LocalOptimiser,
+    /// Step size within a party.
+    pub learning_rate: Positive,
+    /// How the sum becomes the next model.
+    pub server_optimiser: ServerOptimiser,
+    /// Step size on the sum.
+    pub server_learning_rate: Positive,
+    /// FedProx mu.
+    pub proximal: NonNegative,
+    /// Whether rare classes count more.
+    pub class_weights: ClassWeights,
+    /// Who talks to whom.
+    pub topology: Topology,
+}
+
+/// Work of a party in one round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocalWork {
+    /// Passes over its rows.
+    Epochs(NonZeroU32),
+    /// Batches.
+    Steps(NonZeroU32),
+}
+
+/// Optimiser within a party.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LocalOptimiser {
+    /// Stochastic gradient descent.
+    Sgd {
+        /// Its momentum.
+        momentum: Momentum,
+    },
+    /// Adam.
+    Adam,
+}
+
+/// `[evaluation]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvaluationSection {
+    /// Rounds between evaluations; the last round is always evaluated.
+    pub every: NonZeroU32,
+    /// What is measured: distinct, at least one, defined for the objective of the job.
+    pub metrics: Vec<Metric>,
+    /// When training stops early.
+    pub early_stop: Option<EarlyStop>,
+}
+
+/// When training stops early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EarlyStop {
+    /// One of the metrics, a scalar one.
+    pub metric: Metric,
+    /// Evaluations without a better value.
+    pub patience: NonZeroU32,
+}
+
+/// `[protection]`. What is `None` is derived once the number of parties is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProtectionSection {
+    /// How updates are summed.
+    pub aggregation: Aggregation,
+    /// Parties that may collude with the coordinator.
+    pub colluders: Option<u32>,
+    /// Parties that may be lost in a round.
+    pub drops: Option<u32>,
+    /// Shares needed to open a mask.
+    pub threshold: Option<NonZeroU32>,
+    /// Signatures needed on one list of survivors.
+    pub quorum: Option<NonZeroU32>,
+}
+
+/// `[privacy]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PrivacySection {
+    /// What one guarantee protects.
+    pub unit: Unit,
+    /// The epsilon of the guarantee for the whole job.
+    pub epsilon: Epsilon,
+    /// The delta of that guarantee.
+    pub delta: Delta,
+    /// Chance of a record to take part in a round: `training.sampling_rate`.
+    pub sampling_rate: SamplingRate,
+    /// Norm that every record's gradient is cut to.
+    pub clip: Positive,
+    /// Who adds the noise.
+    pub noise: Noise,
+    /// Step on the noised gradient.
+    pub optimiser: OptimiserName,
+    /// Size of that step.
+    pub learning_rate: Positive,
+    /// Share of the loss spent on preparation, 0.01 to 0.5.
+    pub prepare_share: Share,
+}

@@ -1,0 +1,141 @@
+//! The ledger: a party's record of privacy loss, and the one door through which every release is charged (FT-08, FT-09).
+
+use lepton_dp::rdp::{Accountant, Event};
+use lepton_dp::{Delta, Epsilon};
+use serde::{Deserialize, Serialize};
+
+/// Which records of a data set a charge touches; the two sides compose in parallel (FT-03).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// Training records.
+    Training,
+    /// Hold-out records.
+    HoldOut,
+}
+
+/// One release to be charged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Charge {
+    /// Which records it touches.
+    pub side: Side,
+    /// `survey`, `statistics`, `training`, `evaluation`, `final evaluation`.
+    pub kind: String,
+    /// Epoch of the job.
+    pub epoch: u64,
+    /// Exchange number.
+    pub round: u64,
+    /// Attempt.
+    pub attempt: u32,
+    /// The mechanism, as the coordinator with its colluders sees it.
+    pub event: Event,
+    /// How many times the mechanism runs (several private local steps).
+    pub count: u64,
+}
+
+/// What may be spent on each side.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Limit {
+    /// Largest epsilon.
+    pub epsilon: Epsilon,
+    /// At this delta.
+    pub delta: Delta,
+}
+
+/// A party's ledger for one data set.
+pub trait Ledger: Send {
+    /// Charges `charge`, durably, before anything of it is sampled. There is no way back: a crash or a lost attempt counts as spent.
+    ///
+    /// # Errors
+    /// [`LedgerError::Exceeded`] when the limit would be passed (nothing is charged then); [`LedgerError::Store`] when it
+    /// could not be made durable (nothing may be released then).
+    fn reserve(&mut self, charge: &Charge) -> Result<(), LedgerError>;
+
+    /// Everything charged so far, in order.
+    fn charges(&self) -> &[Charge];
+}
+
+/// Why a charge was refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum LedgerError {
+    /// The limit would be passed.
+    #[error(
+        "the privacy ledger refuses this {kind}: it would bring the epsilon of the {side} to {would_be} at delta {delta}, and the limit is {limit}; {spent} is spent"
+    )]
+    Exceeded {
+        /// Kind of the charge.
+        kind: String,
+        /// `training records` or `hold-out records`.
+        side: &'static str,
+        /// Epsilon with the charge.
+        would_be: String,
+        /// Epsilon without it.
+        spent: String,
+        /// The limit.
+        limit: String,
+        /// Delta of all three.
+        delta: f64,
+    },
+    /// The accountant cannot express it.
+    #[error("the privacy loss of a {0} cannot be computed: {1}")]
+    Arithmetic(String, String),
+    /// It could not be written.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+}
+
+impl Side {
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Training => "training records",
+            Self::HoldOut => "hold-out records",
+        }
+    }
+}
+
+/// Composition of all charges on one side.
+///
+/// # Errors
+/// [`LedgerError::Arithmetic`] if an event is out of the accountant's range.
+pub fn accountant_of<'c>(
+    charges: impl IntoIterator<Item = &'c Charge>,
+    side: Side,
+) -> Result<Accountant, LedgerError> {
+    let mut total = Accountant::new();
+    for charge in charges.into_iter().filter(|charge| charge.side == side) {
+        total
+            .add(&charge.event, charge.count)
+            .map_err(|error| LedgerError::Arithmetic(charge.kind.clone(), error.to_string()))?;
+    }
+    Ok(total)
+}
+
+/// Decides whether `charge` still fits after `spent` under `limit`: the arithmetic every implementation shares.
+///
+/// # Errors
+/// [`LedgerError::Exceeded`] or [`LedgerError::Arithmetic`].
+pub fn admit(
+    spent: &Accountant,
+    charge: &Charge,
+    limit: &Limit,
+) -> Result<Accountant, LedgerError> {
+    let arithmetic =
+        |error: lepton_dp::DpError| LedgerError::Arithmetic(charge.kind.clone(), error.to_string());
+    let mut total = spent.clone();
+    total.add(&charge.event, charge.count).map_err(arithmetic)?;
+    let (would_be, _) = total.epsilon(limit.delta).map_err(arithmetic)?;
+    if would_be > limit.epsilon {
+        let (now, _) = spent.epsilon(limit.delta).map_err(arithmetic)?;
+        return Err(LedgerError::Exceeded {
+            kind: charge.kind.clone(),
+            side: charge.side.words(),
+            would_be: format!("{would_be:.3}"),
+            spent: format!("{now:.3}"),
+            limit: limit.epsilon.get().to_string(),
+            delta: limit.delta.get(),
+        });
+    }
+    Ok(total)
+}

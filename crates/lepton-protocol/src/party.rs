@@ -1,0 +1,573 @@
+//! The party's state machine: one state per step of set-up and of an exchange, no I/O.
+//!
+//! The runtime carries out the returned [`Effects`] in the order of their fields: persist, charge, send, work. A failed persist or charge means that
+//! nothing after it happens (rules FT-08, FT-14).
+
+use std::collections::BTreeMap;
+
+use lepton_crypto::{IdentityKey, IdentityPublic, Seed, hash, open, seal};
+use lepton_ring::RingVec;
+use lepton_secagg::{
+    Attempt, EpochContext, Fault, Masked, Parameters, PartyEpoch, PartyIndex, PartySetup, Signed,
+    VectorSpec,
+};
+use prost::Message;
+use rand_core::CryptoRng;
+
+use crate::exchange::{Exchange, Kind};
+use crate::frame::{Address, Frame, FrameError, FrameIn, Place, Step};
+use crate::job::Job;
+use crate::ledger::Charge;
+use crate::plan::{Plan, PlanError};
+use crate::public::PublicState;
+use crate::store::Record;
+use crate::wire::{
+    AdvertsIn, BeginIn, DeclineIn, FinishIn, InviteIn, SlotKeysIn, unpack_parameters,
+};
+
+const SLOT_LABEL: &str = "slot key";
+
+/// Who this party is and whom it has enrolled with.
+pub struct Seat {
+    /// Position in the roster.
+    pub index: u16,
+    /// This party's identity.
+    pub identity: IdentityKey,
+    /// Identities of all parties, in order.
+    pub roster: Vec<IdentityPublic>,
+    /// The coordinator's identity.
+    pub coordinator: IdentityPublic,
+    /// SHA-256 of the job this party has agreed to.
+    pub job: [u8; 32],
+    /// Survivor sets signed earlier, by public state (rule FT-11), as persisted.
+    pub signed_sets: BTreeMap<[u8; 32], Vec<u8>>,
+}
+
+/// What happens to a party.
+pub enum Event {
+    /// Bytes arrived.
+    Frame(Vec<u8>),
+    /// The work of an exchange is done: the party's integer vector, noise included, or why there is none.
+    Worked(Place, Result<Vec<i64>, String>),
+    /// The ledger refused the charge of this exchange.
+    Refused(Place, String),
+}
+
+/// What the runtime must do, in this order.
+#[derive(Default)]
+pub struct Effects {
+    /// Make durable.
+    pub persist: Vec<Record>,
+    /// Reserve in the ledger; if refused, answer with [`Event::Refused`] and do nothing further.
+    pub charge: Option<(Place, Charge)>,
+    /// Send to the coordinator.
+    pub send: Vec<Vec<u8>>,
+    /// Compute this party's vector and answer with [`Event::Worked`].
+    pub work: Option<Work>,
+    /// The job is over.
+    pub finished: Option<Finished>,
+}
+
+/// One vector to compute from the party's own rows.
+pub struct Work {
+    /// Which exchange.
+    pub place: Place,
+    /// What to compute.
+    pub exchange: Exchange,
+    /// Training round it belongs to.
+    pub training_round: u32,
+    /// What is publicly known so far.
+    pub public: PublicState,
+    /// Current parameters; empty during preparation.
+    pub parameters: Vec<f64>,
+    /// Key of the category slots.
+    pub slot_key: Option<Seed>,
+}
+
+/// The end of a job, as a party sees it.
+pub struct Finished {
+    /// Final parameters.
+    pub parameters: Vec<f64>,
+    /// What is publicly known.
+    pub public: PublicState,
+    /// Rounds that went into the model.
+    pub rounds: u32,
+    /// Key of the category slots.
+    pub slot_key: Option<Seed>,
+}
+
+/// Why a message or an event was refused. The machine stays usable: a bad message changes nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum PartyFault {
+    /// The frame is not acceptable.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The masked sum refused something; the fault names the culprit.
+    #[error(transparent)]
+    Sum(#[from] Fault),
+    /// The job cannot be planned.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The coordinator sent what does not fit the state.
+    #[error("the coordinator sent {0}")]
+    Coordinator(String),
+}
+
+enum State {
+    Waiting,
+    SettingUp(Box<PartySetup>),
+    Joined(Box<PartyEpoch>, Phase),
+    Over,
+}
+
+enum Phase {
+    Idle,
+    Working(Place, VectorSpec, [u8; 32]),
+    Masked(Place, Box<Masked>, [u8; 32]),
+    Signed(Place, Box<Signed>),
+}
+
+/// A party in one job.
+pub struct Party {
+    seat: Seat,
+    state: State,
+    plan: Option<Plan>,
+    epoch: u64,
+    public: PublicState,
+    slot_key: Option<Seed>,
+}
+
+impl Party {
+    /// A party that waits to be invited.
+    #[must_use]
+    pub fn new(seat: Seat) -> Self {
+        Self {
+            seat,
+            state: State::Waiting,
+            plan: None,
+            epoch: 0,
+            public: PublicState::default(),
+            slot_key: None,
+        }
+    }
+
+    /// The plan this party derived, once invited.
+    #[must_use]
+    pub fn plan(&self) -> Option<&Plan> {
+        self.plan.as_ref()
+    }
+
+    /// Takes one event.
+    ///
+    /// # Errors
+    /// [`PartyFault`] naming the culprit; the event then had no effect beyond abandoning an exchange it belonged to.
+    pub fn step(&mut self, event: Event, rng: &mut impl CryptoRng) -> Result<Effects, PartyFault> {
+        match event {
+            Event::Frame(bytes) => {
+                let frame = self.admit(&bytes)?;
+                self.on_frame(frame, rng)
+            }
+            Event::Worked(place, Ok(vector)) => self.on_vector(place, &vector, rng),
+            Event::Worked(place, Err(reason)) => Ok(self.decline(place, reason, false)),
+            Event::Refused(place, reason) => Ok(self.decline(place, reason, true)),
+        }
+    }
+
+    /// Rule FT-01: for this job, from the coordinator, signed, and not of an older epoch.
+    fn admit(&self, bytes: &[u8]) -> Result<Frame, PartyFault> {
+        let frame = FrameIn::parse(bytes)?.verify(self.address(), |from| {
+            (from == Address::Coordinator).then_some(&self.seat.coordinator)
+        })?;
+        if frame.place.job != self.seat.job {
+            return Err(PartyFault::Coordinator("a frame of another job".to_owned()));
+        }
+        let expected = if frame.step == Step::Invite {
+            frame.place.epoch > self.epoch
+        } else {
+            frame.place.epoch == self.epoch
+        };
+        if !expected {
+            return Err(PartyFault::Coordinator(format!(
+                "a frame of epoch {}",
+                frame.place.epoch
+            )));
+        }
+        Ok(frame)
+    }
+
+    fn on_frame(&mut self, frame: Frame, rng: &mut impl CryptoRng) -> Result<Effects, PartyFault> {
+        match frame.step {
+            Step::Invite => self.on_invite(&frame, rng),
+            Step::Adverts => self.on_adverts(&frame, rng),
+            Step::SlotKey => self.on_slot_key(&frame),
+            Step::Begin => self.on_begin(&frame),
+            Step::View => self.on_view(&frame),
+            Step::Bundle => self.on_bundle(&frame),
+            Step::Finish => self.on_finish(&frame),
+            _ => Err(PartyFault::Coordinator(
+                "a message that only parties send".to_owned(),
+            )),
+        }
+    }
+
+    fn on_invite(
+        &mut self,
+        frame: &Frame,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Effects, PartyFault> {
+        let invite: InviteIn = body(&frame.body)?;
+        let roster: Vec<Vec<u8>> = self
+            .seat
+            .roster
+            .iter()
+            .map(|key| key.to_bytes().to_vec())
+            .collect();
+        if invite.roster != roster {
+            return Err(PartyFault::Coordinator(
+                "a roster that is not the enrolled one".to_owned(),
+            ));
+        }
+        if *lepton_crypto::sha256(invite.job.as_bytes()).as_bytes() != self.seat.job {
+            return Err(PartyFault::Coordinator(
+                "a job file that is not the agreed one".to_owned(),
+            ));
+        }
+        let job = Job::parse("the invitation", &invite.job, &[])
+            .map_err(|errors| PartyFault::Coordinator(format!("an invalid job file: {errors}")))?;
+        let plan = Plan::new(job, self.parties())?;
+        let context = EpochContext {
+            job: self.seat.job,
+            epoch: frame.place.epoch,
+        };
+        let (setup, advert) = PartySetup::begin(
+            PartyIndex::new(self.seat.index),
+            &self.seat.identity,
+            &self.seat.roster,
+            plan.parameters().to_owned(),
+            context,
+            rng,
+        )?;
+        self.epoch = frame.place.epoch;
+        self.plan = Some(plan);
+        self.state = State::SettingUp(Box::new(setup));
+        Ok(self.reply(frame.place, Step::Advert, advert.bytes))
+    }
+
+    fn on_adverts(
+        &mut self,
+        frame: &Frame,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Effects, PartyFault> {
+        let State::SettingUp(setup) = std::mem::replace(&mut self.state, State::Waiting) else {
+            return Err(PartyFault::Coordinator("adverts outside set-up".to_owned()));
+        };
+        let adverts: AdvertsIn = body(&frame.body)?;
+        let numbered: Vec<(PartyIndex, Vec<u8>)> = (0_u16..)
+            .map(PartyIndex::new)
+            .zip(adverts.adverts)
+            .collect();
+        let epoch = setup.finish(&numbered)?;
+        let effects = if self.seat.index == 0 {
+            let sealed = self.seal_slot_keys(&epoch, rng)?;
+            self.reply(
+                frame.place,
+                Step::SlotKeys,
+                SlotKeysIn { sealed }.encode_to_vec(),
+            )
+        } else {
+            Effects::default()
+        };
+        self.state = State::Joined(Box::new(epoch), Phase::Idle);
+        Ok(effects)
+    }
+
+    /// Rule PR-02: the first party draws the slot key and seals it to each other party.
+    fn seal_slot_keys(
+        &mut self,
+        epoch: &PartyEpoch,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<Vec<u8>>, PartyFault> {
+        let key = Seed::random(rng);
+        let sealed = (0..self.parties())
+            .map(|peer| {
+                if peer == self.seat.index {
+                    return Ok(Vec::new());
+                }
+                let secret = epoch.pair_secret(PartyIndex::new(peer), SLOT_LABEL)?;
+                Ok(seal(&secret, &self.slot_binding(), key.as_bytes()))
+            })
+            .collect::<Result<_, Fault>>()?;
+        self.slot_key = Some(key);
+        Ok(sealed)
+    }
+
+    fn on_slot_key(&mut self, frame: &Frame) -> Result<Effects, PartyFault> {
+        let State::Joined(epoch, Phase::Idle) = &self.state else {
+            return Err(PartyFault::Coordinator(
+                "a slot key outside set-up".to_owned(),
+            ));
+        };
+        if self.seat.index != 0 {
+            let secret = epoch.pair_secret(PartyIndex::new(0), SLOT_LABEL)?;
+            let wrong = || {
+                PartyFault::Coordinator(
+                    "a slot key that party 0 did not seal for this party".to_owned(),
+                )
+            };
+            let key = open(&secret, &self.slot_binding(), &frame.body).map_err(|_| wrong())?;
+            let key = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| wrong())?;
+            self.slot_key = Some(Seed::from_bytes(key));
+        }
+        Ok(self.reply(frame.place, Step::Ready, Vec::new()))
+    }
+
+    fn slot_binding(&self) -> Vec<u8> {
+        [&self.seat.job[..], &self.epoch.to_be_bytes()].concat()
+    }
+
+    fn on_begin(&mut self, frame: &Frame) -> Result<Effects, PartyFault> {
+        let begin: BeginIn = body(&frame.body)?;
+        let kind = Kind::from_wire(begin.kind)
+            .ok_or_else(|| PartyFault::Coordinator("an exchange of unknown kind".to_owned()))?;
+        let Some(plan) = &self.plan else {
+            return Err(PartyFault::Coordinator(
+                "an exchange before the invitation".to_owned(),
+            ));
+        };
+        if !begin.prepared.is_empty() {
+            self.public =
+                PublicState::from_wire(&begin.prepared, plan).map_err(PartyFault::Coordinator)?;
+        }
+        let exchange = plan.exchange(kind, &self.public)?;
+        let parameters = match kind {
+            Kind::Survey | Kind::Statistics => Vec::new(),
+            _ => unpack_parameters(&begin.parameters, plan.model_len(&self.public)?).ok_or_else(
+                || PartyFault::Coordinator("parameters of a wrong length or not finite".to_owned()),
+            )?,
+        };
+        let State::Joined(_, phase) = &mut self.state else {
+            return Err(PartyFault::Coordinator(
+                "an exchange before the set-up was complete".to_owned(),
+            ));
+        };
+        let spec = VectorSpec {
+            modulus: exchange.modulus,
+            len: exchange.len,
+        };
+        *phase = Phase::Working(
+            frame.place,
+            spec,
+            inputs_hash(kind, &self.public, &begin.parameters),
+        );
+        let charge = exchange.noise.as_ref().map(|noise| {
+            let charge = Charge {
+                side: kind.side(),
+                kind: kind.words().to_owned(),
+                epoch: frame.place.epoch,
+                round: frame.place.round,
+                attempt: frame.place.attempt,
+                event: noise.event,
+                count: exchange.steps,
+            };
+            (frame.place, charge)
+        });
+        let work = Work {
+            place: frame.place,
+            training_round: begin.training_round,
+            public: self.public.clone(),
+            slot_key: self
+                .slot_key
+                .as_ref()
+                .map(|key| Seed::from_bytes(*key.as_bytes())),
+            exchange,
+            parameters,
+        };
+        Ok(Effects {
+            charge,
+            work: Some(work),
+            ..Effects::default()
+        })
+    }
+
+    fn on_vector(
+        &mut self,
+        place: Place,
+        vector: &[i64],
+        rng: &mut impl CryptoRng,
+    ) -> Result<Effects, PartyFault> {
+        let State::Joined(epoch, phase) = &mut self.state else {
+            return Ok(Effects::default());
+        };
+        let (spec, inputs) = match phase {
+            Phase::Working(current, spec, inputs) if *current == place => (*spec, *inputs),
+            // The coordinator went on without this party; its vector goes nowhere and stays charged (FT-10).
+            _ => return Ok(Effects::default()),
+        };
+        let attempt = Attempt {
+            round: place.round,
+            attempt: place.attempt,
+        };
+        let masked = RingVec::from_signed(spec.modulus, vector)
+            .map_err(|error| error.to_string())
+            .and_then(|input| {
+                epoch
+                    .mask(attempt, spec, input, rng)
+                    .map_err(|fault| fault.to_string())
+            });
+        match masked {
+            Ok((masked, message)) => {
+                *phase = Phase::Masked(place, Box::new(masked), inputs);
+                Ok(self.reply(place, Step::Input, message))
+            }
+            Err(reason) => Ok(self.decline(place, reason, false)),
+        }
+    }
+
+    fn on_view(&mut self, frame: &Frame) -> Result<Effects, PartyFault> {
+        let (masked, inputs) = match self.take_phase(frame.place)? {
+            Phase::Masked(_, masked, inputs) => (masked, inputs),
+            _ => {
+                return Err(PartyFault::Coordinator(
+                    "a survivor set out of turn".to_owned(),
+                ));
+            }
+        };
+        let (signed, message) = masked.sign(&frame.body, &self.seat.identity)?;
+        let mut effects = self.reply(frame.place, Step::Agree, message);
+        let under_goal = self
+            .plan
+            .as_ref()
+            .is_some_and(|plan| plan.privacy().is_some());
+        if !under_goal {
+            let set: Vec<u8> = signed
+                .survivors()
+                .iter()
+                .flat_map(|party| party.get().to_be_bytes())
+                .collect();
+            if self
+                .seat
+                .signed_sets
+                .get(&inputs)
+                .is_some_and(|earlier| *earlier != set)
+            {
+                let reason = "the same inputs were already summed over another set of parties, and no privacy goal is set".to_owned();
+                return Ok(self.decline(frame.place, reason, true));
+            }
+            let key = format!("signed-{}", lepton_crypto::Digest::from_bytes(inputs));
+            effects.persist.push(Record {
+                key,
+                value: set.clone(),
+            });
+            self.seat.signed_sets.insert(inputs, set);
+        }
+        self.set_phase(Phase::Signed(frame.place, Box::new(signed)));
+        Ok(effects)
+    }
+
+    fn on_bundle(&mut self, frame: &Frame) -> Result<Effects, PartyFault> {
+        let Phase::Signed(_, signed) = self.take_phase(frame.place)? else {
+            return Err(PartyFault::Coordinator("signatures out of turn".to_owned()));
+        };
+        let message = signed.open(&frame.body)?;
+        Ok(self.reply(frame.place, Step::Open, message))
+    }
+
+    fn on_finish(&mut self, frame: &Frame) -> Result<Effects, PartyFault> {
+        let finish: FinishIn = body(&frame.body)?;
+        let Some(plan) = &self.plan else {
+            return Err(PartyFault::Coordinator(
+                "an end before the beginning".to_owned(),
+            ));
+        };
+        let public =
+            PublicState::from_wire(&finish.prepared, plan).map_err(PartyFault::Coordinator)?;
+        let parameters = unpack_parameters(&finish.parameters, plan.model_len(&public)?)
+            .ok_or_else(|| {
+                PartyFault::Coordinator("parameters of a wrong length or not finite".to_owned())
+            })?;
+        self.state = State::Over;
+        let slot_key = self.slot_key.take();
+        let finished = Finished {
+            parameters,
+            public,
+            rounds: finish.rounds,
+            slot_key,
+        };
+        Ok(Effects {
+            finished: Some(finished),
+            ..Effects::default()
+        })
+    }
+
+    /// Takes the phase of the exchange at `place`, leaving the party idle: whatever goes wrong next, that attempt is over for it.
+    fn take_phase(&mut self, place: Place) -> Result<Phase, PartyFault> {
+        let State::Joined(_, phase) = &mut self.state else {
+            return Err(PartyFault::Coordinator(
+                "a step of an exchange before the set-up was complete".to_owned(),
+            ));
+        };
+        let current = match phase {
+            Phase::Idle => None,
+            Phase::Working(at, ..) | Phase::Masked(at, ..) | Phase::Signed(at, ..) => Some(*at),
+        };
+        if current != Some(place) {
+            return Err(PartyFault::Coordinator(
+                "a step of an exchange that is not under way".to_owned(),
+            ));
+        }
+        Ok(std::mem::replace(phase, Phase::Idle))
+    }
+
+    fn set_phase(&mut self, next: Phase) {
+        if let State::Joined(_, phase) = &mut self.state {
+            *phase = next;
+        }
+    }
+
+    fn decline(&mut self, place: Place, reason: String, refused: bool) -> Effects {
+        self.set_phase(Phase::Idle);
+        self.reply(
+            place,
+            Step::Decline,
+            DeclineIn { reason, refused }.encode_to_vec(),
+        )
+    }
+
+    fn reply(&self, place: Place, step: Step, body: Vec<u8>) -> Effects {
+        let frame = Frame {
+            place,
+            step,
+            from: self.address(),
+            to: Address::Coordinator,
+            body,
+        };
+        Effects {
+            send: vec![frame.seal(&self.seat.identity)],
+            ..Effects::default()
+        }
+    }
+
+    fn address(&self) -> Address {
+        Address::Party(self.seat.index)
+    }
+
+    fn parties(&self) -> u16 {
+        u16::try_from(self.seat.roster.len()).unwrap_or(u16::MAX)
+    }
+}
+
+/// Parameters of the masked sum are part of the plan; re-exported for runtimes that show them.
+pub type SumParameters = Parameters;
+
+/// Hash of everything public that a party's input depends on (rule FT-11).
+fn inputs_hash(kind: Kind, public: &PublicState, parameters: &[u8]) -> [u8; 32] {
+    *hash(
+        "lepton inputs",
+        &[kind.words().as_bytes(), &public.to_wire(), parameters],
+    )
+    .as_bytes()
+}
+
+fn body<M: Message + Default>(bytes: &[u8]) -> Result<M, PartyFault> {
+    M::decode(bytes).map_err(|_| PartyFault::Coordinator("a body that cannot be read".to_owned()))
+}

@@ -1,0 +1,514 @@
+//! A party's own work in each exchange: its integer vector from its own rows, noise included. Pure: rows, public state and a generator in,
+//! integers out. Nothing here is sent before it is masked.
+
+use lepton_crypto::{Seed, hash};
+use lepton_dp::DiscreteGaussian;
+use lepton_learn::{
+    Examples, LearnError, Levels, Model, Preparation, RawColumn, ServerState, TargetPrep,
+};
+use lepton_ring::FixedPoint;
+use rand_core::CryptoRng;
+
+use crate::exchange::{Exchange, Kind};
+use crate::party::Work;
+use crate::plan::{
+    CHANGE_BITS, FeatureKind, LabelKind, MAGNITUDES, MAX_CHANGE, MAX_ROWS, Plan, PlanError,
+};
+use crate::privacy::NoiseAt;
+use crate::public::PublicState;
+
+/// Exponent of the first magnitude bucket.
+const FIRST_MAGNITUDE: i32 = -32;
+
+/// A party's rows, divided once and for all (rule FT-03).
+#[derive(Debug, Clone)]
+pub struct PartyRows {
+    /// Training rows, by column.
+    pub train: Vec<RawColumn>,
+    /// Hold-out rows, by column.
+    pub hold_out: Vec<RawColumn>,
+}
+
+/// Why a party cannot contribute. The full text is for the data's owner; [`WorkError::public_words`] is what may leave the party.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// The plan does not allow it.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// More rows than the proved bound covers.
+    #[error(
+        "this party has more than {MAX_ROWS} training rows, the most one exchange can take; split the party"
+    )]
+    TooManyRows,
+    /// A column is absent.
+    #[error("column `{0}` is not in this party's table")]
+    NoColumn(String),
+    /// Training or preparation failed.
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+    /// The noise is out of range.
+    #[error(transparent)]
+    Noise(#[from] lepton_dp::DpError),
+    /// The update is out of range.
+    #[error("training moved a parameter by more than {MAX_CHANGE}; lower training.learning_rate")]
+    TooFar,
+}
+
+impl WorkError {
+    /// What the coordinator is told: nothing that depends on a value.
+    #[must_use]
+    pub fn public_words(&self) -> String {
+        match self {
+            Self::Plan(_) | Self::Noise(_) => self.to_string(),
+            Self::TooManyRows => "it has more training rows than one exchange can take".to_owned(),
+            Self::NoColumn(column) => format!("its table has no column `{column}`"),
+            Self::TooFar | Self::Learn(LearnError::Diverged) => {
+                "training diverged; lower training.learning_rate".to_owned()
+            }
+            Self::Learn(_) => "its rows do not fit the job; its own log says why".to_owned(),
+        }
+    }
+}
+
+/// A party's worker: its rows and what it has prepared of them.
+pub struct Worker {
+    rows: PartyRows,
+    prepared: Option<(Preparation, Examples, Examples)>,
+}
+
+impl Worker {
+    /// Takes the party's rows.
+    #[must_use]
+    pub fn new(rows: PartyRows) -> Self {
+        Self {
+            rows,
+            prepared: None,
+        }
+    }
+
+    /// Computes this party's vector for `work`, noise included.
+    ///
+    /// # Errors
+    /// [`WorkError`].
+    pub fn contribute(
+        &mut self,
+        plan: &Plan,
+        work: &Work,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<i64>, WorkError> {
+        let slot = slot_function(work.slot_key.as_ref(), plan.slots());
+        let mut vector = match work.exchange.kind {
+            Kind::Survey => self.survey(plan, &slot)?,
+            Kind::Statistics => self.statistics(plan, &work.public, &slot)?,
+            Kind::Training => return self.train(plan, work, &slot, rng),
+            Kind::Evaluation | Kind::FinalEvaluation => self.evaluate(plan, work, &slot)?,
+        };
+        add_noise(&mut vector, &work.exchange, rng)?;
+        Ok(vector)
+    }
+
+    /// Training and hold-out examples under the agreed preparation.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the party's columns do not fit.
+    pub fn examples(
+        &mut self,
+        public: &PublicState,
+        slot: &dyn Fn(&str, &str) -> u32,
+    ) -> Result<(&Examples, &Examples), WorkError> {
+        let preparation = crate::plan::preparation_of(public)?;
+        if self
+            .prepared
+            .as_ref()
+            .is_none_or(|(current, _, _)| current != preparation)
+        {
+            let train = prepare(preparation, &self.rows.train, slot)?;
+            let hold_out = prepare(preparation, &self.rows.hold_out, slot)?;
+            self.prepared = Some((preparation.clone(), train, hold_out));
+        }
+        match &self.prepared {
+            Some((_, train, hold_out)) => Ok((train, hold_out)),
+            None => Err(PlanError::Data("the preparation is missing".to_owned()).into()),
+        }
+    }
+
+    /// Rules PR-03 and PR-05.
+    fn survey(&self, plan: &Plan, slot: &dyn Fn(&str, &str) -> u32) -> Result<Vec<i64>, WorkError> {
+        let mut vector = Vec::new();
+        for name in plan.discovered() {
+            let column = find(&self.rows.train, name)?;
+            let mut counts = lepton_learn::category_contribution(column, plan.slots(), slot)?;
+            counts.truncate(plan.slots() as usize);
+            if plan.privacy().is_none() {
+                counts.iter_mut().for_each(|count| *count = (*count).min(1));
+            }
+            vector.extend(counts);
+        }
+        for name in plan.unbounded() {
+            let mut marks = vec![0_i64; MAGNITUDES];
+            let bucket = magnitude(find(&self.rows.train, name)?);
+            marks
+                .iter_mut()
+                .skip(bucket)
+                .take(1)
+                .for_each(|mark| *mark = 1);
+            vector.extend(marks);
+        }
+        Ok(vector)
+    }
+
+    /// Rule PR-06.
+    fn statistics(
+        &self,
+        plan: &Plan,
+        public: &PublicState,
+        slot: &dyn Fn(&str, &str) -> u32,
+    ) -> Result<Vec<i64>, WorkError> {
+        let columns = with_known_label(plan, public, &self.rows.train, slot)?;
+        let rows = columns.first().map_or(0, RawColumn::len);
+        if rows > MAX_ROWS {
+            return Err(WorkError::TooManyRows);
+        }
+        let unit = 1_i64 << lepton_learn::NUMERIC_FRACTION_BITS;
+        let mut vector = vec![i64::try_from(rows).map_err(|_| WorkError::TooManyRows)? * unit];
+        for (name, _) in plan.numbers() {
+            let sums = lepton_learn::numeric_contribution(
+                find(&columns, name)?,
+                plan.range_of(name, public),
+            )?;
+            vector.extend([sums.missing / 2, sums.sum, sums.sum_squares]);
+        }
+        let label = find(&columns, plan.label_name())?;
+        vector.extend(
+            class_counts(plan, public, label, slot)?
+                .iter()
+                .map(|count| count * unit),
+        );
+        Ok(vector)
+    }
+
+    fn evaluate(
+        &mut self,
+        plan: &Plan,
+        work: &Work,
+        slot: &dyn Fn(&str, &str) -> u32,
+    ) -> Result<Vec<i64>, WorkError> {
+        let model = Model::new(plan.model_spec(&work.public)?, work.parameters.clone())?;
+        let layout = plan.layout(work.exchange.kind, &work.public);
+        let (_, hold_out) = self.examples(&work.public, slot)?;
+        Ok(lepton_learn::eval_contribution(
+            &model.predict(hold_out.x())?,
+            hold_out.y(),
+            &layout,
+        )?)
+    }
+
+    fn train(
+        &mut self,
+        plan: &Plan,
+        work: &Work,
+        slot: &dyn Fn(&str, &str) -> u32,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<i64>, WorkError> {
+        let (train, _) = self.examples(&work.public, slot)?;
+        if train.len() > MAX_ROWS {
+            return Err(WorkError::TooManyRows);
+        }
+        match plan.privacy().map(|privacy| privacy.goal.noise) {
+            None => plain_round(plan, work, train, rng),
+            Some(NoiseAt::Distributed) => noised_gradient(plan, work, &work.parameters, train, rng),
+            Some(NoiseAt::Local) => local_private_round(plan, work, train, rng),
+        }
+    }
+}
+
+/// Slots of category values (rule PR-02).
+pub fn slot_function(key: Option<&Seed>, slots: u32) -> impl Fn(&str, &str) -> u32 + use<> {
+    let key = key.map_or([0; 32], |key| *key.as_bytes());
+    move |column, value| {
+        let digest = hash("lepton slot", &[&key, column.as_bytes(), value.as_bytes()]);
+        let number = digest
+            .as_bytes()
+            .iter()
+            .take(8)
+            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        u32::try_from(number % u64::from(slots.max(1))).unwrap_or(0)
+    }
+}
+
+/// Rule FT-12: the weight, then the weighted change.
+fn plain_round(
+    plan: &Plan,
+    work: &Work,
+    train: &Examples,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<i64>, WorkError> {
+    let spec = plan.model_spec(&work.public)?;
+    let weight = i64::try_from(train.len()).map_err(|_| WorkError::TooManyRows)?;
+    if weight == 0 {
+        return Ok(vec![0; work.exchange.len]);
+    }
+    let trained = lepton_learn::train_local(
+        &spec,
+        &work.parameters,
+        train,
+        &plan.local_config(&work.public),
+        rng,
+    )?;
+    let encoding = FixedPoint::new(CHANGE_BITS);
+    let mut vector = vec![weight];
+    for (new, old) in trained.iter().zip(&work.parameters) {
+        let change = new - old;
+        if change.abs() > MAX_CHANGE {
+            return Err(WorkError::TooFar);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a weight is at most 2^20")]
+        let weighted = change * weight as f64;
+        vector.push(encoding.encode(weighted).map_err(PlanError::from)?);
+    }
+    Ok(vector)
+}
+
+/// Rule FT-05: one Poisson-sampled, clipped gradient step in integers, with this party's noise.
+fn noised_gradient(
+    plan: &Plan,
+    work: &Work,
+    parameters: &[f64],
+    train: &Examples,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<i64>, WorkError> {
+    let spec = plan.model_spec(&work.public)?;
+    let rate = plan
+        .privacy()
+        .map_or(1.0, |privacy| privacy.goal.sampling_rate.get());
+    let rows = lepton_learn::poisson_sample(train.len(), rate, rng)?;
+    let weights = plan.class_weights(&work.public);
+    let gradient = lepton_learn::clipped_gradient_sum(
+        &spec,
+        parameters,
+        (train, &rows),
+        plan.clip()?,
+        weights.as_deref(),
+    )?;
+    let scale = plan.gradient_scale(parameters.len());
+    let unit = FixedPoint::new(0);
+    let mut vector = gradient
+        .sum
+        .iter()
+        .map(|value| unit.encode(value * scale))
+        .collect::<Result<Vec<i64>, _>>()
+        .map_err(PlanError::from)?;
+    add_noise(&mut vector, &work.exchange, rng)?;
+    Ok(vector)
+}
+
+/// Rule FT-06: several private steps alone; what they change, clamped, in fixed point.
+fn local_private_round(
+    plan: &Plan,
+    work: &Work,
+    train: &Examples,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<i64>, WorkError> {
+    let spec = plan.model_spec(&work.public)?;
+    let mut parameters = work.parameters.clone();
+    let mut rule = ServerState::new(plan.private_step(), parameters.len())?;
+    let divisor = public_divisor(plan, &work.public) / f64::from(plan.parties());
+    for _ in 0..plan.local_steps() {
+        let noised = noised_gradient(plan, work, &parameters, train, rng)?;
+        let step = descent(plan, &spec, &parameters, &noised, divisor)?;
+        rule.apply(&mut parameters, &step)?;
+    }
+    let encoding = FixedPoint::new(CHANGE_BITS);
+    let changes = parameters.iter().zip(&work.parameters);
+    let encoded =
+        changes.map(|(new, old)| encoding.encode((new - old).clamp(-MAX_CHANGE, MAX_CHANGE)));
+    Ok(encoded.collect::<Result<_, _>>().map_err(PlanError::from)?)
+}
+
+/// Expected number of sampled rows over all parties: the public divisor of rule FT-07.
+#[must_use]
+pub fn public_divisor(plan: &Plan, public: &PublicState) -> f64 {
+    let rate = plan
+        .privacy()
+        .map_or(1.0, |privacy| privacy.goal.sampling_rate.get());
+    (rate * public.rows).max(1.0)
+}
+
+/// Minus the mean gradient of a noised integer sum, the data-independent penalty included.
+///
+/// # Errors
+/// [`LearnError`] when lengths differ.
+pub fn descent(
+    plan: &Plan,
+    spec: &lepton_learn::ModelSpec,
+    parameters: &[f64],
+    noised: &[i64],
+    divisor: f64,
+) -> Result<Vec<f64>, LearnError> {
+    let scale = plan.gradient_scale(parameters.len()) * divisor;
+    let penalty = lepton_learn::l2_gradient(spec, parameters)?;
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the noise is far larger than the rounding"
+    )]
+    let step = noised
+        .iter()
+        .zip(penalty)
+        .map(|(value, penalty)| -(*value as f64 / scale + penalty))
+        .collect();
+    Ok(step)
+}
+
+fn add_noise(
+    vector: &mut [i64],
+    exchange: &Exchange,
+    rng: &mut impl CryptoRng,
+) -> Result<(), WorkError> {
+    let Some(noise) = &exchange.noise else {
+        return Ok(());
+    };
+    let sampler = DiscreteGaussian::new(noise.sigma)?;
+    let mut draws = vec![0_i64; vector.len()];
+    sampler.fill(&mut draws, rng);
+    for (value, draw) in vector.iter_mut().zip(draws) {
+        // Wrapping, as the ring does: noise is never truncated.
+        *value = value.wrapping_add(draw);
+    }
+    Ok(())
+}
+
+/// Index of the smallest power of two that covers all values, clamped to the buckets.
+fn magnitude(column: &RawColumn) -> usize {
+    let largest = match column {
+        RawColumn::Numeric { values, .. } => values
+            .iter()
+            .flatten()
+            .fold(0.0_f64, |most, value| most.max(value.abs())),
+        RawColumn::Category { .. } => 0.0,
+    };
+    let exponent = if largest > 0.0 {
+        largest.log2().ceil()
+    } else {
+        f64::from(FIRST_MAGNITUDE)
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to the buckets"
+    )]
+    let bucket =
+        (exponent - f64::from(FIRST_MAGNITUDE)).clamp(0.0, (MAGNITUDES - 1) as f64) as usize;
+    bucket
+}
+
+/// The range that a magnitude bucket stands for.
+#[must_use]
+pub fn magnitude_range(bucket: usize) -> (f64, f64) {
+    let exponent = i32::try_from(bucket).unwrap_or(0) + FIRST_MAGNITUDE;
+    let reach = f64::from(exponent).exp2();
+    (-reach, reach)
+}
+
+fn find<'c>(columns: &'c [RawColumn], name: &str) -> Result<&'c RawColumn, WorkError> {
+    columns
+        .iter()
+        .find(|column| column.name() == name)
+        .ok_or_else(|| WorkError::NoColumn(name.to_owned()))
+}
+
+/// Rows whose label has a level: a class held by too few parties is left out everywhere (PR-04).
+fn with_known_label(
+    plan: &Plan,
+    public: &PublicState,
+    columns: &[RawColumn],
+    slot: &dyn Fn(&str, &str) -> u32,
+) -> Result<Vec<RawColumn>, WorkError> {
+    if *plan.label() != LabelKind::Discovered {
+        return Ok(columns.to_vec());
+    }
+    let kept = public
+        .kept
+        .get(plan.label_name())
+        .cloned()
+        .unwrap_or_default();
+    Ok(keep_label_slots(columns, plan.label_name(), &kept, slot)?)
+}
+
+fn keep_label_slots(
+    columns: &[RawColumn],
+    label: &str,
+    kept: &[u32],
+    slot: &dyn Fn(&str, &str) -> u32,
+) -> Result<Vec<RawColumn>, LearnError> {
+    let known = |value: &str| kept.binary_search(&slot(label, value)).is_ok();
+    let rows: Vec<usize> = match columns.iter().find(|column| column.name() == label) {
+        Some(column) => (0..column.len())
+            .filter(|row| column.category(*row).is_some_and(|value| known(&value)))
+            .collect(),
+        None => Vec::new(),
+    };
+    Ok(columns.iter().map(|column| column.select(&rows)).collect())
+}
+
+fn prepare(
+    preparation: &Preparation,
+    columns: &[RawColumn],
+    slot: &dyn Fn(&str, &str) -> u32,
+) -> Result<Examples, LearnError> {
+    match &preparation.target {
+        TargetPrep::Classes {
+            name,
+            levels: Levels::Slots { kept, .. },
+        } => {
+            let known = keep_label_slots(columns, name, kept, slot)?;
+            Ok(preparation.examples(&known, slot)?.data)
+        }
+        _ => Ok(preparation.examples(columns, slot)?.data),
+    }
+}
+
+fn class_counts(
+    plan: &Plan,
+    public: &PublicState,
+    label: &RawColumn,
+    slot: &dyn Fn(&str, &str) -> u32,
+) -> Result<Vec<i64>, WorkError> {
+    let name = plan.label_name();
+    let position = |value: &str| match plan.label() {
+        LabelKind::Declared(classes) => classes.iter().position(|class| class == value),
+        LabelKind::Discovered => public
+            .kept
+            .get(name)
+            .and_then(|kept| kept.binary_search(&slot(name, value)).ok()),
+        LabelKind::Number(_) => None,
+    };
+    let mut counts = vec![0_i64; plan.classes(public)];
+    if counts.is_empty() {
+        return Ok(counts);
+    }
+    for value in (0..label.len()).filter_map(|row| label.category(row)) {
+        let undeclared = || LearnError::Column {
+            column: name.to_owned(),
+            problem:
+                "holds a class that data.classes does not list; add it there or remove the rows"
+                    .to_owned(),
+        };
+        let class = position(&value).ok_or_else(undeclared)?;
+        counts
+            .iter_mut()
+            .skip(class)
+            .take(1)
+            .for_each(|count| *count += 1);
+    }
+    Ok(counts)
+}
+
+/// Whether a feature kind needs a slot key (used by runtimes that check before they start).
+#[must_use]
+pub fn needs_slots(plan: &Plan) -> bool {
+    *plan.label() == LabelKind::Discovered
+        || plan
+            .features()
+            .iter()
+            .any(|feature| feature.kind == FeatureKind::Discovered)
+}

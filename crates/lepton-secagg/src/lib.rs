@@ -1,0 +1,35 @@
+//! Masked sums with dropout tolerance: the coordinator learns the sum of the parties' vectors and nothing else, even if it cheats.
+//!
+//! The protocol, its numbered rules (`SA-nn`, cited throughout), its guarantees and its limits are in `docs/protocols/masked-sum.md`. The
+//! machines do no input or output: bytes and randomness come in, bytes go out, and each state is a type that the next one consumes.
+//!
+//! - A party: [`PartySetup`] → [`PartyEpoch`] (many rounds) → [`Masked`] → [`Signed`] → its openings.
+//! - The coordinator: [`EpochKeys`] → [`Collecting`] → [`Signing`] → [`Opening`] → [`Summed`].
+//!
+//! The caller persists what a state exposes ([`Masked::digest`], [`Signed::survivor_hash`]) before it sends what came with it.
+
+mod chain;
+mod context;
+mod coordinator;
+mod deal;
+mod fault;
+mod keys;
+mod opening;
+mod params;
+mod party;
+mod setup;
+mod signing;
+mod wire;
+
+pub use context::{Attempt, EpochContext, VectorSpec};
+pub use coordinator::{Addressed, Collecting};
+pub use fault::{CallerReason, CoordinatorReason, Fault, PeerReason, Step};
+pub use keys::EpochKeys;
+pub use opening::{Opening, Summed};
+pub use params::{ParameterError, Parameters, PartyIndex};
+pub use party::{Masked, Signed};
+pub use setup::{KeyAdvert, PartyEpoch, PartySetup};
+pub use signing::Signing;
+
+#[cfg(test)]
+mod tests;

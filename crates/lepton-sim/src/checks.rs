@@ -1,0 +1,77 @@
+//! The plain arithmetic beside the masked one.
+
+use std::collections::BTreeMap;
+
+use lepton_protocol::plan::Plan;
+use lepton_protocol::store::Record;
+use lepton_protocol::training::{Next, Training};
+
+use crate::outcome::CheckedSum;
+
+/// Vectors that workers handed in, by exchange and party, and what is known of the exchange under way.
+#[derive(Default)]
+pub(crate) struct Checks {
+    vectors: BTreeMap<(u64, u16), Vec<i64>>,
+    under_way: Option<(Next, Training)>,
+    pub(crate) sums: Vec<CheckedSum>,
+    pub(crate) violations: Vec<String>,
+}
+
+impl Checks {
+    /// A worker handed in its vector; the machine takes at most one per exchange.
+    pub(crate) fn handed_in(&mut self, exchange: u64, party: u16, vector: &[i64]) {
+        self.vectors
+            .entry((exchange, party))
+            .or_insert_with(|| vector.to_vec());
+    }
+
+    /// An exchange begins from this state.
+    pub(crate) fn began(&mut self, next: &Next, state: &Training) {
+        self.under_way = Some((next.clone(), state.clone()));
+    }
+
+    /// A sum was opened over `survivors`; `persisted` is what the coordinator made durable in the same step, the state after the sum first.
+    pub(crate) fn summed(
+        &mut self,
+        (plan, epoch): (&Plan, u64),
+        survivors: &[u16],
+        persisted: &[Record],
+    ) {
+        let Some((next, mut shadow)) = self.under_way.take() else {
+            self.violations
+                .push("a sum outside any exchange".to_owned());
+            return;
+        };
+        let mut sum: Vec<i64> = Vec::new();
+        for party in survivors {
+            let Some(vector) = self.vectors.get(&(next.number, *party)) else {
+                self.violations.push(format!(
+                    "exchange {}: party {party} is in the sum and never handed in a vector",
+                    next.number
+                ));
+                return;
+            };
+            sum.resize(vector.len(), 0);
+            for (total, value) in sum.iter_mut().zip(vector) {
+                *total = total.wrapping_add(*value);
+            }
+        }
+        let expected = shadow
+            .absorb(plan, &next, &sum, survivors.len())
+            .map_err(|error| error.to_string())
+            .and_then(|_| shadow.to_bytes(epoch));
+        if expected.ok().as_deref() != persisted.first().map(|record| record.value.as_slice()) {
+            self.violations.push(format!(
+                "exchange {} ({}): what the coordinator absorbed is not the sum of the vectors of {survivors:?}",
+                next.number,
+                next.kind.words()
+            ));
+        }
+        self.sums.push(CheckedSum {
+            exchange: next.number,
+            kind: next.kind,
+            survivors: survivors.to_vec(),
+            sum,
+        });
+    }
+}

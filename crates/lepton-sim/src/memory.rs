@@ -1,0 +1,60 @@
+//! A store and a ledger in memory: what survives a simulated crash.
+
+use std::collections::BTreeMap;
+
+use lepton_protocol::ledger::{Charge, Ledger, LedgerError, Limit, accountant_of, admit};
+use lepton_protocol::store::{Store, StoreError};
+
+/// A store that outlives its process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemoryStore(BTreeMap<String, Vec<u8>>);
+
+impl MemoryStore {
+    /// All keys that begin with `prefix`, without it.
+    pub fn values<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = (&'s str, &'s [u8])> {
+        self.0
+            .iter()
+            .filter_map(move |(key, value)| Some((key.strip_prefix(prefix)?, value.as_slice())))
+    }
+}
+
+impl Store for MemoryStore {
+    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.0.insert(key.to_owned(), value.to_vec());
+        Ok(())
+    }
+
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.0.get(key).cloned())
+    }
+}
+
+/// A ledger that outlives its process. Without a limit it admits everything.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MemoryLedger {
+    limit: Option<Limit>,
+    charges: Vec<Charge>,
+}
+
+impl MemoryLedger {
+    /// A ledger that holds `charges` already.
+    #[must_use]
+    pub fn new(limit: Option<Limit>, charges: Vec<Charge>) -> Self {
+        Self { limit, charges }
+    }
+}
+
+impl Ledger for MemoryLedger {
+    fn reserve(&mut self, charge: &Charge) -> Result<(), LedgerError> {
+        if let Some(limit) = &self.limit {
+            let spent = accountant_of(&self.charges, charge.side)?;
+            admit(&spent, charge, limit)?;
+        }
+        self.charges.push(charge.clone());
+        Ok(())
+    }
+
+    fn charges(&self) -> &[Charge] {
+        &self.charges
+    }
+}

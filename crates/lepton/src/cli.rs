@@ -1,0 +1,88 @@
+//! The command line: verbs, flags and exit codes.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use lepton_node::error::NodeError;
+
+use crate::doctor::DoctorArgs;
+use crate::model::ModelArgs;
+use crate::new::NewArgs;
+use crate::predict::PredictArgs;
+use crate::report::ReportArgs;
+use crate::run::RunArgs;
+
+/// Exit code: failed.
+const FAILED: u8 = 1;
+/// Exit code: wrong use.
+const WRONG_USE: u8 = 2;
+/// Exit code: refused by a policy or a budget.
+const REFUSED: u8 = 3;
+
+/// Train models together without pooling data.
+#[derive(Parser)]
+#[command(
+    name = "lepton",
+    version,
+    about,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused by a policy or a budget."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a job: simulate the whole federation on this machine
+    #[command(after_help = "Example: lepton run examples/churn/job.toml --set privacy.epsilon=1")]
+    Run(RunArgs),
+    /// Make a folder with a job that runs at once
+    #[command(after_help = "Example: lepton new first")]
+    New(NewArgs),
+    /// Predict for the rows of a table with a trained model
+    #[command(
+        after_help = "Example: lepton predict --model runs/churn-20260101-120000 customers.csv --out predictions.csv"
+    )]
+    Predict(PredictArgs),
+    /// Look into a model file
+    #[command(after_help = "Example: lepton model show runs/churn-20260101-120000")]
+    Model(ModelArgs),
+    /// Show the report of a run again
+    #[command(after_help = "Example: lepton report runs/churn-20260101-120000")]
+    Report(ReportArgs),
+    /// Check that this machine can run Lepton
+    #[command(after_help = "Example: lepton doctor")]
+    Doctor(DoctorArgs),
+}
+
+impl Cli {
+    /// Carries out the command; errors go to stderr in one block.
+    pub(crate) fn run(self) -> ExitCode {
+        let result = match self.command {
+            Command::Run(args) => args.run(),
+            Command::New(args) => args.run(),
+            Command::Predict(args) => args.run(),
+            Command::Model(args) => args.run(),
+            Command::Report(args) => args.run(),
+            Command::Doctor(args) => args.run(),
+        };
+        match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::from(code_of(&error))
+            }
+        }
+    }
+}
+
+fn code_of(error: &NodeError) -> u8 {
+    if error.is_refusal() {
+        REFUSED
+    } else if error.is_wrong_use() {
+        WRONG_USE
+    } else {
+        FAILED
+    }
+}

@@ -1,0 +1,24 @@
+//! The `lepton` command: thin; everything it does is in the libraries below it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the command reads the clock and the terminal; the libraries below it do not"
+)]
+
+mod cli;
+mod clock;
+mod doctor;
+mod model;
+mod new;
+mod output;
+mod predict;
+mod progress;
+mod report;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    cli::Cli::parse().run()
+}

@@ -1,0 +1,32 @@
+//! Standard output. A reader that closes its end early (`| head`) is no failure; a full disk is.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use lepton_node::error::NodeError;
+use serde::Serialize;
+
+/// Writes `text`.
+///
+/// # Errors
+/// [`NodeError`] when it cannot be written.
+pub(crate) fn text(text: &str) -> Result<(), NodeError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(NodeError::file(Path::new("standard output"), &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes one JSON document.
+///
+/// # Errors
+/// [`NodeError`] when it cannot be written.
+pub(crate) fn json(document: &impl Serialize) -> Result<(), NodeError> {
+    let mut text = serde_json::to_string_pretty(document)
+        .map_err(|error| NodeError::Internal(error.to_string()))?;
+    text.push('\n');
+    self::text(&text)
+}

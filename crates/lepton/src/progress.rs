@@ -1,0 +1,137 @@
+//! Live progress: a bar with figures on a terminal, plain lines without one. Always on stderr.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lepton_protocol::progress::Progress;
+use lepton_protocol::report::CurvePoint;
+use tokio::sync::mpsc;
+
+/// Shows events until the run ends.
+pub(crate) async fn show(mut events: mpsc::UnboundedReceiver<Progress>, quiet: bool) {
+    let mut screen = Screen::new(quiet);
+    while let Some(event) = events.recv().await {
+        screen.on(&event);
+    }
+    screen.bar.finish_and_clear();
+}
+
+struct Screen {
+    bar: ProgressBar,
+    terminal: bool,
+    quiet: bool,
+    metric: String,
+}
+
+impl Screen {
+    fn new(quiet: bool) -> Self {
+        let terminal = std::io::stderr().is_terminal() && !quiet;
+        let bar = ProgressBar::new(0);
+        bar.set_draw_target(if terminal {
+            ProgressDrawTarget::stderr_with_hz(10)
+        } else {
+            ProgressDrawTarget::hidden()
+        });
+        if let Ok(style) =
+            ProgressStyle::with_template("round {pos}/{len} {wide_bar} {msg} · {eta} left")
+        {
+            bar.set_style(style);
+        }
+        Self {
+            bar,
+            terminal,
+            quiet,
+            metric: String::new(),
+        }
+    }
+
+    fn on(&mut self, event: &Progress) {
+        match event {
+            Progress::Prepared {
+                inputs,
+                classes,
+                rows,
+            } => {
+                let task = if *classes > 0 {
+                    format!("{classes} classes")
+                } else {
+                    "a number to predict".to_owned()
+                };
+                self.line(&format!(
+                    "prepared: {inputs} inputs, {task}, {rows:.0} training rows over all parties"
+                ));
+                self.bar.enable_steady_tick(Duration::from_millis(200));
+            }
+            Progress::Trained {
+                round,
+                rounds,
+                epsilon,
+            } => self.trained(*round, *rounds, *epsilon),
+            Progress::Evaluated { point } => self.evaluated(point),
+            Progress::Declined { party, reason, .. } => {
+                self.line(&format!("party {party} declined: {reason}"))
+            }
+            Progress::Abandoned {
+                kind,
+                round,
+                reason,
+            } => {
+                self.line(&format!(
+                    "{} of round {round} abandoned: {reason}",
+                    kind.words()
+                ));
+            }
+            Progress::StoppedEarly { round, best } => {
+                self.line(&format!(
+                    "stopped early after round {round}; the model of round {best} is kept"
+                ));
+            }
+            Progress::Note { text } => self.line(text),
+            Progress::Summed { .. } => {}
+        }
+    }
+
+    fn trained(&mut self, round: u32, rounds: u32, epsilon: Option<f64>) {
+        self.bar.set_length(u64::from(rounds));
+        self.bar.set_position(u64::from(round));
+        let spent = epsilon.map_or_else(String::new, |epsilon| {
+            format!(" · epsilon {}", upward(epsilon))
+        });
+        self.bar.set_message(format!("{}{spent}", self.metric));
+    }
+
+    fn evaluated(&mut self, point: &CurvePoint) {
+        let figures = [
+            ("loss", point.loss),
+            ("accuracy", point.accuracy),
+            ("AUC", point.auc),
+        ];
+        let shown: Vec<String> = figures
+            .iter()
+            .filter_map(|(name, value)| value.map(|value| format!("{name} {value:.4}")))
+            .collect();
+        self.metric = shown.join(" · ");
+        if !self.terminal {
+            let spent = point.epsilon.map_or_else(String::new, |epsilon| {
+                format!(" · epsilon {}", upward(epsilon))
+            });
+            self.line(&format!("round {}: {}{spent}", point.round, self.metric));
+        }
+    }
+
+    fn line(&self, text: &str) {
+        if self.quiet {
+        } else if self.terminal {
+            self.bar.println(text);
+        } else {
+            eprintln!("{text}");
+        }
+    }
+}
+
+/// Epsilon is always rounded up.
+pub(crate) fn upward(epsilon: f64) -> String {
+    lepton_dp::Epsilon::new(epsilon)
+        .map_or_else(|_| "0".to_owned(), |epsilon| format!("{epsilon:.2}"))
+}

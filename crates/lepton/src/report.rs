@@ -1,0 +1,68 @@
+//! `lepton report`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use lepton_node::error::NodeError;
+use lepton_node::run_folder::RunFolder;
+use lepton_node::tables::read_text;
+use lepton_protocol::coordinator::CHECKPOINT;
+use lepton_protocol::job::Job;
+use lepton_protocol::report::Report;
+use lepton_protocol::training::Training;
+
+use crate::{output, run};
+
+/// Flags of `lepton report`.
+#[derive(Args)]
+pub(crate) struct ReportArgs {
+    /// A run folder
+    run: PathBuf,
+    /// Print the report as one JSON document on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+impl ReportArgs {
+    /// Prints the report again and makes its page anew.
+    pub(crate) fn run(self) -> Result<(), NodeError> {
+        let (folder, _) = RunFolder::open(&self.run)?;
+        let path = folder.path("report.json");
+        if !path.exists() {
+            return Err(NodeError::Data(unfinished(&folder)));
+        }
+        let report: Report =
+            serde_json::from_str(&read_text(&path)?).map_err(|error| NodeError::File {
+                place: path.display().to_string(),
+                problem: format!("cannot be read as a report ({error})"),
+                remedy: "restore the file, or start a new run".to_owned(),
+            })?;
+        folder.write(
+            "report.html",
+            lepton_node::report::render_html(&report).as_bytes(),
+        )?;
+        if self.json {
+            output::json(&report)
+        } else {
+            output::text(&run::closing(&report, folder.root()))
+        }
+    }
+}
+
+/// How far the run got and how to go on.
+fn unfinished(folder: &RunFolder) -> String {
+    let run = folder.root().display();
+    let far = match progress(folder.root()) {
+        Some((done, planned)) => format!("{done} of {planned} rounds are in the model"),
+        None => "it ended before its first round".to_owned(),
+    };
+    format!("{run} is not finished: {far}; go on with `lepton run --resume {run}`")
+}
+
+/// Rounds done and planned, as the last checkpoint and the job say.
+fn progress(run: &Path) -> Option<(u32, u32)> {
+    let checkpoint = std::fs::read(run.join("state").join("coordinator").join(CHECKPOINT)).ok()?;
+    let (_, training) = Training::from_bytes(&checkpoint).ok()?;
+    let job = Job::parse("job.toml", &read_text(&run.join("job.toml")).ok()?, &[]).ok()?;
+    Some((training.rounds_done(), job.training().rounds.get()))
+}

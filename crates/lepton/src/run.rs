@@ -1,0 +1,192 @@
+//! `lepton run`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use lepton_node::error::NodeError;
+use lepton_node::simulate::{self, Done, Place, Request};
+use lepton_node::tables::Source;
+use lepton_protocol::report::{MetricsDoc, Report};
+use tokio::sync::{mpsc, watch};
+
+use crate::{clock, output, progress};
+
+/// Number of the signal that a process gets when a file would pass its size limit (Linux, macOS).
+#[cfg(unix)]
+const SIGXFSZ: i32 = 25;
+
+/// Flags of `lepton run`.
+#[derive(Args)]
+pub(crate) struct RunArgs {
+    /// The job file
+    #[arg(required_unless_present = "resume")]
+    job: Option<PathBuf>,
+    /// Override a key of the job file; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Use this table in place of the job's; rows are dealt as the job says
+    #[arg(long, value_name = "CSV", conflicts_with = "party_data")]
+    data: Option<PathBuf>,
+    /// Use these tables, one for each party
+    #[arg(long, value_name = "CSV", num_args = 2..)]
+    party_data: Vec<PathBuf>,
+    /// Go on with an interrupted run
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["job", "set", "data", "party_data", "scenario", "run_dir"])]
+    resume: Option<PathBuf>,
+    /// Make parties slow, lost and back, as this file says
+    #[arg(long, value_name = "TOML")]
+    scenario: Option<PathBuf>,
+    /// Where run folders go
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    runs: PathBuf,
+    /// Exactly this run folder, which must not exist
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// Print the report as one JSON document on stdout
+    #[arg(long)]
+    json: bool,
+    /// No progress
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl RunArgs {
+    /// Runs the job.
+    pub(crate) fn run(self) -> Result<(), NodeError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| NodeError::Internal(format!("the runtime does not start: {error}")))?;
+        let (json, quiet) = (self.json, self.quiet);
+        let done = runtime.block_on(drive(self.request(), quiet))?;
+        if json {
+            output::json(&done.report)
+        } else {
+            output::text(&closing(&done.report, &done.folder))
+        }
+    }
+
+    fn request(self) -> Request {
+        match (self.resume, self.job) {
+            (Some(run), _) => Request::Resume(run),
+            (None, job) => Request::New {
+                source: Source {
+                    job: job.unwrap_or_default(),
+                    overrides: self.set,
+                    data: self.data,
+                    party_data: self.party_data,
+                },
+                scenario: self.scenario,
+                folder: self.run_dir.map_or(Place::Below(self.runs), Place::At),
+            },
+        }
+    }
+}
+
+async fn drive(request: Request, quiet: bool) -> Result<Done, NodeError> {
+    let (events, inbox) = mpsc::unbounded_channel();
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stop.send_replace(true);
+        }
+        // Kept alive: a dropped sender would look like a request to stop.
+        std::future::pending::<()>().await;
+    });
+    // With a handler in place a file that may not grow gives an error that is reported, not a killed process.
+    #[cfg(unix)]
+    let _size_limit =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(SIGXFSZ));
+    let screen = tokio::spawn(progress::show(inbox, quiet));
+    let (time, stamp) = clock::now();
+    let done = simulate::run(request, (&time, &stamp), events, stopped).await;
+    screen
+        .await
+        .map_err(|error| NodeError::Internal(error.to_string()))?;
+    done
+}
+
+/// What a person reads at the end.
+pub(crate) fn closing(report: &Report, folder: &Path) -> String {
+    let mut text = format!(
+        "\n{}: {} parties trained a {} model in {} rounds without pooling their rows ({:.1} s)\n\n",
+        report.name,
+        report.parties.len(),
+        report.model.kind,
+        report.rounds,
+        report.timing.wall_s
+    );
+    text += &table(report);
+    text += &privacy_line(report);
+    let folder = folder.display();
+    text += &format!("\nmodel   {folder}/model\nreport  {folder}/report.html\n");
+    text
+}
+
+fn table(report: &Report) -> String {
+    let mut rows = vec![("federated", report.metrics.clone())];
+    if let Some(baselines) = &report.baselines {
+        if report.metrics.noised {
+            rows.push(("federated, exact metrics *", baselines.federated.clone()));
+        }
+        rows.push(("pooled *", baselines.pooled.clone()));
+        rows.push(("best single party *", baselines.local_best.clone()));
+        rows.push(("majority class *", baselines.majority.clone()));
+    }
+    let regression = report.model.classes.is_empty();
+    let names = if regression {
+        ["RMSE", "MAE", "R2", "loss"]
+    } else {
+        ["accuracy", "balanced", "AUC", "loss"]
+    };
+    let mut text = format!(
+        "{:<28}{:>10}{:>10}{:>10}{:>10}\n",
+        "hold-out rows", names[0], names[1], names[2], names[3]
+    );
+    for (name, metrics) in rows {
+        text += &format!("{name:<28}");
+        for value in figures(&metrics, regression) {
+            text += &value.map_or_else(|| format!("{:>10}", "-"), |value| format!("{value:>10.4}"));
+        }
+        text.push('\n');
+    }
+    if report.baselines.is_some() {
+        text += "* simulation only, not private\n";
+    }
+    text
+}
+
+fn figures(metrics: &MetricsDoc, regression: bool) -> [Option<f64>; 4] {
+    if regression {
+        [metrics.rmse, metrics.mae, metrics.r2, metrics.loss]
+    } else {
+        [
+            metrics.accuracy,
+            metrics.balanced_accuracy,
+            metrics.auc,
+            metrics.loss,
+        ]
+    }
+}
+
+fn privacy_line(report: &Report) -> String {
+    let privacy = &report.privacy;
+    let mut text = match (
+        privacy.epsilon,
+        privacy.epsilon_coordinator,
+        privacy.delta,
+        privacy.goal_epsilon,
+    ) {
+        (Some(public), Some(seen), Some(delta), Some(goal)) => format!(
+            "\nprivacy: each record is protected with epsilon {} (delta {delta:e}) against the public, {} against the coordinator with {} colluding parties; goal {goal}\n",
+            progress::upward(public),
+            progress::upward(seen),
+            report.protection.colluders
+        ),
+        _ => String::new(),
+    };
+    for warning in &report.insecure {
+        text += &format!("\nWARNING: {warning}\n");
+    }
+    text
+}

@@ -1,0 +1,36 @@
+//! `cargo xtask VERB`: one entrance for every habit of the repository.
+
+use std::process::ExitCode;
+
+use xtask::{VERBS, repository_root, tidy};
+
+fn main() -> ExitCode {
+    let verb = std::env::args().nth(1).unwrap_or_default();
+    match verb.as_str() {
+        "tidy" => run_tidy(),
+        _ => {
+            println!("usage: cargo xtask VERB\n");
+            for (name, what) in VERBS {
+                println!("  {name:<8} {what}");
+            }
+            ExitCode::from(if matches!(verb.as_str(), "help" | "--help" | "") {
+                0
+            } else {
+                2
+            })
+        }
+    }
+}
+
+fn run_tidy() -> ExitCode {
+    match tidy::check(&repository_root()) {
+        Ok(report) => {
+            print!("{report}");
+            ExitCode::from(u8::from(!report.findings.is_empty()))
+        }
+        Err(error) => {
+            println!("tidy could not look: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
