@@ -37,7 +37,7 @@ pub struct ModelHeader {
     pub slot_key: Option<String>,
     /// What the kept slots of each column stand for, where several parties hold the value and no privacy goal was set.
     pub slot_names: BTreeMap<String, BTreeMap<u32, String>>,
-    /// Epsilon and delta of the training, if any.
+    /// Epsilon spent against the coordinator with its colluders, and delta; absent without a privacy goal.
     pub privacy: Option<(f64, f64)>,
     /// SHA-256 of the effective job file.
     pub job_sha256: String,

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use lepton_learn::{ColumnPrep, Levels, Matrix, Metrics, Predictions, RawColumn, TargetPrep};
+use lepton_learn::{
+    CategoryMissing, ColumnPrep, Levels, Matrix, Metrics, NumericMissing, Predictions, RawColumn,
+    TargetPrep,
+};
 use lepton_protocol::report::MetricsDoc;
 use lepton_protocol::work::slot_function;
 use lepton_table::{ColumnType, ReadOptions, Table, TableError};
@@ -10,7 +13,7 @@ use lepton_table::{ColumnType, ReadOptions, Table, TableError};
 use crate::error::NodeError;
 use crate::model_file::ModelFile;
 use crate::summary::metrics_doc;
-use crate::tables::raw_column;
+use crate::tables::{place_of_row, raw_column};
 
 /// A prediction for each row of a table.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,13 +47,8 @@ pub fn predict(file: &ModelFile, path: &Path) -> Result<Predicted, NodeError> {
     let columns = inputs(file, &table)?;
     let key = file.slot_key();
     let slot = slot_function(key.as_ref(), file.slots());
-    let of_file =
-        |error: lepton_learn::LearnError| NodeError::Data(format!("{}: {error}", path.display()));
-    let prepared = file
-        .header
-        .preparation
-        .transform(&columns, &slot)
-        .map_err(of_file)?;
+    check_gaps(file, &table, &columns)?;
+    let prepared = file.header.preparation.transform(&columns, &slot)?;
     let mut rows = vec![None; table.rows()];
     for (row, answer) in prepared.rows.iter().zip(answers(file, &prepared.data)?) {
         rows.iter_mut()
@@ -151,6 +149,25 @@ fn inputs(file: &ModelFile, table: &Table) -> Result<Vec<RawColumn>, NodeError> 
         )),
         other => other,
     })
+}
+
+/// Missing values where the job refused them in training.
+fn check_gaps(file: &ModelFile, table: &Table, columns: &[RawColumn]) -> Result<(), NodeError> {
+    for (preparation, column) in file.header.preparation.columns.iter().zip(columns) {
+        let refused = match preparation {
+            ColumnPrep::Numeric { missing, .. } => *missing == NumericMissing::Refuse,
+            ColumnPrep::Category { missing, .. } => *missing == CategoryMissing::Refuse,
+        };
+        let gap = (0..column.len()).find(|row| column.category(*row).is_none());
+        if let Some(row) = gap.filter(|_| refused) {
+            return Err(NodeError::Data(format!(
+                "{}, column {:?}: the value is missing, and the model was trained on complete rows (missing = \"refuse\"); fill it, or leave the row out",
+                place_of_row(table, row),
+                column.name()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Metrics over rows with a known label, and how many labels are unknown.

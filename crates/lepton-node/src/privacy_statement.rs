@@ -159,11 +159,11 @@ fn assumptions(plan: &Plan) -> Vec<String> {
             "At most {} of the {} parties pool what they know with the coordinator, and at least {} honest parties add their noise to every sum; parties enforce a survivor set of at least {}.",
             parameters.colluders(),
             parameters.parties(),
-            parameters.survivor_floor() - parameters.colluders(),
+            plan.privacy().map_or(0, |privacy| privacy.shares.honest),
             parameters.survivor_floor()
         ),
         "One record is one row of one party; a person with several rows is protected less (roughly as many times epsilon).".to_owned(),
-        "Training rows and hold-out rows are divided by a coin of each row's own, so that their losses do not add up.".to_owned(),
+        "Training rows and hold-out rows are divided by a hash of the row itself, so that their losses do not add up.".to_owned(),
         "The job file (columns, bounds, dictionaries, sampling rate, clip, rounds) was written without looking at the data; settings tuned on the same data cost privacy that is not counted here.".to_owned(),
         "Parties run this program unchanged; randomness comes from the operating system.".to_owned(),
         "The time a party takes and the fact that it takes part are not hidden.".to_owned(),

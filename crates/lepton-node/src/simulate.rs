@@ -151,12 +151,6 @@ fn open(request: Request, (started, stamp): (&str, &str)) -> Result<Opened, Node
             let federation = Federation::load(&source)?;
             let faults = load_scenario(scenario.as_deref(), &federation)?;
             let training = Training::new(&federation.plan, start_model(&federation, &source)?);
-            let path = match folder {
-                Place::At(path) => path,
-                Place::Below(runs) => {
-                    runs.join(format!("{}-{stamp}", federation.plan.job().name()))
-                }
-            };
             let run = RunFile {
                 format: "lepton-run/1".to_owned(),
                 source,
@@ -165,7 +159,7 @@ fn open(request: Request, (started, stamp): (&str, &str)) -> Result<Opened, Node
                 started: started.to_owned(),
                 epoch: 1,
             };
-            let folder = RunFolder::create(&path)?;
+            let folder = make_folder(folder, &federation, stamp)?;
             folder.save(&run)?;
             folder.write("job.toml", federation.job_text.as_bytes())?;
             Ok(Opened {
@@ -179,6 +173,28 @@ fn open(request: Request, (started, stamp): (&str, &str)) -> Result<Opened, Node
         }
         Request::Resume(path) => resume(&path),
     }
+}
+
+/// Runs that begin in the same second get numbered names.
+fn make_folder(place: Place, federation: &Federation, stamp: &str) -> Result<RunFolder, NodeError> {
+    let runs = match place {
+        Place::At(path) => return RunFolder::create(&path),
+        Place::Below(runs) => runs,
+    };
+    let name = format!("{}-{stamp}", federation.plan.job().name());
+    let numbered = (2_u32..).map(|number| format!("{name}-{number}"));
+    let free = std::iter::once(name.clone())
+        .chain(numbered)
+        .map(|name| runs.join(name));
+    for path in free {
+        match RunFolder::create(&path) {
+            Err(NodeError::Use(_)) => {}
+            result => return result,
+        }
+    }
+    Err(NodeError::Internal(
+        "no name for the run folder is free".to_owned(),
+    ))
 }
 
 fn resume(path: &Path) -> Result<Opened, NodeError> {

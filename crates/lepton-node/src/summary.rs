@@ -105,9 +105,8 @@ fn model_file(finished: &Finished) -> Result<ModelFile, NodeError> {
         }
     };
     let positive = (classes.len() == 2).then_some(1);
-    let privacy = plan
-        .privacy()
-        .map(|privacy| (privacy.goal.epsilon.get(), privacy.goal.delta.get()));
+    let spent = privacy_statement::document(plan, training)?;
+    let privacy = spent.epsilon_coordinator.zip(spent.delta);
     let slots = !plan.discovered().is_empty();
     let header = ModelHeader {
         format: "lepton-model/1".to_owned(),
@@ -353,8 +352,8 @@ fn compare(
             false,
         ))
     };
-    let pooled =
-        train_alone(plan, public, spec, &train, &mut rng).and_then(|model| Ok(Some(model)));
+    // Where even the pooled rows make training diverge, the comparison is left empty.
+    let pooled = train_alone(plan, public, spec, &train, &mut rng).ok();
     let mut best: Option<(String, MetricsDoc)> = None;
     for ((party, own), held) in report
         .parties
@@ -387,8 +386,8 @@ fn compare(
         party.alone = Some(alone);
     }
     let pooled = match pooled {
-        Ok(Some(model)) => on_test(&model)?,
-        _ => MetricsDoc::default(),
+        Some(model) => on_test(&model)?,
+        None => MetricsDoc::default(),
     };
     let (local_best_party, local_best) = best.unwrap_or_default();
     report.baselines = Some(Baselines {

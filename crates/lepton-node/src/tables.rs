@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lepton_learn::RawColumn;
 use lepton_protocol::job::{self, ColumnType, DataSource, Job, Objective, Override, Split};
-use lepton_protocol::plan::{FeatureKind, LabelKind, Plan};
+use lepton_protocol::plan::{FeatureKind, LabelKind, Plan, PlanError};
 use lepton_protocol::work::PartyRows;
 use lepton_table::split::{self, PartyPart};
 use lepton_table::{ReadOptions, Table};
@@ -83,6 +83,8 @@ impl Federation {
             .map(|part| party_table(&plan, part))
             .collect::<Result<Vec<_>, _>>()?;
         check_declared_classes(&plan, &dealt)?;
+        check_delta(&plan, &tables)?;
+        check_missing(&plan, &dealt)?;
         Ok(Self {
             values: category_values(&plan, &tables),
             job_digest: *lepton_crypto::sha256(job_text.as_bytes()).as_bytes(),
@@ -340,6 +342,69 @@ fn check_declared_classes(plan: &Plan, parts: &[Part]) -> Result<(), NodeError> 
     Ok(())
 }
 
+/// With `missing = "refuse"` a gap is found before anything starts. Rows without a label are left out and may have gaps.
+fn check_missing(plan: &Plan, parts: &[Part]) -> Result<(), NodeError> {
+    if plan.missing() != lepton_learn::Missing::Refuse {
+        return Ok(());
+    }
+    for part in parts {
+        let label = raw_column(&part.table, plan.label_name())?;
+        for feature in plan.features() {
+            let column = raw_column(&part.table, &feature.name)?;
+            let gap = |row: &usize| label.category(*row).is_some() && column.category(*row).is_none();
+            if let Some(row) = (0..column.len()).find(gap) {
+                return Err(NodeError::Data(format!(
+                    "{}, column {:?}: the value is missing, and the job says missing = \"refuse\"; fill it, or set prepare.missing to \"mean\", \"indicator\" or \"drop\"",
+                    place_of_row(&part.table, row),
+                    feature.name
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `file:line` of a row, or its number where the table has no lines.
+pub(crate) fn place_of_row(table: &Table, row: usize) -> String {
+    match table.line_of(row) {
+        Some(line) => format!("{}:{line}", table.name()),
+        None => format!("{}, row {}", table.name(), row + 1),
+    }
+}
+
+/// A delta of one in the number of rows would allow releasing a whole row: a guarantee in name only.
+fn check_delta(plan: &Plan, parties: &[PartyTable]) -> Result<(), NodeError> {
+    let rows: usize = parties
+        .iter()
+        .map(|party| party.rows.train.first().map_or(0, RawColumn::len))
+        .sum();
+    match plan.privacy() {
+        #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
+        Some(privacy) if privacy.goal.delta.get() * rows as f64 >= 1.0 => Err(PlanError::Job {
+            place: plan.job().origin_of("privacy.delta"),
+            problem: format!(
+                "delta = {} allows one of the {rows} training rows to be released whole; the largest delta that means anything here is {}",
+                privacy.goal.delta.get(),
+                largest_delta(rows)
+            ),
+        }
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+/// The largest number of one digit below one in `rows`, as a job file writes it.
+fn largest_delta(rows: usize) -> String {
+    let mut exponent = 1_u32;
+    loop {
+        let digit = (10_u128.pow(exponent) - 1) / (rows.max(1) as u128);
+        if digit > 0 || exponent == 30 {
+            return format!("{digit}e-{exponent}");
+        }
+        exponent += 1;
+    }
+}
+
 /// Cleans a party's rows and divides them (rules PR-07, PR-08, FT-03).
 fn party_table(plan: &Plan, part: &Part) -> Result<PartyTable, NodeError> {
     let mut names: Vec<String> = plan
@@ -477,5 +542,25 @@ fn words_for(job: &Job, source: &Source, parties: usize) -> String {
                 alpha.get()
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::largest_delta;
+
+    #[test]
+    fn the_largest_delta_stays_below_one_in_the_rows() {
+        for rows in [1, 2, 9, 10, 99, 100, 101, 426, 1000, 123_456_789] {
+            let text = largest_delta(rows);
+            assert!(
+                text.parse::<f64>().unwrap() * rows as f64 <= 1.0 - 1e-9,
+                "{rows}: {text}"
+            );
+        }
+        assert_eq!(
+            (largest_delta(426), largest_delta(100)),
+            ("2e-3".to_owned(), "9e-3".to_owned())
+        );
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use lepton_crypto::{IdentityKey, IdentityPublic, Signature};
+use lepton_crypto::{IdentityKey, IdentityPublic, Signature, hash};
 use prost::Message;
 
 /// Version of the frame and of the bodies inside it.
@@ -251,20 +251,17 @@ impl FrameIn {
         })
     }
 
-    /// Fixed-width header, then the body: no two frames share these bytes.
-    fn signed_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.body.len() + 80);
-        out.extend(self.version.to_be_bytes());
-        out.extend((self.job.len() as u64).to_be_bytes());
-        out.extend(&self.job);
-        out.extend(self.epoch.to_be_bytes());
-        out.extend(self.round.to_be_bytes());
-        out.extend(self.attempt.to_be_bytes());
-        out.extend(self.step.to_be_bytes());
-        out.extend(self.from.to_be_bytes());
-        out.extend(self.to.to_be_bytes());
-        out.extend(&self.body);
-        out
+    /// What is signed: a hash over all other fields, each with its length. Hashed once here rather than twice inside Ed25519.
+    fn signed_bytes(&self) -> [u8; 32] {
+        let numbers =
+            [self.version, self.attempt, self.step, self.from, self.to].map(u32::to_be_bytes);
+        let counters = [self.epoch, self.round].map(u64::to_be_bytes);
+        let [version, attempt, step, from, to] = &numbers;
+        let [epoch, round] = &counters;
+        let parts: [&[u8]; 9] = [
+            version, &self.job, epoch, round, attempt, step, from, to, &self.body,
+        ];
+        *hash(DOMAIN, &parts).as_bytes()
     }
 }
 

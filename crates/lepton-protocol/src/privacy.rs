@@ -51,7 +51,7 @@ pub struct Schedule {
 pub struct NoiseShares {
     /// Survivor floor m: this many shares are in every sum.
     pub floor: u32,
-    /// m − c: this many remain against the coordinator with its colluders.
+    /// m − max(c, 1): this many remain against the coordinator with its colluders, and against any single party.
     pub honest: u32,
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use lepton_protocol::plan::Plan;
-use lepton_protocol::store::Record;
+use chacha20::ChaCha20Rng;
+use lepton_protocol::coordinator::Coordinator;
 use lepton_protocol::training::{Next, Training};
 
 use crate::outcome::CheckedSum;
@@ -30,12 +30,12 @@ impl Checks {
         self.under_way = Some((next.clone(), state.clone()));
     }
 
-    /// A sum was opened over `survivors`; `persisted` is what the coordinator made durable in the same step, the state after the sum first.
+    /// A sum was opened over `survivors`, and the coordinator went on to the next exchange with the generator as it was before (`rng`).
     pub(crate) fn summed(
         &mut self,
-        (plan, epoch): (&Plan, u64),
+        coordinator: &Coordinator,
         survivors: &[u16],
-        persisted: &[Record],
+        mut rng: ChaCha20Rng,
     ) {
         let Some((next, mut shadow)) = self.under_way.take() else {
             self.violations
@@ -56,11 +56,11 @@ impl Checks {
                 *total = total.wrapping_add(*value);
             }
         }
-        let expected = shadow
+        let plan = coordinator.plan();
+        let followed = shadow
             .absorb(plan, &next, &sum, survivors.len())
-            .map_err(|error| error.to_string())
-            .and_then(|_| shadow.to_bytes(epoch));
-        if expected.ok().as_deref() != persisted.first().map(|record| record.value.as_slice()) {
+            .and_then(|_| shadow.next(plan, &mut rng));
+        if followed.is_err() || shadow.to_bytes(0) != coordinator.training().to_bytes(0) {
             self.violations.push(format!(
                 "exchange {} ({}): what the coordinator absorbed is not the sum of the vectors of {survivors:?}",
                 next.number,

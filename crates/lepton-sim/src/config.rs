@@ -114,7 +114,7 @@ pub enum When {
     /// From this time until that.
     Time(u64, u64),
     /// From exchange `from`, once the party has sent `after` frames in it (0 before its input, 1 after it, 2 after its signature), until exchange
-    /// `until` begins. Exchanges are counted from 1.
+    /// `until` begins; a party whose connection comes back then is asked again in the exchange after it. Exchanges are counted from 1.
     Exchange {
         /// First exchange.
         from: u64,

@@ -65,6 +65,15 @@ pub struct Sent {
     pub bytes: Vec<u8>,
 }
 
+/// The end as a party saw it. A simulation has no secrets: the slot key is here so that tests can look for it elsewhere.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finale {
+    /// Final parameters.
+    pub parameters: Vec<f64>,
+    /// Key of the category slots.
+    pub slot_key: Option<[u8; 32]>,
+}
+
 /// The outcome.
 pub struct SimOutcome {
     /// The seed.
@@ -81,8 +90,8 @@ pub struct SimOutcome {
     pub refused: Vec<String>,
     /// What each party refused.
     pub faults: Vec<Vec<String>>,
-    /// Parameters each party was left with at the end, if it saw the end.
-    pub finished: Vec<Option<Vec<f64>>>,
+    /// What each party was left with, if it saw the end.
+    pub finished: Vec<Option<Finale>>,
     /// Sums opened.
     pub sums: Vec<CheckedSum>,
     /// What must never happen and did: a wrong sum, a sample without a charge.

@@ -59,6 +59,8 @@ enum Command {
 impl Cli {
     /// Carries out the command; errors go to stderr in one block.
     pub(crate) fn run(self) -> ExitCode {
+        #[cfg(unix)]
+        survive_size_limits();
         let result = match self.command {
             Command::Run(args) => args.run(),
             Command::New(args) => args.run(),
@@ -74,6 +76,22 @@ impl Cli {
                 ExitCode::from(code_of(&error))
             }
         }
+    }
+}
+
+/// With a handler in place a file that may not grow gives an error that is reported, not a killed process.
+#[cfg(unix)]
+fn survive_size_limits() {
+    use tokio::signal::unix::{SignalKind, signal};
+    /// Number of the signal that a process gets when a file would pass its size limit (Linux, macOS).
+    const SIGXFSZ: i32 = 25;
+    if let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+    {
+        let _inside = runtime.enter();
+        // The handler stays for good; without it, everything but this one message works.
+        let _ = signal(SignalKind::from_raw(SIGXFSZ));
     }
 }
 

@@ -11,10 +11,6 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{clock, output, progress};
 
-/// Number of the signal that a process gets when a file would pass its size limit (Linux, macOS).
-#[cfg(unix)]
-const SIGXFSZ: i32 = 25;
-
 /// Flags of `lepton run`.
 #[derive(Args)]
 pub(crate) struct RunArgs {
@@ -93,10 +89,6 @@ async fn drive(request: Request, quiet: bool) -> Result<Done, NodeError> {
         // Kept alive: a dropped sender would look like a request to stop.
         std::future::pending::<()>().await;
     });
-    // With a handler in place a file that may not grow gives an error that is reported, not a killed process.
-    #[cfg(unix)]
-    let _size_limit =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(SIGXFSZ));
     let screen = tokio::spawn(progress::show(inbox, quiet));
     let (time, stamp) = clock::now();
     let done = simulate::run(request, (&time, &stamp), events, stopped).await;

@@ -5,7 +5,7 @@
 
 use lepton_protocol::report::Report;
 
-use super::format::{count, delta, epsilon, fixed, percent, significant, whole};
+use super::format::{NONE, count, delta, epsilon, percent, setting, significant, whole};
 use super::verdict::{
     Standing, coordinator_words, ending, model_words, privacy_sentence, result_sentence, standing,
 };
@@ -236,8 +236,16 @@ fn privacy(report: &Report) -> String {
                 plain(privacy.noise.as_deref().unwrap_or("not stated")),
             ),
             ("noise multiplier", significant(privacy.noise_multiplier)),
-            ("sampling rate", fixed(privacy.sampling_rate, 3)),
-            ("clipping norm", significant(privacy.clip)),
+            (
+                "sampling rate",
+                privacy
+                    .sampling_rate
+                    .map_or_else(|| NONE.to_owned(), setting),
+            ),
+            (
+                "clipping norm",
+                privacy.clip.map_or_else(|| NONE.to_owned(), setting),
+            ),
         ];
         let rows = rows.map(|(name, value)| [name.to_owned(), value]);
         text += &format!("\n{}", table(["", ""], &rows));
@@ -288,7 +296,7 @@ fn loading(report: &Report) -> String {
          header = json.loads(file.metadata()[\"lepton\"])\n\
          print({{name: tensor.shape for name, tensor in tensors.items()}}, header[\"classes\"])\n```\n\n\
          Each layer is `layerN.weight` (outputs by inputs) and `layerN.bias`; inputs are in the order of the preparation.\n",
-        model_words(&report.model.kind)
+        plain(&model_words(&report.model.kind))
     )
 }
 
@@ -345,9 +353,7 @@ fn plain(text: &str) -> String {
     out
 }
 
-/// Text within backticks.
+/// A hash within backticks.
 fn code(text: &str) -> String {
-    text.chars()
-        .filter(|letter| !letter.is_control() && !matches!(letter, '`' | '|'))
-        .collect()
+    text.chars().filter(char::is_ascii_alphanumeric).collect()
 }

@@ -25,6 +25,8 @@ pub(super) struct Level {
     pub(super) name: String,
     pub(super) colour: usize,
     pub(super) value: f64,
+    /// The value as the legend shows it.
+    pub(super) text: String,
 }
 
 /// Everything one chart shows.
@@ -209,7 +211,7 @@ fn legend(chart: &Chart) -> Markup {
         figcaption .legend {
             span { (swatch("line", chart.series.colour)) (chart.series.name) }
             @for level in chart.levels.iter().filter(|level| level.value.is_finite()) {
-                span { (swatch("level", level.colour)) (level.name) " (" (significant(Some(level.value))) ")" }
+                span { (swatch("level", level.colour)) (level.name) " (" (level.text) ")" }
             }
             @if let Some(name) = chart.diagonal {
                 span {
@@ -248,7 +250,7 @@ fn described(chart: &Chart, points: &[(f64, f64)]) -> String {
         say(points.last())
     );
     for level in chart.levels.iter().filter(|level| level.value.is_finite()) {
-        text += &format!("; {} {}", level.name, significant(Some(level.value)));
+        text += &format!("; {} {}", level.name, level.text);
     }
     text + "."
 }

@@ -22,7 +22,10 @@ pub(super) fn section(report: &Report) -> Markup {
                     div {
                         h3 { "Confusion matrix" }
                         @if metrics.confusion.is_empty() { p .muted { "Not measured in this run." } }
-                        @else { (scrolling("Confusion matrix", &confusion(metrics, &report.model.classes))) }
+                        @else {
+                            p .muted { "Lines: true class. Columns: predicted class. Shade: share of the line." @if metrics.noised { " Counted with noise." } }
+                            (scrolling("Confusion matrix", &confusion(metrics, &report.model.classes)))
+                        }
                     }
                     (calibration(&metrics.calibration))
                 }
@@ -51,14 +54,9 @@ fn confusion(metrics: &MetricsDoc, classes: &[String]) -> Markup {
             .unwrap_or_else(|| format!("class {at}"))
     };
     let width = metrics.confusion.iter().map(Vec::len).max().unwrap_or(0);
-    let noised = if metrics.noised {
-        ", counted with noise"
-    } else {
-        ""
-    };
     html! {
         table .confusion .many[width > SHARES_SHOWN] {
-            caption { "Rows by true class (lines) and predicted class (columns)" (noised) "; the shade is the share of the line" }
+            caption .hidden { "Rows by true and predicted class" }
             thead {
                 tr { th scope="col" { "true ↓ predicted →" } @for at in 0..width { th .number scope="col" { (name(at)) } } }
             }
@@ -82,9 +80,10 @@ fn cell(rows: f64, line: &[f64], right: bool) -> Markup {
     } else {
         0.0
     };
-    let shade = format!("--share:{:.0}%", 100.0 * share);
+    // At most two thirds of the colour: the text stays readable on every shade.
+    let shade = format!("--share:{:.0}%", 65.0 * share);
     html! {
-        td .number .right[right] .strong[share > 0.5] style=(shade) title=(format!("{} of this line", percent(share))) {
+        td .number .right[right] style=(shade) title=(format!("{} of this line", percent(share))) {
             span { (count(rows)) }
             @if line.len() <= SHARES_SHOWN { small { (percent(share)) } }
         }
@@ -132,7 +131,7 @@ fn calibration(bins: &[CalibrationBin]) -> Markup {
         div {
             (chart)
             @if !shown.is_empty() {
-                p .muted { "Of the rows given a probability, how many really were of that class. Below the diagonal the model is too sure." }
+                p .muted { "Of the rows given a probability, how many really were of that class. Below the diagonal the predicted probabilities are too high." }
             }
         }
     }

@@ -15,8 +15,8 @@ const DOTS_SHOWN: usize = 3000;
 const COLOURS: usize = 8;
 const SHAPES: usize = 4;
 
-const WIDTH: f64 = 520.0;
-const HEIGHT: f64 = 360.0;
+const WIDTH: f64 = 420.0;
+const HEIGHT: f64 = 310.0;
 const EDGE: f64 = 26.0;
 
 /// Metrics after each evaluated round.
@@ -105,10 +105,12 @@ fn levels(baselines: &Baselines, value: fn(&MetricsDoc) -> Option<f64>) -> Vec<L
     ];
     all.into_iter()
         .filter_map(|(name, metrics, colour)| {
+            let value = value(metrics)?;
             Some(Level {
                 name: name.to_owned(),
                 colour,
-                value: value(metrics)?,
+                value,
+                text: significant(Some(value)),
             })
         })
         .collect()

@@ -43,6 +43,15 @@ pub(super) fn significant(value: Option<f64>) -> String {
     grouped(&format!("{value:.digits$}"))
 }
 
+/// A setting as it was written in the job file.
+pub(super) fn setting(value: f64) -> String {
+    if value.is_finite() {
+        value.to_string()
+    } else {
+        NONE.to_owned()
+    }
+}
+
 /// A share of one as a percentage.
 pub(super) fn percent(share: f64) -> String {
     if share.is_finite() {

@@ -4,7 +4,7 @@ use lepton_protocol::report::{PrivacyDoc, Report};
 use maud::{Markup, html};
 
 use super::chart::{Chart, Level, Series, figure};
-use super::format::{count, delta, epsilon, fixed, fixed_up, significant, whole};
+use super::format::{count, delta, epsilon, fixed_up, setting, significant, whole};
 use super::scrolling;
 use super::verdict::{Standing, coordinator_words, privacy_sentence, standing};
 
@@ -112,9 +112,12 @@ fn odds(value: Option<f64>) -> String {
     match factor {
         factor if factor.is_infinite() => "unbounded".to_owned(),
         factor if factor < 1e6 => {
-            format!("× {}", fixed_up(factor, if factor < 10.0 { 2 } else { 1 }))
+            format!(
+                "×\u{a0}{}",
+                fixed_up(factor, if factor < 10.0 { 2 } else { 1 })
+            )
         }
-        factor => format!("× {}", significant(Some(factor * 1.01))),
+        factor => format!("×\u{a0}{}", significant(Some(factor * 1.01))),
     }
 }
 
@@ -129,7 +132,7 @@ fn epsilon_in_words(privacy: &PrivacyDoc, spent: f64) -> Markup {
     html! {
         div .explained {
             h3 { "What epsilon means for one person's record" }
-            p {
+            div { p {
                 "Suppose somebody wants to know whether one particular record was among the rows. Whatever they knew before, everything released here "
                 "changes their odds by at most a factor of e" sup { "epsilon" } ", up or down; "
                 "for the larger epsilon above, " (epsilon(Some(spent))) ", that is " (odds(Some(spent))) ". "
@@ -137,15 +140,15 @@ fn epsilon_in_words(privacy: &PrivacyDoc, spent: f64) -> Markup {
                 "Smaller is more private; both are rounded up."
             }
             table .narrow {
-                caption { "How sure they can become that the record was there" }
-                thead { tr { th scope="col" { "Sure before" } th .number scope="col" { "Sure afterwards, at most" } } }
+                caption { "How sure that the record was there" }
+                thead { tr { th scope="col" { "Before" } th .number scope="col" { "Afterwards, at most" } } }
                 tbody {
                     @for (text, before) in [("1 %", 0.01), ("10 %", 0.1), ("50 %", 0.5)] {
                         tr { td { (text) } td .number { (after(before)) " %" } }
                     }
                 }
-            }
-            p .muted { "These are worst cases over all records and all prior knowledge. A person with several rows is protected less: with k rows, up to k times epsilon." }
+            } }
+            p .muted { "These are worst cases over all records and all prior knowledge. A person with several rows is protected less: with k rows, up to k times epsilon, at a larger delta." }
         }
     }
 }
@@ -175,6 +178,7 @@ fn budget(report: &Report) -> Markup {
                 name: "goal".to_owned(),
                 colour: 1,
                 value,
+                text: epsilon(Some(value)),
             })
             .into_iter()
             .collect(),
@@ -231,12 +235,12 @@ fn noise(privacy: &PrivacyDoc) -> Markup {
         ),
         (
             "Sampling rate",
-            privacy.sampling_rate.map(|value| fixed(Some(value), 3)),
+            privacy.sampling_rate.map(setting),
             "chance of each record to enter a step; public",
         ),
         (
             "Clipping norm",
-            privacy.clip.map(|value| significant(Some(value))),
+            privacy.clip.map(setting),
             "length that every record's gradient is cut to",
         ),
         (

@@ -74,8 +74,13 @@ pub(super) fn columns<'a>(
 
 /// How good the model is, beside the baselines.
 pub(super) fn section(report: &Report) -> Markup {
+    let noised = if report.metrics.noised {
+        ", measured with noise"
+    } else {
+        ""
+    };
     let mut rows = vec![(
-        "This model, trained together".to_owned(),
+        format!("This model, trained together{noised}"),
         &report.metrics,
         true,
     )];
@@ -88,6 +93,13 @@ pub(super) fn section(report: &Report) -> Markup {
                 false,
             ),
         );
+        if report.metrics.noised {
+            rows.push((
+                "This model, measured exactly".to_owned(),
+                &baselines.federated,
+                false,
+            ));
+        }
         let best = match baselines.local_best_party.as_str() {
             "" => "Best single party".to_owned(),
             party => format!("Best single party: {party}"),
@@ -107,7 +119,7 @@ pub(super) fn section(report: &Report) -> Markup {
             p { (upper_first(&verdict::ending(report))) ". " (measured(report)) }
             (scrolling("Metrics beside baselines", &comparison(&rows, &columns)))
             @if let Some(baselines) = &report.baselines {
-                p .muted { "The other lines are " (baselines.note) ": they were trained and measured on the raw rows, without noise." }
+                p .muted { "The other lines are " (baselines.note) ": measured on the raw rows, and the comparison models trained on them, without protection." }
             }
             dl .words { @for column in &columns { dt { (column.name) } dd { (column.meaning) } } }
         }

@@ -2,25 +2,23 @@
 //!
 //! The runtime carries out [`Effects`] in the order of their fields; it reports lost and returned connections and expired deadlines as events.
 
+mod steps;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use lepton_crypto::{IdentityKey, IdentityPublic};
-use lepton_ring::RingVec;
-use lepton_secagg::{
-    Attempt, Collecting, EpochContext, EpochKeys, Fault, Opening, PartyIndex, Signing, VectorSpec,
-};
+use lepton_secagg::{Collecting, EpochContext, EpochKeys, Fault, Opening, PartyIndex, Signing};
 use prost::Message;
 use rand_core::CryptoRng;
 
-use crate::exchange::Kind;
 use crate::frame::{Address, Frame, FrameError, FrameIn, Place, Step};
 use crate::plan::{Plan, PlanError};
 use crate::progress::Progress;
 use crate::store::Record;
 use crate::training::{Next, Training};
-use crate::wire::{AdvertsIn, BeginIn, DeclineIn, FinishIn, InviteIn, SlotKeysIn, pack_parameters};
+use crate::wire::{AdvertsIn, DeclineIn, InviteIn, SlotKeysIn};
 
 /// Key under which the coordinator keeps its checkpoint.
 pub const CHECKPOINT: &str = "checkpoint.json";
@@ -385,209 +383,12 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Starts the next exchange, or ends the job.
-    fn begin(
-        &mut self,
-        effects: &mut Effects,
-        rng: &mut impl CryptoRng,
-    ) -> Result<(), CoordinatorFault> {
-        self.declined.clear();
-        let Some(next) = self.training.next(&self.plan, rng)? else {
-            self.phase = Phase::Over;
-            let body = FinishIn {
-                parameters: pack_parameters(self.training.parameters()),
-                prepared: self.training.public().to_wire(),
-                rounds: self.training.rounds_done(),
-            };
-            self.broadcast(
-                self.set_up_place(),
-                Step::Finish,
-                &body.encode_to_vec(),
-                effects,
-            );
-            effects.persist.push(self.checkpoint()?);
-            effects.over = true;
-            return Ok(());
-        };
-        // The number of the exchange is durable before anybody hears of it: a resumed job never reuses it.
-        effects.persist.push(self.checkpoint()?);
-        let exchange = self.plan.exchange(next.kind, self.training.public())?;
-        let spec = VectorSpec {
-            modulus: exchange.modulus,
-            len: exchange.len,
-        };
-        let attempt = Attempt {
-            round: next.number,
-            attempt: next.attempt,
-        };
-        let keys = self
-            .keys
-            .clone()
-            .ok_or_else(|| CoordinatorFault::Stopped("no keys were agreed".to_owned()))?;
-        let machine = Collecting::new(keys, attempt, spec)?;
-        let parameters = match next.kind {
-            Kind::Survey | Kind::Statistics => Vec::new(),
-            Kind::Training => pack_parameters(self.training.parameters()),
-            Kind::Evaluation | Kind::FinalEvaluation => pack_parameters(&self.training.released()),
-        };
-        effects.began = Some(next.clone());
-        self.announce(&next, parameters, effects);
-        self.phase = Phase::Collecting(next, Box::new(machine));
-        self.set_deadline(effects);
-        Ok(())
-    }
-
-    /// Tells the parties that an exchange begins; the public state goes to those who do not hold it yet.
-    fn announce(&mut self, next: &Next, parameters: Vec<u8>, effects: &mut Effects) {
-        let place = self.place_of(next);
-        let mut begin = BeginIn {
-            kind: next.kind as u32,
-            training_round: next.training_round,
-            prepared: Vec::new(),
-            parameters,
-        };
-        let short = begin.encode_to_vec();
-        begin.prepared = self.training.public().to_wire();
-        let long = begin.encode_to_vec();
-        for party in self.present() {
-            let body = if self.told.insert(party) {
-                &long
-            } else {
-                &short
-            };
-            effects
-                .send
-                .push((party, self.frame(place, party, Step::Begin, body.clone())));
-        }
-    }
-
     /// Parties whose connection is not lost.
     fn present(&self) -> Vec<u16> {
         let everyone = (0_u16..).take(self.seat.roster.len());
         everyone
             .filter(|party| !self.gone.contains(party))
             .collect()
-    }
-
-    /// Ends the current step with whoever has answered; too few abandons the attempt.
-    fn close_step(
-        &mut self,
-        effects: &mut Effects,
-        rng: &mut impl CryptoRng,
-    ) -> Result<(), CoordinatorFault> {
-        let phase = std::mem::replace(&mut self.phase, Phase::Idle);
-        let next = match &phase {
-            Phase::Collecting(next, _) | Phase::Signing(next, _) | Phase::Opening(next, ..) => {
-                next.clone()
-            }
-            _ => return Ok(()),
-        };
-        if let Err(fault) = self.close(phase, effects, rng) {
-            return match fault {
-                CoordinatorFault::Sum(fault) => self.abandon(&next, &fault, effects, rng),
-                fatal => Err(fatal),
-            };
-        }
-        Ok(())
-    }
-
-    fn close(
-        &mut self,
-        phase: Phase,
-        effects: &mut Effects,
-        rng: &mut impl CryptoRng,
-    ) -> Result<(), CoordinatorFault> {
-        match phase {
-            Phase::Collecting(next, machine) => {
-                let place = self.place_of(&next);
-                let (signing, views) = machine.close()?;
-                for (party, view) in views {
-                    effects.send.push((
-                        party.get(),
-                        self.frame(place, party.get(), Step::View, view),
-                    ));
-                }
-                self.phase = Phase::Signing(next, Box::new(signing));
-                self.set_deadline(effects);
-            }
-            Phase::Signing(next, machine) => {
-                let place = self.place_of(&next);
-                let survivors: Vec<u16> = machine
-                    .survivors()
-                    .into_iter()
-                    .map(PartyIndex::get)
-                    .collect();
-                let (opening, bundle) = machine.close()?;
-                for party in &survivors {
-                    effects.send.push((
-                        *party,
-                        self.frame(place, *party, Step::Bundle, bundle.clone()),
-                    ));
-                }
-                self.phase = Phase::Opening(next, Box::new(opening), survivors);
-                self.set_deadline(effects);
-            }
-            Phase::Opening(next, machine, _) => {
-                let summed = machine.finish()?;
-                let survivors: Vec<u16> =
-                    summed.survivors.iter().map(|party| party.get()).collect();
-                self.absorb(&next, &summed.sum, &survivors, effects, rng)?;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn absorb(
-        &mut self,
-        next: &Next,
-        sum: &RingVec,
-        survivors: &[u16],
-        effects: &mut Effects,
-        rng: &mut impl CryptoRng,
-    ) -> Result<(), CoordinatorFault> {
-        let progress = self
-            .training
-            .absorb(&self.plan, next, &sum.to_signed(), survivors.len())?;
-        effects.progress.push(Progress::Summed {
-            kind: next.kind,
-            round: next.training_round,
-            survivors: survivors.to_vec(),
-        });
-        effects.progress.extend(progress);
-        if matches!(next.kind, Kind::Survey | Kind::Statistics) {
-            self.told.clear();
-        }
-        // `begin` persists the checkpoint, this sum included, before anything is sent.
-        self.begin(effects, rng)
-    }
-
-    fn abandon(
-        &mut self,
-        next: &Next,
-        fault: &Fault,
-        effects: &mut Effects,
-        rng: &mut impl CryptoRng,
-    ) -> Result<(), CoordinatorFault> {
-        let reason = match self.declined.iter().next() {
-            Some((party, why)) => format!("{fault}; party {party} declined: {why}"),
-            None => fault.to_string(),
-        };
-        effects.progress.push(Progress::Abandoned {
-            kind: next.kind,
-            round: next.training_round,
-            reason: reason.clone(),
-        });
-        let left = self.seat.roster.len() - self.gone.len();
-        if left < usize::from(self.plan.parameters().survivor_floor()) {
-            return Err(CoordinatorFault::Stopped(format!(
-                "{left} of {} parties are left and each sum needs {}: {reason}; bring parties back and resume the run",
-                self.seat.roster.len(),
-                self.plan.parameters().survivor_floor()
-            )));
-        }
-        self.training.lost(&self.plan, next, &reason)?;
-        self.begin(effects, rng)
     }
 
     fn checkpoint(&self) -> Result<Record, CoordinatorFault> {

@@ -1,31 +1,21 @@
 //! A training job's course at the coordinator: which exchange comes next, and what its sum changes. Serialised as the checkpoint.
 
+mod absorb;
+
 use lepton_dp::rdp::Accountant;
-use lepton_learn::{EarlyStopping, Goal, Metrics, Model, NumericSummary, ServerState, kept_slots};
+use lepton_learn::{EarlyStopping, Goal, Metrics, Model, ServerState};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::Kind;
-use crate::job::Metric;
 use crate::ledger::{Charge, Side, accountant_of};
-use crate::plan::{CHANGE_BITS, LabelKind, MAGNITUDES, Plan, PlanError};
-use crate::privacy::{NoiseAt, affordable_steps};
-use crate::progress::Progress;
+use crate::plan::{Plan, PlanError};
+use crate::privacy::affordable_steps;
 use crate::public::PublicState;
 use crate::report::CurvePoint;
-use crate::work::{descent, magnitude_range, public_divisor};
 
 /// Times an exchange that cannot be left out is tried before the job stops.
 const MAX_ATTEMPTS: u32 = 5;
-
-/// Most kept categories of one column.
-const MAX_LEVELS: usize = 1024;
-
-/// Standard deviations above one row that a noised slot count must reach (rule PR-04).
-const SLOT_DEVIATIONS: f64 = 4.5;
-
-/// Under a privacy goal a column's deviation is taken as at least this fraction of its range.
-const SMALLEST_DEVIATION: f64 = 20.0;
 
 /// The exchange that comes next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -309,29 +299,6 @@ impl Training {
         }))
     }
 
-    /// Takes an opened sum.
-    ///
-    /// # Errors
-    /// [`PlanError`] when nothing can be learnt from it.
-    pub fn absorb(
-        &mut self,
-        plan: &Plan,
-        next: &Next,
-        sum: &[i64],
-        survivors: usize,
-    ) -> Result<Vec<Progress>, PlanError> {
-        self.sums += 1;
-        self.tries = 0;
-        match next.kind {
-            Kind::Survey => self.absorb_survey(plan, sum),
-            Kind::Statistics => self.absorb_statistics(plan, sum),
-            Kind::Training => self.absorb_round(plan, sum, survivors),
-            Kind::Evaluation | Kind::FinalEvaluation => {
-                self.absorb_evaluation(plan, next.kind, sum)
-            }
-        }
-    }
-
     /// An attempt was lost. It stays charged; a training round is left out, everything else is tried again (FT-10).
     ///
     /// # Errors
@@ -466,272 +433,12 @@ impl Training {
         Ok(())
     }
 
-    fn absorb_survey(&mut self, plan: &Plan, sum: &[i64]) -> Result<Vec<Progress>, PlanError> {
-        let slots = plan.slots() as usize;
-        let exchange = plan.exchange(Kind::Survey, &self.public)?;
-        let least = match exchange.noise {
-            None => f64::from(plan.job().prepare().min_parties.get()),
-            Some(noise) => 1.0 + SLOT_DEVIATIONS * total_deviation(noise.sigma, plan.parties()),
-        };
-        let mut rest = sum;
-        for name in plan.discovered() {
-            let (counts, after) = rest.split_at_checked(slots).unwrap_or((rest, &[]));
-            #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-            let counts: Vec<f64> = counts.iter().map(|count| *count as f64).collect();
-            self.public
-                .kept
-                .insert(name.to_owned(), kept_slots(&counts, least, MAX_LEVELS));
-            rest = after;
-        }
-        for name in plan.unbounded() {
-            let (marks, after) = rest.split_at_checked(MAGNITUDES).unwrap_or((rest, &[]));
-            let largest = marks.iter().rposition(|mark| *mark > 0).unwrap_or(0);
-            self.public
-                .ranges
-                .insert(name.to_owned(), magnitude_range(largest));
-            rest = after;
-        }
-        self.check_classes(plan)?;
-        self.stage = Stage::Statistics;
-        Ok(Vec::new())
-    }
-
-    fn check_classes(&self, plan: &Plan) -> Result<(), PlanError> {
-        if plan.classes(&self.public) == 1
-            || (*plan.label() == LabelKind::Discovered && plan.classes(&self.public) == 0)
-        {
-            return Err(PlanError::Data(format!(
-                "fewer than two classes of `{}` are held by at least {} parties (or stand out of the noise); name the classes in data.classes if they are public knowledge",
-                plan.label_name(),
-                plan.job().prepare().min_parties
-            )));
-        }
-        Ok(())
-    }
-
-    fn absorb_statistics(&mut self, plan: &Plan, sum: &[i64]) -> Result<Vec<Progress>, PlanError> {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "rounding of the last bits does not matter to means"
-        )]
-        let values: Vec<f64> = sum.iter().map(|value| *value as f64).collect();
-        let mut rest = values.iter().copied();
-        let rows = rest.next().unwrap_or(0.0);
-        let mut summaries = std::collections::BTreeMap::new();
-        for (name, _) in plan.numbers() {
-            let mut take = || rest.next().unwrap_or(0.0);
-            let sums = [rows, 2.0 * take(), take(), take()];
-            summaries.insert(
-                name.to_owned(),
-                NumericSummary::from_sums(sums, plan.range_of(name, &self.public)),
-            );
-        }
-        let unit = f64::from(1_u32 << lepton_learn::NUMERIC_FRACTION_BITS);
-        self.public.rows = (rows / unit).max(1.0);
-        self.public.class_counts = rest.map(|count| (count / unit).max(0.0)).collect();
-        if plan.privacy().is_none()
-            && self
-                .public
-                .class_counts
-                .iter()
-                .filter(|count| **count > 0.0)
-                .count()
-                == 1
-        {
-            return Err(PlanError::Data(format!(
-                "all training rows have the same class of `{}`; there is nothing to learn",
-                plan.label_name()
-            )));
-        }
-        let noised = plan.privacy().is_some();
-        let summary_of = |name: &str| {
-            let summary = summaries.get(name).copied();
-            let mut summary =
-                summary.unwrap_or_else(|| NumericSummary::from_sums([0.0; 4], (-1.0, 1.0)));
-            if noised {
-                // Noise can make a deviation far too small, and the column would then drown all others before clipping.
-                summary.std = summary
-                    .std
-                    .max((summary.hi - summary.lo) / SMALLEST_DEVIATION);
-            }
-            summary
-        };
-        self.public.preparation = Some(plan.preparation(&self.public, &summary_of));
-        self.stage = Stage::Round;
-        self.reduce_rounds(plan)?;
-        let inputs = crate::plan::preparation_of(&self.public)?.width();
-        if inputs == 0 {
-            return Err(PlanError::Data(
-                "no input is left after preparation; check [prepare] and data.features".to_owned(),
-            ));
-        }
-        Ok(vec![Progress::Prepared {
-            inputs,
-            classes: plan.classes(&self.public),
-            rows: self.public.rows,
-        }])
-    }
-
-    fn absorb_round(
-        &mut self,
-        plan: &Plan,
-        sum: &[i64],
-        survivors: usize,
-    ) -> Result<Vec<Progress>, PlanError> {
-        let change = self.change(plan, sum, survivors)?;
-        let server = self
-            .server
-            .as_mut()
-            .ok_or_else(|| PlanError::Data("the optimiser's state is missing".to_owned()))?;
-        server.apply(&mut self.parameters, &change)?;
-        round_to_f32(&mut self.parameters);
-        self.done += 1;
-        if plan.privacy().is_some() && 2 * self.begun > self.allowed {
-            let empty = || Average {
-                count: 0,
-                mean: vec![0.0; self.parameters.len()],
-            };
-            self.average
-                .get_or_insert_with(empty)
-                .include(&self.parameters);
-        }
-        if plan.evaluates_after(self.begun) {
-            self.stage = Stage::Evaluation;
-        }
-        let epsilon = self.epsilon(plan, Side::Training)?;
-        Ok(vec![Progress::Trained {
-            round: self.begun,
-            rounds: self.allowed,
-            epsilon,
-        }])
-    }
-
-    /// What a training sum says the parameters should change by.
-    fn change(&self, plan: &Plan, sum: &[i64], survivors: usize) -> Result<Vec<f64>, PlanError> {
-        let unit = f64::from(1_u32 << CHANGE_BITS);
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "rounding of the last bits does not matter to a step"
-        )]
-        let scaled = |values: &[i64], divisor: f64| {
-            values
-                .iter()
-                .map(|value| *value as f64 / (unit * divisor))
-                .collect()
-        };
-        match plan.privacy().map(|privacy| privacy.goal.noise) {
-            None => {
-                let (weight, weighted) = sum
-                    .split_first()
-                    .ok_or_else(|| PlanError::Data("an empty sum".to_owned()))?;
-                #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
-                let weight = (*weight as f64).max(1.0);
-                Ok(scaled(weighted, weight))
-            }
-            Some(NoiseAt::Distributed) => {
-                let spec = plan.model_spec(&self.public)?;
-                Ok(descent(
-                    plan,
-                    &spec,
-                    &self.parameters,
-                    sum,
-                    public_divisor(plan, &self.public),
-                )?)
-            }
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "there are far fewer than 2^52 parties"
-            )]
-            Some(NoiseAt::Local) => Ok(scaled(sum, survivors.max(1) as f64)),
-        }
-    }
-
-    fn absorb_evaluation(
-        &mut self,
-        plan: &Plan,
-        kind: Kind,
-        sum: &[i64],
-    ) -> Result<Vec<Progress>, PlanError> {
-        let layout = plan.layout(kind, &self.public);
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "rounding of the last bits does not matter to metrics"
-        )]
-        let sums: Vec<f64> = sum.iter().map(|value| *value as f64).collect();
-        let metrics = Metrics::from_sums(&layout, &sums)?;
-        let point = CurvePoint {
-            round: if kind == Kind::FinalEvaluation {
-                self.final_round()
-            } else {
-                self.begun
-            },
-            loss: metrics.loss,
-            accuracy: metrics.accuracy,
-            auc: metrics.auc,
-            epsilon: self.epsilon(plan, Side::Training)?,
-        };
-        let mut progress = vec![Progress::Evaluated { point }];
-        if kind == Kind::FinalEvaluation {
-            if self.best.is_none() {
-                self.curve.push(point);
-            }
-            self.metrics = Some(metrics);
-            self.stage = Stage::Over;
-            return Ok(progress);
-        }
-        self.curve.push(point);
-        self.stage = Stage::Round;
-        progress.extend(self.early_stop(plan, &metrics));
-        Ok(progress)
-    }
-
-    fn early_stop(&mut self, plan: &Plan, metrics: &Metrics) -> Option<Progress> {
-        let metric = plan.job().evaluation().early_stop?.metric;
-        let value = value_of(metrics, metric)?;
-        match self.stopping.as_mut()?.observe(value) {
-            lepton_learn::Progress::Best => {
-                self.best = Some((self.begun, self.released()));
-                None
-            }
-            lepton_learn::Progress::Waiting => None,
-            lepton_learn::Progress::Stop => {
-                self.stopped_early = true;
-                self.stage = Stage::FinalEvaluation;
-                let best = self.final_round();
-                Some(Progress::StoppedEarly {
-                    round: self.begun,
-                    best,
-                })
-            }
-        }
-    }
-
     /// With early stopping the best evaluated model is kept, else the last one (under a goal: the mean of FT-16).
     fn choose_final(&mut self) {
         let best = self.best.as_ref().filter(|_| self.stopped_early);
         self.parameters =
             best.map_or_else(|| self.released(), |(_, parameters)| parameters.clone());
         self.average = None;
-    }
-
-    fn final_round(&self) -> u32 {
-        self.best
-            .as_ref()
-            .filter(|_| self.stopped_early)
-            .map_or(self.begun, |(round, _)| *round)
-    }
-}
-
-fn value_of(metrics: &Metrics, metric: Metric) -> Option<f64> {
-    match metric {
-        Metric::Accuracy => metrics.accuracy,
-        Metric::BalancedAccuracy => metrics.balanced_accuracy,
-        Metric::Auc => metrics.auc,
-        Metric::Loss => metrics.loss,
-        Metric::Rmse => metrics.rmse,
-        Metric::Mae => metrics.mae,
-        Metric::R2 => metrics.r2,
-        Metric::Confusion | Metric::Calibration => None,
     }
 }
 
@@ -744,11 +451,4 @@ fn round_to_f32(parameters: &mut [f64]) {
     parameters
         .iter_mut()
         .for_each(|value| *value = f64::from(*value as f32));
-}
-
-/// Standard deviation of the sum of all parties' noise.
-fn total_deviation(sigma: u64, parties: u16) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "sigma is below 2^40")]
-    let sigma = sigma as f64;
-    sigma * f64::from(parties).sqrt()
 }

@@ -1,0 +1,212 @@
+//! The steps of one exchange: begin, close each of the three, absorb or abandon.
+
+use lepton_ring::RingVec;
+use lepton_secagg::{Attempt, Collecting, Fault, PartyIndex, VectorSpec};
+use prost::Message;
+use rand_core::CryptoRng;
+
+use super::{Coordinator, CoordinatorFault, Effects, Phase};
+use crate::exchange::Kind;
+use crate::frame::Step;
+use crate::progress::Progress;
+use crate::training::Next;
+use crate::wire::{BeginIn, FinishIn, pack_parameters};
+
+impl Coordinator {
+    /// Starts the next exchange, or ends the job.
+    pub(super) fn begin(
+        &mut self,
+        effects: &mut Effects,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), CoordinatorFault> {
+        self.declined.clear();
+        let Some(next) = self.training.next(&self.plan, rng)? else {
+            self.phase = Phase::Over;
+            let body = FinishIn {
+                parameters: pack_parameters(self.training.parameters()),
+                prepared: self.training.public().to_wire(),
+                rounds: self.training.rounds_done(),
+            };
+            self.broadcast(
+                self.set_up_place(),
+                Step::Finish,
+                &body.encode_to_vec(),
+                effects,
+            );
+            effects.persist.push(self.checkpoint()?);
+            effects.over = true;
+            return Ok(());
+        };
+        // The number of the exchange is durable before anybody hears of it: a resumed job never reuses it.
+        effects.persist.push(self.checkpoint()?);
+        let exchange = self.plan.exchange(next.kind, self.training.public())?;
+        let spec = VectorSpec {
+            modulus: exchange.modulus,
+            len: exchange.len,
+        };
+        let attempt = Attempt {
+            round: next.number,
+            attempt: next.attempt,
+        };
+        let keys = self
+            .keys
+            .clone()
+            .ok_or_else(|| CoordinatorFault::Stopped("no keys were agreed".to_owned()))?;
+        let machine = Collecting::new(keys, attempt, spec)?;
+        let parameters = match next.kind {
+            Kind::Survey | Kind::Statistics => Vec::new(),
+            Kind::Training => pack_parameters(self.training.parameters()),
+            Kind::Evaluation | Kind::FinalEvaluation => pack_parameters(&self.training.released()),
+        };
+        effects.began = Some(next.clone());
+        self.announce(&next, parameters, effects);
+        self.phase = Phase::Collecting(next, Box::new(machine));
+        self.set_deadline(effects);
+        Ok(())
+    }
+
+    /// Tells the parties that an exchange begins; the public state goes to those who do not hold it yet.
+    pub(super) fn announce(&mut self, next: &Next, parameters: Vec<u8>, effects: &mut Effects) {
+        let place = self.place_of(next);
+        let mut begin = BeginIn {
+            kind: next.kind as u32,
+            training_round: next.training_round,
+            prepared: Vec::new(),
+            parameters,
+        };
+        let short = begin.encode_to_vec();
+        begin.prepared = self.training.public().to_wire();
+        let long = begin.encode_to_vec();
+        for party in self.present() {
+            let body = if self.told.insert(party) {
+                &long
+            } else {
+                &short
+            };
+            effects
+                .send
+                .push((party, self.frame(place, party, Step::Begin, body.clone())));
+        }
+    }
+
+    /// Ends the current step with whoever has answered; too few abandons the attempt.
+    pub(super) fn close_step(
+        &mut self,
+        effects: &mut Effects,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), CoordinatorFault> {
+        let phase = std::mem::replace(&mut self.phase, Phase::Idle);
+        let next = match &phase {
+            Phase::Collecting(next, _) | Phase::Signing(next, _) | Phase::Opening(next, ..) => {
+                next.clone()
+            }
+            _ => return Ok(()),
+        };
+        if let Err(fault) = self.close(phase, effects, rng) {
+            return match fault {
+                CoordinatorFault::Sum(fault) => self.abandon(&next, &fault, effects, rng),
+                fatal => Err(fatal),
+            };
+        }
+        Ok(())
+    }
+
+    pub(super) fn close(
+        &mut self,
+        phase: Phase,
+        effects: &mut Effects,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), CoordinatorFault> {
+        match phase {
+            Phase::Collecting(next, machine) => {
+                let place = self.place_of(&next);
+                let (signing, views) = machine.close()?;
+                for (party, view) in views {
+                    effects.send.push((
+                        party.get(),
+                        self.frame(place, party.get(), Step::View, view),
+                    ));
+                }
+                self.phase = Phase::Signing(next, Box::new(signing));
+                self.set_deadline(effects);
+            }
+            Phase::Signing(next, machine) => {
+                let place = self.place_of(&next);
+                let survivors: Vec<u16> = machine
+                    .survivors()
+                    .into_iter()
+                    .map(PartyIndex::get)
+                    .collect();
+                let (opening, bundle) = machine.close()?;
+                for party in &survivors {
+                    effects.send.push((
+                        *party,
+                        self.frame(place, *party, Step::Bundle, bundle.clone()),
+                    ));
+                }
+                self.phase = Phase::Opening(next, Box::new(opening), survivors);
+                self.set_deadline(effects);
+            }
+            Phase::Opening(next, machine, _) => {
+                let summed = machine.finish()?;
+                let survivors: Vec<u16> =
+                    summed.survivors.iter().map(|party| party.get()).collect();
+                self.absorb(&next, &summed.sum, &survivors, effects, rng)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn absorb(
+        &mut self,
+        next: &Next,
+        sum: &RingVec,
+        survivors: &[u16],
+        effects: &mut Effects,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), CoordinatorFault> {
+        let progress = self
+            .training
+            .absorb(&self.plan, next, &sum.to_signed(), survivors.len())?;
+        effects.progress.push(Progress::Summed {
+            kind: next.kind,
+            round: next.training_round,
+            survivors: survivors.to_vec(),
+        });
+        effects.progress.extend(progress);
+        if matches!(next.kind, Kind::Survey | Kind::Statistics) {
+            self.told.clear();
+        }
+        // `begin` persists the checkpoint, this sum included, before anything is sent.
+        self.begin(effects, rng)
+    }
+
+    pub(super) fn abandon(
+        &mut self,
+        next: &Next,
+        fault: &Fault,
+        effects: &mut Effects,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), CoordinatorFault> {
+        let reason = match self.declined.iter().next() {
+            Some((party, why)) => format!("{fault}; party {party} declined: {why}"),
+            None => fault.to_string(),
+        };
+        effects.progress.push(Progress::Abandoned {
+            kind: next.kind,
+            round: next.training_round,
+            reason: reason.clone(),
+        });
+        let left = self.seat.roster.len() - self.gone.len();
+        if left < usize::from(self.plan.parameters().survivor_floor()) {
+            return Err(CoordinatorFault::Stopped(format!(
+                "{left} of {} parties are left and each sum needs {}: {reason}; bring parties back and resume the run",
+                self.seat.roster.len(),
+                self.plan.parameters().survivor_floor()
+            )));
+        }
+        self.training.lost(&self.plan, next, &reason)?;
+        self.begin(effects, rng)
+    }
+}

@@ -1,0 +1,167 @@
+//! From the job file to the plan.
+
+use lepton_dp::SamplingRate;
+use lepton_secagg::Parameters;
+
+use super::{Feature, FeatureKind, LabelKind, Plan, PlanError};
+use crate::job::{self, Job};
+use crate::privacy::{Goal, NoiseAt, NoiseShares, PrivacyPlan, Schedule};
+
+impl Plan {
+    pub(super) fn check_columns(&self) -> Result<(), PlanError> {
+        let under_goal = self.job.privacy().is_some();
+        let problem = |key: &str, problem: String| {
+            Err(PlanError::Job {
+                place: self.job.origin_of(key),
+                problem,
+            })
+        };
+        if self.features.is_empty() {
+            return problem(
+                "data",
+                "no input column is left; name some in data.features".to_owned(),
+            );
+        }
+        if under_goal && self.label == LabelKind::Discovered {
+            return problem(
+                "privacy",
+                format!(
+                    "the classes of `{}` must be public under a privacy goal; list them as data.classes = [\"…\", \"…\"]",
+                    self.label_name()
+                ),
+            );
+        }
+        let Some(name) = self.unbounded().first().copied() else {
+            return Ok(());
+        };
+        if under_goal {
+            return problem(
+                "privacy",
+                format!(
+                    "column `{name}` has no public bounds, and a range taken from the data would itself be a release; add `{name} = [low, high]` under [prepare.bounds], or leave the column out with data.exclude"
+                ),
+            );
+        }
+        if self.job.prepare().scale == job::Scale::Minmax {
+            return problem(
+                "prepare.scale",
+                format!(
+                    "scale = \"minmax\" needs the range of column `{name}`; add `{name} = [low, high]` under [prepare.bounds], or use scale = \"standard\""
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    pub(super) fn privacy_plan(&self) -> Result<Option<PrivacyPlan>, PlanError> {
+        let Some(privacy) = self.job.privacy() else {
+            return Ok(None);
+        };
+        let place = self.job.origin_of("privacy.epsilon");
+        let noise = match privacy.noise {
+            job::Noise::Distributed => NoiseAt::Distributed,
+            job::Noise::Local => NoiseAt::Local,
+        };
+        let goal = Goal {
+            epsilon: lepton_dp::Epsilon::new(privacy.epsilon.get())?,
+            delta: lepton_dp::Delta::new(privacy.delta.get())?,
+            sampling_rate: SamplingRate::new(lepton_learn::effective_rate(
+                privacy.sampling_rate.get(),
+            )?)?,
+            noise,
+            prepare_share: privacy.prepare_share.get(),
+        };
+        let floor = u32::from(self.parameters.survivor_floor());
+        // A curious party knows its own share even where none colludes with the coordinator.
+        let knowing = u32::from(self.parameters.colluders()).max(1);
+        let shares = NoiseShares {
+            floor,
+            honest: floor - knowing,
+        };
+        let steps_per_round = match noise {
+            NoiseAt::Distributed => 1,
+            NoiseAt::Local => u64::from(self.local_steps()),
+        };
+        let evaluations = (1..self.rounds())
+            .filter(|round| self.evaluates_after(*round))
+            .count();
+        let schedule = Schedule {
+            preparations: 1 + u32::from(self.needs_survey()),
+            steps: u64::from(self.rounds()) * steps_per_round,
+            evaluations: u32::try_from(evaluations).unwrap_or(u32::MAX),
+        };
+        PrivacyPlan::new(goal, shares, schedule)
+            .map(Some)
+            .map_err(|error| PlanError::Goal { place, error })
+    }
+}
+
+/// Defaults for what the job leaves open: as many drops and colluders (at most one each) as the inequalities allow.
+pub(super) fn protection(job: &Job, parties: u16) -> Result<Parameters, PlanError> {
+    let wanted = job.protection();
+    let narrow = |value: u32| u16::try_from(value).unwrap_or(u16::MAX);
+    let threshold = wanted.threshold.map(|value| narrow(value.get()));
+    let quorum = wanted.quorum.map(|value| narrow(value.get()));
+    let candidates = |given: Option<u32>| given.map_or(vec![1, 0], |value| vec![narrow(value)]);
+    let mut refusal = None;
+    for colluders in candidates(wanted.colluders) {
+        for drops in candidates(wanted.drops) {
+            match Parameters::new(parties, colluders, drops, threshold, quorum) {
+                Ok(parameters) => return Ok(parameters),
+                Err(error) => refusal = refusal.or(Some(error)),
+            }
+        }
+    }
+    Err(refusal.map_or_else(
+        || PlanError::Data("no protection was asked for".to_owned()),
+        PlanError::Protection,
+    ))
+}
+
+pub(super) fn features_of(job: &Job) -> Result<Vec<Feature>, PlanError> {
+    let data = job.data();
+    let names = data
+        .features
+        .as_ref()
+        .ok_or_else(|| unresolved(job, "data.features"))?;
+    names
+        .iter()
+        .map(|name| {
+            let kind = match data.types.get(name) {
+                Some(job::ColumnType::Number) => FeatureKind::Number(bounds_of(job, name)),
+                Some(job::ColumnType::Category) => match job.prepare().values.get(name) {
+                    Some(values) => FeatureKind::Declared(values.clone()),
+                    None => FeatureKind::Discovered,
+                },
+                None => return Err(unresolved(job, "data.types")),
+            };
+            Ok(Feature {
+                name: name.clone(),
+                kind,
+            })
+        })
+        .collect()
+}
+
+pub(super) fn label_of(job: &Job) -> LabelKind {
+    let data = job.data();
+    match (job.objective(), &data.classes) {
+        (job::Objective::Number, _) => LabelKind::Number(bounds_of(job, &data.label)),
+        (job::Objective::Classes, Some(classes)) => LabelKind::Declared(classes.clone()),
+        (job::Objective::Classes, None) => LabelKind::Discovered,
+    }
+}
+
+fn bounds_of(job: &Job, name: &str) -> Option<(f64, f64)> {
+    job.prepare()
+        .bounds
+        .get(name)
+        .map(|bounds| (bounds.low(), bounds.high()))
+}
+
+fn unresolved(job: &Job, key: &str) -> PlanError {
+    PlanError::Job {
+        place: job.origin_of(key),
+        problem: format!("{key} must name every column before a job can be planned"),
+    }
+}

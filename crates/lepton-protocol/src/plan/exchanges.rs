@@ -1,0 +1,185 @@
+//! Length, ring, sensitivity and noise of each exchange (rules FT-02, FT-05, PR-06).
+
+use lepton_learn::{EvalLayout, TargetPrep};
+
+use super::{CHANGE_BITS, MAGNITUDES, MAX_ROWS, Plan, PlanError, ROW_UNIT};
+use crate::exchange::{Exchange, Kind, modulus_for};
+use crate::privacy::{Noise, NoiseAt};
+use crate::public::PublicState;
+
+impl Plan {
+    /// Everything about one exchange.
+    ///
+    /// # Errors
+    /// [`PlanError`] when the public state does not suffice or numbers do not fit.
+    pub fn exchange(&self, kind: Kind, public: &PublicState) -> Result<Exchange, PlanError> {
+        match kind {
+            Kind::Survey => self.survey(),
+            Kind::Statistics => self.statistics(public),
+            Kind::Training => self.training(public),
+            Kind::Evaluation | Kind::FinalEvaluation => self.evaluation(kind, public),
+        }
+    }
+
+    pub(super) fn survey(&self) -> Result<Exchange, PlanError> {
+        let discovered = self.discovered().len();
+        let len = discovered * self.slots() as usize + self.unbounded().len() * MAGNITUDES;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a table has far fewer than 2^52 columns"
+        )]
+        let sensitivity = (discovered as f64).sqrt();
+        let noise = self.whole_sum(Kind::Survey, sensitivity)?;
+        self.exchange_of(Kind::Survey, len, MAX_ROWS as u128, noise)
+    }
+
+    pub(super) fn statistics(&self, public: &PublicState) -> Result<Exchange, PlanError> {
+        let numbers = self.numbers().len();
+        let classes = self.classes(public);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a table has far fewer than 2^52 columns"
+        )]
+        let squared = 1.0 + if classes > 0 { 1.0 } else { 0.0 } + 0.3125 * numbers as f64;
+        let noise = self.whole_sum(Kind::Statistics, ROW_UNIT * squared.sqrt())?;
+        self.exchange_of(
+            Kind::Statistics,
+            1 + 3 * numbers + classes,
+            (MAX_ROWS as u128) << 20,
+            noise,
+        )
+    }
+
+    pub(super) fn training(&self, public: &PublicState) -> Result<Exchange, PlanError> {
+        let len = self.model_len(public)?;
+        let change_bound = 64_u128 << CHANGE_BITS;
+        let Some(privacy) = &self.privacy else {
+            return self.exchange_of(
+                Kind::Training,
+                1 + len,
+                MAX_ROWS as u128 * change_bound,
+                None,
+            );
+        };
+        let scale = self.gradient_scale(len);
+        let eta = lepton_learn::float_error_eta(&self.model_spec(public)?, MAX_ROWS)?;
+        let sensitivity = lepton_dp::round_sensitivity(scale * self.clip()?.get(), eta, len);
+        let noise = privacy.training_step(sensitivity)?;
+        if privacy.goal.noise == NoiseAt::Local {
+            let mut exchange = self.exchange_of(Kind::Training, len, change_bound, None)?;
+            exchange.steps = u64::from(self.local_steps());
+            exchange.noise = Some(noise);
+            return Ok(exchange);
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a bound far below 2^127, rounded up"
+        )]
+        let bound = (sensitivity.ceil() as u128) * MAX_ROWS as u128;
+        self.exchange_of(Kind::Training, len, bound, Some(noise))
+    }
+
+    pub(super) fn evaluation(
+        &self,
+        kind: Kind,
+        public: &PublicState,
+    ) -> Result<Exchange, PlanError> {
+        let layout = self.layout(kind, public);
+        let noise = self.whole_sum(kind, lepton_learn::eval_sensitivity(&layout))?;
+        let bound = (MAX_ROWS as u128) << lepton_learn::EVAL_FRACTION_BITS;
+        let mut exchange = self.exchange_of(kind, layout.len(), bound, noise)?;
+        exchange.evaluation = Some(layout);
+        Ok(exchange)
+    }
+
+    pub(super) fn exchange_of(
+        &self,
+        kind: Kind,
+        len: usize,
+        bound: u128,
+        noise: Option<Noise>,
+    ) -> Result<Exchange, PlanError> {
+        let sigma = noise.as_ref().map_or(0, |noise| noise.sigma);
+        let modulus = modulus_for(self.parties, bound, sigma)?;
+        Ok(Exchange {
+            kind,
+            len,
+            modulus,
+            noise,
+            steps: 1,
+            evaluation: None,
+        })
+    }
+
+    pub(super) fn whole_sum(
+        &self,
+        kind: Kind,
+        sensitivity: f64,
+    ) -> Result<Option<Noise>, PlanError> {
+        let Some(privacy) = &self.privacy else {
+            return Ok(None);
+        };
+        let z = match kind {
+            Kind::Evaluation => privacy.evaluation,
+            Kind::FinalEvaluation => privacy.last_evaluation,
+            Kind::Survey | Kind::Statistics | Kind::Training => privacy.prepare,
+        };
+        Ok(Some(privacy.whole_sum(z, sensitivity)?))
+    }
+
+    /// Integer units per unit of gradient: the smallest power of two for which rounding adds less than one part in 128 to the sensitivity.
+    #[must_use]
+    pub fn gradient_scale(&self, len: usize) -> f64 {
+        let clip = self.job.privacy().map_or(1.0, |privacy| privacy.clip.get());
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a model has fewer than 2^52 parameters"
+        )]
+        let wanted = 128.0 * (len as f64).sqrt() / clip;
+        libm::exp2(libm::ceil(libm::log2(wanted)).max(0.0))
+    }
+
+    /// Layout of an evaluation.
+    #[must_use]
+    pub fn layout(&self, kind: Kind, public: &PublicState) -> EvalLayout {
+        let bins = match (kind, &self.privacy) {
+            (_, None) => 1024,
+            (Kind::FinalEvaluation, Some(_)) => 32,
+            // Every bin takes its own noise: between rounds fewer of them carry more.
+            (_, Some(_)) => 12,
+        };
+        let loss_cap = if self.privacy.is_some() { 4.0 } else { 16.0 };
+        match (
+            self.classes(public),
+            public
+                .preparation
+                .as_ref()
+                .map(|preparation| &preparation.target),
+        ) {
+            (
+                0,
+                Some(TargetPrep::Value {
+                    bounds: Some((low, high)),
+                    mean,
+                    std,
+                    ..
+                }),
+            ) => EvalLayout::Values {
+                lo: (low - mean) / std,
+                hi: (high - mean) / std,
+            },
+            (0, _) => EvalLayout::Values { lo: -1.0, hi: 1.0 },
+            (2, _) => EvalLayout::Classes {
+                classes: 2,
+                bins,
+                loss_cap,
+            },
+            (classes, _) => EvalLayout::Classes {
+                classes,
+                bins: bins.min(128),
+                loss_cap,
+            },
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The command through its binary: what it prints, how it exits, what it leaves on the disk.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test of the command reads what the command wrote"
+)]
+#![cfg(test)]
+
+mod bad_input;
+mod doctor;
+mod interrupted;
+mod new;
+mod predict;
+mod report;
+mod run;
+mod support;
