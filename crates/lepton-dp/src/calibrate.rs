@@ -12,7 +12,7 @@ pub const MIN_NOISE_MULTIPLIER: f64 = 1e-3;
 const TOLERANCE: f64 = 1e-4;
 
 /// The smallest noise multiplier, to 1e-4 relative and from [`MIN_NOISE_MULTIPLIER`] on, for which the releases charged by `build` stay within
-/// (`target`, `delta`). What is returned was itself checked.
+/// (`target`, `delta`). What is returned was itself checked (AC-14).
 ///
 /// `build` charges all releases of a plan at the multiplier it is given; more noise must not cost more. A multiplier at which `build` fails
 /// (noise shares too small for the sampler, say) counts as not meeting the goal.

@@ -11,7 +11,7 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// Takes `rows * cols` numbers, row by row.
+    /// Takes `rows * cols` numbers, row by row. Checked here, so that no later step fails for what a record holds (DP-07).
     ///
     /// # Errors
     /// [`LearnError::Shape`] when the length is not `rows * cols`, [`LearnError::NotFinite`] for NaN or infinity.

@@ -15,7 +15,7 @@ use crate::model::{check_examples, check_params, check_weights};
 use crate::network::Network;
 use crate::spec::ModelSpec;
 
-/// Most rows one party may sum in one step; a constant of the sensitivity theorem (DP-08).
+/// Most rows one party may sum in one step; a public constant (DP-03) of the sensitivity theorem (DP-08).
 pub const MAX_ROWS_PER_STEP: usize = 1 << 20;
 
 /// Rows summed by one matrix product before they join the total; makes the summation error shallow (DP-08).
@@ -66,7 +66,7 @@ impl From<ClipNorm> for f64 {
 }
 
 /// A sum of clipped gradients. `sum` may be released only after noise for sensitivity `C (1 + eta)` was added, see
-/// [`float_error_eta`]; the two counts depend on the data without any bound on what they tell and must stay at the party.
+/// [`float_error_eta`]; the two counts depend on the data without any bound on what they tell and must stay at the party (DP-10).
 #[derive(Debug, Clone, PartialEq)]
 pub struct GradientSum {
     /// Sum over the rows, in the order of the flat parameters. Zero for an empty sample, which needs its noise all the same.

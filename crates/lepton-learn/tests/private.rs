@@ -65,6 +65,23 @@ fn setting(seed: u8, rows: usize) -> (Model, Examples) {
     )
 }
 
+/// Derivative of the loss by the outputs `z` of one example.
+fn output_error(z: Vec<f64>, examples: &Examples, row: usize, outputs: Outputs) -> Vec<f64> {
+    let mut delta = z;
+    match (examples.y(), outputs) {
+        (Target::Values(y), _) => delta[0] -= f64::from(y[row]),
+        (Target::Classes { labels, .. }, Outputs::Classes(2)) => {
+            delta[0] = 1.0 / (1.0 + (-delta[0]).exp()) - f64::from(labels[row]);
+        }
+        (Target::Classes { labels, .. }, _) => {
+            let total: f64 = delta.iter().map(|z| z.exp()).sum();
+            delta.iter_mut().for_each(|z| *z = z.exp() / total);
+            delta[labels[row] as usize] -= 1.0;
+        }
+    }
+    delta
+}
+
 /// One example's gradient by textbook back-propagation, written independently of the crate.
 fn naive_gradient(model: &Model, examples: &Examples, row: usize) -> Vec<f64> {
     let spec = model.spec();
@@ -107,18 +124,7 @@ fn naive_gradient(model: &Model, examples: &Examples, row: usize) -> Vec<f64> {
             .collect();
         acts.push(out);
     }
-    let mut delta = acts[layers].clone();
-    match (examples.y(), spec.outputs) {
-        (Target::Values(y), _) => delta[0] -= f64::from(y[row]),
-        (Target::Classes { labels, .. }, Outputs::Classes(2)) => {
-            delta[0] = 1.0 / (1.0 + (-delta[0]).exp()) - f64::from(labels[row]);
-        }
-        (Target::Classes { labels, .. }, _) => {
-            let total: f64 = delta.iter().map(|z| z.exp()).sum();
-            delta.iter_mut().for_each(|z| *z = z.exp() / total);
-            delta[labels[row] as usize] -= 1.0;
-        }
-    }
+    let mut delta = output_error(acts[layers].clone(), examples, row, spec.outputs);
     let mut gradient = vec![0.0; model.params().len()];
     for l in (0..layers).rev() {
         let (w, b) = (&shapes[2 * l], &shapes[2 * l + 1]);

@@ -243,6 +243,7 @@ fn try_sum(rng: &mut impl CryptoRng) -> Result<(Vec<i64>, Vec<i64>), Fault> {
     let spec = VectorSpec {
         modulus: Modulus::for_sum_bound(1 << 20).map_err(|_| internal())?,
         len: 3,
+        purpose: [0; 32],
     };
     let (context, attempt) = (
         EpochContext {

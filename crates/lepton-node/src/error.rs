@@ -77,6 +77,10 @@ impl NodeError {
     pub fn file(path: &Path, error: &io::Error) -> Self {
         let (problem, remedy) = match error.kind() {
             io::ErrorKind::NotFound => ("there is no such file".to_owned(), "check the path"),
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => (
+                "there is a file where a folder is needed".to_owned(),
+                "name another folder",
+            ),
             io::ErrorKind::IsADirectory => ("this is a folder".to_owned(), "name a file"),
             _ => return Self::Store(crate::files::failed(path, error)),
         };

@@ -36,6 +36,8 @@ impl FileStore {
     /// [`StoreError`] when it cannot be created.
     pub fn open(folder: &Path, durability: Durability) -> Result<Self, StoreError> {
         fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
+        sync_folder(folder.parent().unwrap_or(folder), durability)
+            .map_err(|error| failed(folder, &error))?;
         Ok(Self {
             folder: folder.to_owned(),
             durability,
@@ -104,7 +106,7 @@ impl Store for FileStore {
 pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
     let temporary = path.with_extension("partial");
     let written = (|| {
-        let mut file = File::create(&temporary)?;
+        let mut file = private_file(&temporary)?;
         file.write_all(bytes)?;
         if durability == Durability::Machine {
             file.sync_all()?;
@@ -114,12 +116,27 @@ pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<
     if written.is_err() {
         // The failure itself is reported; a leftover that cannot be removed changes nothing about it.
         let _ = fs::remove_file(&temporary);
-    } else if durability == Durability::Machine
-        && let Some(folder) = path.parent()
-    {
-        File::open(folder)?.sync_all()?;
+    } else if let Some(folder) = path.parent() {
+        sync_folder(folder, durability)?;
     }
     written
+}
+
+/// A new file that only its owner reads: stores hold keys.
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Makes a new name in a folder survive a power cut, where that is asked for.
+fn sync_folder(folder: &Path, durability: Durability) -> io::Result<()> {
+    match durability {
+        Durability::Machine => File::open(folder)?.sync_all(),
+        Durability::Process => Ok(()),
+    }
 }
 
 /// One line of a ledger file.
@@ -161,6 +178,8 @@ impl FileLedger {
             .create(true)
             .append(true)
             .open(path)
+            .map_err(|error| failed(path, &error))?;
+        sync_folder(path.parent().unwrap_or(path), durability)
             .map_err(|error| failed(path, &error))?;
         if valid < text.len() {
             file.set_len(valid as u64)
@@ -243,7 +262,8 @@ fn read_chain(path: &Path, text: &str) -> Result<(Vec<Charge>, String, usize), S
         let last = valid + raw.len() == text.len();
         let parsed: Line = match serde_json::from_str(line) {
             Ok(parsed) if raw.ends_with('\n') => parsed,
-            _ if last => break,
+            // Only a line cut short was never answered with success; a whole one that cannot be read was damaged later.
+            _ if last && !raw.ends_with('\n') => break,
             _ => return Err(broken(path, number + 1, "is not a ledger line")),
         };
         if parsed.previous != head {

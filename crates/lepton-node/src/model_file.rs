@@ -185,6 +185,15 @@ impl ModelFile {
         crate::federation::from_hex(text).map(Seed::from_bytes)
     }
 
+    /// What one unit of the standardised label is worth in the label's own unit; 1 for classes.
+    #[must_use]
+    pub fn label_unit(&self) -> f64 {
+        match &self.header.preparation.target {
+            TargetPrep::Value { std, .. } => *std,
+            TargetPrep::Classes { .. } => 1.0,
+        }
+    }
+
     /// Number of slots of the model's discovered columns, 1 if it has none.
     #[must_use]
     pub fn slots(&self) -> u32 {

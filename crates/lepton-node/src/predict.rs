@@ -203,10 +203,7 @@ fn measure(
     }
     let metrics = Metrics::exact(&file.model.predict(examples.x())?, examples.y())?;
     Ok((
-        Some(in_label_units(
-            &preparation.target,
-            metrics_doc(&metrics, false),
-        )),
+        Some(metrics_doc(&metrics, false, file.label_unit())),
         present.len() - known.len(),
     ))
 }
@@ -223,13 +220,4 @@ fn is_known(target: &TargetPrep, value: &str, slot: &dyn Fn(&str, &str) -> u32) 
         } => kept.binary_search(&slot(name, value)).is_ok(),
         TargetPrep::Value { .. } => true,
     }
-}
-
-/// Errors of a regression were measured on the standardised label.
-fn in_label_units(target: &TargetPrep, mut metrics: MetricsDoc) -> MetricsDoc {
-    if let TargetPrep::Value { std, .. } = target {
-        metrics.rmse = metrics.rmse.map(|error| error * std);
-        metrics.mae = metrics.mae.map(|error| error * std);
-    }
-    metrics
 }

@@ -1,7 +1,7 @@
 //! Generators for keys, masks, samples and noise, seeded by the operating system (rule FT-15), or, in simulations only, by `insecure_seed`.
 
 use chacha20::ChaCha20Rng;
-use rand_core::SeedableRng;
+use rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
 /// Where an actor's randomness comes from.
@@ -42,6 +42,14 @@ impl Entropy {
         }
         Ok(ChaCha20Rng::from_seed(*seed))
     }
+}
+
+/// Replaces a generator by one seeded from its next output and wipes the old state, so that memory seized later does not give back what was drawn before
+/// (fast key erasure; Bernstein 2017). Called after every step of a party: masks and noise of past exchanges cannot be recomputed.
+pub fn ratchet(generator: &mut ChaCha20Rng) {
+    let mut seed = Zeroizing::new([0_u8; 32]);
+    generator.fill_bytes(seed.as_mut());
+    *generator = ChaCha20Rng::from_seed(*seed);
 }
 
 /// A repeatable generator for what is public anyway: which simulated party gets which row, which rows are held out.

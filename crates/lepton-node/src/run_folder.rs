@@ -79,6 +79,12 @@ impl RunFolder {
         Ok((folder, run))
     }
 
+    /// Removes the folder if nothing is in it.
+    pub(crate) fn remove_empty(&self) {
+        // The failure that led here is what is reported.
+        let _ = fs::remove_dir(&self.path);
+    }
+
     /// The folder itself.
     #[must_use]
     pub fn root(&self) -> &Path {

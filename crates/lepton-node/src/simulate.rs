@@ -160,7 +160,8 @@ fn open(request: Request, (started, stamp): (&str, &str)) -> Result<Opened, Node
                 epoch: 1,
             };
             let folder = make_folder(folder, &federation, stamp)?;
-            folder.save(&run)?;
+            // A folder that cannot even say what it is would be in the way of the next run.
+            folder.save(&run).inspect_err(|_| folder.remove_empty())?;
             folder.write("job.toml", federation.job_text.as_bytes())?;
             Ok(Opened {
                 entropy: entropy_of(&federation),

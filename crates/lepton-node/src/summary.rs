@@ -104,7 +104,9 @@ fn model_file(finished: &Finished) -> Result<ModelFile, NodeError> {
             kept.iter().map(|slot| class_name(known, *slot)).collect()
         }
     };
-    let positive = (classes.len() == 2).then_some(1);
+    // Discovered classes come in the order of their slots, which says nothing.
+    let declared = *plan.label() != LabelKind::Discovered;
+    let positive = (declared && classes.len() == 2).then_some(1);
     let spent = privacy_statement::document(plan, training)?;
     let privacy = spent.epsilon_coordinator.zip(spent.delta);
     let slots = !plan.discovered().is_empty();
@@ -176,7 +178,9 @@ fn report(finished: &Finished, file: &ModelFile) -> Result<Report, NodeError> {
     let clock = &finished.outcome.clock;
     let metrics = training
         .metrics()
-        .map_or_else(MetricsDoc::default, |metrics| metrics_doc(metrics, noised));
+        .map_or_else(MetricsDoc::default, |metrics| {
+            metrics_doc(metrics, noised, file.label_unit())
+        });
     Ok(Report {
         format: "lepton-report/1".to_owned(),
         lepton_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -293,10 +297,11 @@ fn protection(finished: &Finished) -> ProtectionDoc {
 }
 
 fn parties(finished: &Finished) -> Result<Vec<PartyDoc>, NodeError> {
-    let limit = finished.federation.plan.privacy().map(|privacy| Limit {
-        epsilon: privacy.goal.epsilon,
-        delta: privacy.goal.delta,
-    });
+    let limit = finished
+        .federation
+        .plan
+        .privacy()
+        .map(|privacy| privacy.limit);
     finished
         .names
         .iter()
@@ -320,12 +325,16 @@ fn parties(finished: &Finished) -> Result<Vec<PartyDoc>, NodeError> {
         .collect()
 }
 
+/// Epsilon charged to the records that were charged most.
 fn charged(charges: &[Charge], limit: &Limit) -> Result<f64, NodeError> {
-    let spent = accountant_of(charges, Side::Training)?;
-    let (epsilon, _) = spent
-        .epsilon(limit.delta)
-        .map_err(lepton_protocol::plan::PlanError::from)?;
-    Ok(epsilon.round_up(6).get())
+    let mut most: f64 = 0.0;
+    for side in [Side::Training, Side::HoldOut] {
+        let spent = accountant_of(charges, side)?;
+        let epsilon = spent.epsilon(limit.delta);
+        let (epsilon, _) = epsilon.map_err(lepton_protocol::plan::PlanError::from)?;
+        most = most.max(epsilon.round_up(6).get());
+    }
+    Ok(most)
 }
 
 /// Federated, pooled, alone and majority, on the same hold-out rows.
@@ -346,59 +355,45 @@ fn compare(
     let mut rng = finished
         .entropy
         .generator("baselines", finished.run.epoch)?;
-    let on_test = |model: &Model| -> Result<MetricsDoc, NodeError> {
-        Ok(metrics_doc(
-            &Metrics::exact(&model.predict(test.x())?, test.y())?,
-            false,
-        ))
-    };
+    let scored = |model: &Model, rows: &Examples| exact(file, model, rows);
     // Where even the pooled rows make training diverge, the comparison is left empty.
     let pooled = train_alone(plan, public, spec, &train, &mut rng).ok();
     let mut best: Option<(String, MetricsDoc)> = None;
-    for ((party, own), held) in report
-        .parties
-        .iter_mut()
-        .zip(&rows.train)
-        .zip(&rows.hold_out)
-    {
+    let parties = rows.train.iter().zip(&rows.hold_out);
+    for (party, (own, held)) in report.parties.iter_mut().zip(parties) {
         party.rows_train = Some(own.len() as u64);
         party.rows_test = Some(held.len() as u64);
         if !held.is_empty() {
-            party.federated = Some(metrics_doc(
-                &Metrics::exact(&file.model.predict(held.x())?, held.y())?,
-                false,
-            ));
-        }
-        if own.is_empty() {
-            continue;
+            party.federated = Some(scored(&file.model, held)?);
         }
         // A party whose own rows do not suffice to train on has no model of its own.
         let Ok(model) = train_alone(plan, public, spec, own, &mut rng) else {
             continue;
         };
-        let alone = on_test(&model)?;
-        if best
-            .as_ref()
-            .is_none_or(|(_, other)| score(&alone) > score(other))
-        {
+        let alone = scored(&model, &test)?;
+        let better = |(_, other): &(String, MetricsDoc)| score(&alone) > score(other);
+        if best.as_ref().is_none_or(better) {
             best = Some((party.name.clone(), alone.clone()));
         }
         party.alone = Some(alone);
     }
-    let pooled = match pooled {
-        Some(model) => on_test(&model)?,
-        None => MetricsDoc::default(),
-    };
+    let pooled = pooled.map_or_else(|| Ok(MetricsDoc::default()), |model| scored(&model, &test))?;
     let (local_best_party, local_best) = best.unwrap_or_default();
     report.baselines = Some(Baselines {
         note: "simulation only, not private".to_owned(),
-        federated: on_test(&file.model)?,
+        federated: scored(&file.model, &test)?,
         pooled,
         local_best,
         local_best_party,
-        majority: metrics_doc(&majority(spec, &train, &test)?, false),
+        majority: metrics_doc(&majority(spec, &train, &test)?, false, file.label_unit()),
     });
     Ok(())
+}
+
+/// Exact metrics of a model on rows that only a simulation has in one place.
+fn exact(file: &ModelFile, model: &Model, rows: &Examples) -> Result<MetricsDoc, NodeError> {
+    let metrics = Metrics::exact(&model.predict(rows.x())?, rows.y())?;
+    Ok(metrics_doc(&metrics, false, file.label_unit()))
 }
 
 fn score(metrics: &MetricsDoc) -> f64 {
@@ -477,15 +472,15 @@ fn picture(
     Ok(())
 }
 
-/// A learning metric as the report shows it.
-pub(crate) fn metrics_doc(metrics: &Metrics, noised: bool) -> MetricsDoc {
+/// A learning metric as the report shows it; `unit` is what one unit of the standardised label is worth.
+pub(crate) fn metrics_doc(metrics: &Metrics, noised: bool, unit: f64) -> MetricsDoc {
     MetricsDoc {
         accuracy: metrics.accuracy,
         balanced_accuracy: metrics.balanced_accuracy,
         auc: metrics.auc,
         loss: metrics.loss,
-        rmse: metrics.rmse,
-        mae: metrics.mae,
+        rmse: metrics.rmse.map(|value| value * unit),
+        mae: metrics.mae.map(|value| value * unit),
         r2: metrics.r2,
         confusion: metrics.confusion.clone(),
         calibration: metrics
@@ -543,7 +538,7 @@ fn notes(finished: &Finished) -> Vec<String> {
             .map_or(0, BTreeMap::len);
         if kept < held {
             notes.push(format!(
-                "Column `{}`: {kept} of its categories have an input of their own; the others, held by too few parties or rows, count as \"other\".",
+                "Column `{}`: {kept} of its categories have an input of their own; the others, held by too few parties or rows, count as \"other\" (simulation only: known from raw rows).",
                 feature.name
             ));
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lepton_learn::RawColumn;
 use lepton_protocol::job::{self, ColumnType, DataSource, Job, Objective, Override, Split};
-use lepton_protocol::plan::{FeatureKind, LabelKind, Plan, PlanError};
+use lepton_protocol::plan::{FeatureKind, LabelKind, MAX_ROWS, Plan, PlanError};
 use lepton_protocol::work::PartyRows;
 use lepton_table::split::{self, PartyPart};
 use lepton_table::{ReadOptions, Table};
@@ -351,7 +351,8 @@ fn check_missing(plan: &Plan, parts: &[Part]) -> Result<(), NodeError> {
         let label = raw_column(&part.table, plan.label_name())?;
         for feature in plan.features() {
             let column = raw_column(&part.table, &feature.name)?;
-            let gap = |row: &usize| label.category(*row).is_some() && column.category(*row).is_none();
+            let gap =
+                |row: &usize| label.category(*row).is_some() && column.category(*row).is_none();
             if let Some(row) = (0..column.len()).find(gap) {
                 return Err(NodeError::Data(format!(
                     "{}, column {:?}: the value is missing, and the job says missing = \"refuse\"; fill it, or set prepare.missing to \"mean\", \"indicator\" or \"drop\"",
@@ -435,6 +436,12 @@ fn party_table(plan: &Plan, part: &Part) -> Result<PartyTable, NodeError> {
     let (test, train): (Vec<usize>, Vec<usize>) = rows
         .into_iter()
         .partition(|row| is_held_out(plan, &columns, *row));
+    if train.len().max(test.len()) > MAX_ROWS {
+        return Err(NodeError::Data(format!(
+            "party {}: more than {MAX_ROWS} rows on one side, the most one exchange can take; split the party",
+            part.name
+        )));
+    }
     let select = |rows: &[usize]| -> Vec<RawColumn> {
         columns.iter().map(|column| column.select(rows)).collect()
     };

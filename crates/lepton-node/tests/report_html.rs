@@ -354,15 +354,17 @@ fn samples() -> Vec<(&'static str, Report)> {
     ]
 }
 
+const PARTIES: [&str; 5] = [
+    "north-hospital",
+    "south-hospital",
+    "city-clinic",
+    "university",
+    "coast-practice",
+];
+
 /// Two classes, a privacy goal, a simulation.
 fn private() -> Report {
-    let parties = [
-        "north-hospital",
-        "south-hospital",
-        "city-clinic",
-        "university",
-        "coast-practice",
-    ];
+    let parties = PARTIES;
     Report {
         format: "lepton-report/1".to_owned(),
         lepton_version: "0.1.0".to_owned(),

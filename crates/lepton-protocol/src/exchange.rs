@@ -1,11 +1,15 @@
 //! Exchanges: what each masked sum of a job carries, as every party derives it by itself (rule FT-02).
 
+use lepton_crypto::hash;
 use lepton_learn::EvalLayout;
 use lepton_ring::{Modulus, RingError};
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::Side;
+use crate::plan::Plan;
 use crate::privacy::Noise;
+use crate::public::PublicState;
+use crate::wire::pack_parameters;
 
 /// What an exchange is for. The numbers are part of the wire format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -81,10 +85,46 @@ pub struct Exchange {
 /// Ring for `parties` vectors whose entries stay within `bound` before noise of standard deviation `sigma`.
 ///
 /// Sixty-four standard deviations are left for noise; a larger draw (probability below 2^-2900) wraps, which harms the
-/// result and not the guarantee: noise is never truncated.
+/// result and not the guarantee: noise is never cut off.
 ///
 /// # Errors
 /// [`RingError`] when 64 bits are too few.
 pub fn modulus_for(parties: u16, bound: u128, sigma: u64) -> Result<Modulus, RingError> {
     Modulus::for_sum_bound(u128::from(parties) * (bound + 64 * u128::from(sigma)))
+}
+
+/// The purpose of a sum: a digest of its kind and of everything public that a party's vector depends on, and of nothing else (rules FT-11, SA-02). Every
+/// party and the coordinator compute it for themselves.
+#[must_use]
+pub fn purpose(
+    kind: Kind,
+    plan: &Plan,
+    public: &PublicState,
+    parameters: &[f64],
+    slot_commitment: &[u8; 32],
+) -> [u8; 32] {
+    let state = match kind {
+        Kind::Survey => Vec::new(),
+        Kind::Statistics => {
+            let mut before = PublicState {
+                ranges: public.ranges.clone(),
+                ..PublicState::default()
+            };
+            let label = plan.label_name();
+            if let Some(kept) = public.kept.get(label) {
+                before.kept.insert(label.to_owned(), kept.clone());
+            }
+            before.to_wire()
+        }
+        Kind::Training | Kind::Evaluation | Kind::FinalEvaluation => public.to_wire(),
+    };
+    // Adding zero makes both zeros one.
+    let parameters: Vec<f64> = parameters.iter().map(|value| value + 0.0).collect();
+    let parts: [&[u8]; 4] = [
+        kind.words().as_bytes(),
+        &state,
+        &pack_parameters(&parameters),
+        slot_commitment,
+    ];
+    *hash("lepton purpose", &parts).as_bytes()
 }

@@ -33,13 +33,27 @@ pub struct Charge {
     pub count: u64,
 }
 
-/// What may be spent on each side.
+/// What may be spent on each side. Whoever asks for releases may choose each after seeing the ones before, so the Rényi order that decides is fixed for
+/// each side beforehand (Feldman & Zrnic 2021).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Limit {
     /// Largest epsilon.
     pub epsilon: Epsilon,
     /// At this delta.
     pub delta: Delta,
+    /// Order that decides for training records.
+    pub training_order: u32,
+    /// Order that decides for hold-out records.
+    pub hold_out_order: u32,
+}
+
+impl Limit {
+    fn order(&self, side: Side) -> u32 {
+        match side {
+            Side::Training => self.training_order,
+            Side::HoldOut => self.hold_out_order,
+        }
+    }
 }
 
 /// A party's ledger for one data set.
@@ -125,17 +139,22 @@ pub fn admit(
         |error: lepton_dp::DpError| LedgerError::Arithmetic(charge.kind.clone(), error.to_string());
     let mut total = spent.clone();
     total.add(&charge.event, charge.count).map_err(arithmetic)?;
-    let (would_be, _) = total.epsilon(limit.delta).map_err(arithmetic)?;
-    if would_be > limit.epsilon {
-        let (now, _) = spent.epsilon(limit.delta).map_err(arithmetic)?;
+    let order = limit.order(charge.side);
+    let would_be = total.epsilon_by(order, limit.delta);
+    if would_be > limit.epsilon.get() {
         return Err(LedgerError::Exceeded {
             kind: charge.kind.clone(),
             side: charge.side.words(),
-            would_be: format!("{would_be:.3}"),
-            spent: format!("{now:.3}"),
+            would_be: upward(would_be),
+            spent: upward(spent.epsilon_by(order, limit.delta)),
             limit: limit.epsilon.get().to_string(),
             delta: limit.delta.get(),
         });
     }
     Ok(total)
+}
+
+/// Three digits, rounded up.
+fn upward(epsilon: f64) -> String {
+    Epsilon::new(epsilon).map_or_else(|_| "0".to_owned(), |epsilon| format!("{epsilon:.3}"))
 }

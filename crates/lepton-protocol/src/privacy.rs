@@ -5,11 +5,10 @@ use lepton_dp::{
     Delta, DistributedNoise, DpError, Epsilon, MAX_SCALE, NoiseMultiplier, SamplingRate, calibrate,
 };
 
+use crate::ledger::Limit;
+
 /// Smallest integer standard deviation of one party's noise (rule FT-05).
 pub const SMALLEST_SIGMA: u64 = 2;
-
-/// Largest vector the slack of summed noise is computed for, in coordinates.
-const DIMENSIONS: usize = 1 << 24;
 
 /// Who adds the training noise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +69,17 @@ pub struct PrivacyPlan {
     pub evaluation: NoiseMultiplier,
     /// The final evaluation.
     pub last_evaluation: NoiseMultiplier,
+    /// What each party's ledger enforces: the goal at the orders that decide for this schedule.
+    pub limit: Limit,
+}
+
+/// What noise has to hide in a vector.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shape {
+    /// L2 distance that one record moves it, in integer units.
+    pub sensitivity: f64,
+    /// Its length.
+    pub len: usize,
 }
 
 /// Integer noise of one exchange and what it is charged as.
@@ -103,7 +113,22 @@ impl PrivacyPlan {
             0 => (scaled(1.0)?, scaled(1.0)?),
             count => (scaled(2.0 * f64::from(count))?, scaled(2.0)?),
         };
+        let hold_out = accountant(&[
+            (gaussian(evaluation), u64::from(schedule.evaluations)),
+            (gaussian(last_evaluation), 1),
+        ])?;
+        let planned = accountant(&[
+            (gaussian(prepare), u64::from(schedule.preparations)),
+            (step(goal.sampling_rate, training), schedule.steps),
+        ])?;
+        let limit = Limit {
+            epsilon: goal.epsilon,
+            delta: goal.delta,
+            training_order: planned.epsilon(goal.delta)?.1,
+            hold_out_order: hold_out.epsilon(goal.delta)?.1,
+        };
         Ok(Self {
+            limit,
             goal,
             shares,
             prepare,
@@ -113,27 +138,25 @@ impl PrivacyPlan {
         })
     }
 
-    /// Noise of a sum that every record enters, with `sensitivity` (L2, integer units).
+    /// Noise of a sum that every record enters, over a vector of the given [`Shape`].
     ///
     /// # Errors
     /// [`DpError`] when sigma is out of the sampler's range.
-    pub fn whole_sum(&self, z: NoiseMultiplier, sensitivity: f64) -> Result<Noise, DpError> {
-        self.shared_noise(z, sensitivity, gaussian)
+    pub fn whole_sum(&self, z: NoiseMultiplier, shape: Shape) -> Result<Noise, DpError> {
+        self.shared_noise(z, shape, gaussian)
     }
 
-    /// Noise of one training step with `sensitivity` (L2, integer units).
+    /// Noise of one training step over a vector of the given [`Shape`].
     ///
     /// # Errors
     /// [`DpError`] when sigma is out of the sampler's range.
-    pub fn training_step(&self, sensitivity: f64) -> Result<Noise, DpError> {
+    pub fn training_step(&self, shape: Shape) -> Result<Noise, DpError> {
         let rate = self.goal.sampling_rate;
         match self.goal.noise {
-            NoiseAt::Distributed => {
-                self.shared_noise(self.training, sensitivity, |z| step(rate, z))
-            }
+            NoiseAt::Distributed => self.shared_noise(self.training, shape, |z| step(rate, z)),
             NoiseAt::Local => {
-                let sigma = integer_sigma(self.training.get() * sensitivity)?;
-                let event = step(rate, effective(sigma, 1, sensitivity)?);
+                let sigma = integer_sigma(self.training.get() * shape.sensitivity)?;
+                let event = step(rate, effective(sigma, 1, shape.sensitivity)?);
                 Ok(Noise {
                     sigma,
                     public_event: event,
@@ -146,12 +169,12 @@ impl PrivacyPlan {
     fn shared_noise(
         &self,
         z: NoiseMultiplier,
-        sensitivity: f64,
+        Shape { sensitivity, len }: Shape,
         event: impl Fn(NoiseMultiplier) -> Event,
     ) -> Result<Noise, DpError> {
         let sigma = integer_sigma(z.get() * sensitivity / f64::from(self.shares.honest).sqrt())?;
         let seen_by = |parties: u32| -> Result<Event, DpError> {
-            let noise = DistributedNoise::new(parties, sigma, DIMENSIONS)?;
+            let noise = DistributedNoise::new(parties, sigma, len)?;
             Ok(event(effective(sigma, parties, sensitivity)?).with_slack(noise))
         };
         Ok(Noise {
@@ -162,14 +185,14 @@ impl PrivacyPlan {
     }
 }
 
-/// Largest number of steps (at most `wanted`) that still fits after `spent` under `goal`: used after a repeated preparation (FT-10).
+/// Largest number of steps (at most `wanted`) that still fits after `spent` under `limit`: used after a repeated preparation (FT-10).
 ///
 /// # Errors
 /// [`DpError`] when the arithmetic fails.
 pub fn affordable_steps(
     spent: &Accountant,
     event: &Event,
-    goal: &Goal,
+    limit: &Limit,
     wanted: u64,
 ) -> Result<u64, DpError> {
     let fits = |steps: u64| -> Result<bool, DpError> {
@@ -177,7 +200,7 @@ pub fn affordable_steps(
         if steps > 0 {
             total.add(event, steps)?;
         }
-        Ok(total.epsilon(goal.delta)?.0 <= goal.epsilon)
+        Ok(total.epsilon_by(limit.training_order, limit.delta) <= limit.epsilon.get())
     };
     if fits(wanted)? {
         return Ok(wanted);

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::exchange::Kind;
 use crate::report::CurvePoint;
 
-/// Something worth telling whoever watches a job. Nothing in it comes from a single party's data.
+/// Something worth telling whoever watches a job. Nothing in it comes from a single party's data, but for a [`Progress::Note`] in
+/// which a simulation shows a party's own log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Progress {

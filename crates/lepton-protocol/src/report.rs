@@ -267,7 +267,7 @@ pub struct PartyDoc {
     pub up_bytes: u64,
     /// Bytes this party received.
     pub down_bytes: u64,
-    /// Epsilon this party's ledger has charged to its training rows.
+    /// Epsilon this party's ledger has charged to the records that were charged most.
     pub epsilon_charged: Option<f64>,
 }
 

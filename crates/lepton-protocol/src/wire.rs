@@ -32,6 +32,20 @@ pub struct SlotKeysIn {
     /// One sealed key per party in party order; empty for the sender itself.
     #[prost(bytes = "vec", repeated, tag = "1")]
     pub sealed: Vec<Vec<u8>>,
+    /// Commitment to the key.
+    #[prost(bytes = "vec", tag = "2")]
+    pub commitment: Vec<u8>,
+}
+
+/// Coordinator to party: the slot key sealed for it.
+#[derive(Clone, PartialEq, Message)]
+pub struct SlotKeyIn {
+    /// Sealed by the first party; empty for that party itself.
+    #[prost(bytes = "vec", tag = "1")]
+    pub sealed: Vec<u8>,
+    /// Commitment to the key.
+    #[prost(bytes = "vec", tag = "2")]
+    pub commitment: Vec<u8>,
 }
 
 /// Coordinator to party: an exchange begins.

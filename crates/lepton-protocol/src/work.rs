@@ -164,7 +164,13 @@ impl Worker {
         public: &PublicState,
         slot: &dyn Fn(&str, &str) -> u32,
     ) -> Result<Vec<i64>, WorkError> {
-        let columns = with_known_label(plan, public, &self.rows.train, slot)?;
+        let class_of = class_of(plan, public, slot);
+        let columns = match plan.label() {
+            LabelKind::Number(_) => self.rows.train.clone(),
+            _ => with_known_label(&self.rows.train, plan.label_name(), &|value| {
+                class_of(value).is_some()
+            }),
+        };
         let rows = columns.first().map_or(0, RawColumn::len);
         if rows > MAX_ROWS {
             return Err(WorkError::TooManyRows);
@@ -179,11 +185,8 @@ impl Worker {
             vector.extend([sums.missing / 2, sums.sum, sums.sum_squares]);
         }
         let label = find(&columns, plan.label_name())?;
-        vector.extend(
-            class_counts(plan, public, label, slot)?
-                .iter()
-                .map(|count| count * unit),
-        );
+        let counts = class_counts(plan.classes(public), label, &class_of);
+        vector.extend(counts.iter().map(|count| count * unit));
         Ok(vector)
     }
 
@@ -416,38 +419,36 @@ fn find<'c>(columns: &'c [RawColumn], name: &str) -> Result<&'c RawColumn, WorkE
         .ok_or_else(|| WorkError::NoColumn(name.to_owned()))
 }
 
-/// Rows whose label has a level: a class held by too few parties is left out everywhere (PR-04).
-fn with_known_label(
-    plan: &Plan,
-    public: &PublicState,
-    columns: &[RawColumn],
-    slot: &dyn Fn(&str, &str) -> u32,
-) -> Result<Vec<RawColumn>, WorkError> {
-    if *plan.label() != LabelKind::Discovered {
-        return Ok(columns.to_vec());
+/// Position of a label's class, once the survey is done.
+fn class_of<'p>(
+    plan: &'p Plan,
+    public: &'p PublicState,
+    slot: &'p dyn Fn(&str, &str) -> u32,
+) -> impl Fn(&str) -> Option<usize> + 'p {
+    let name = plan.label_name();
+    move |value| match plan.label() {
+        LabelKind::Declared(classes) => classes.iter().position(|class| class == value),
+        LabelKind::Discovered => {
+            let kept = public.kept.get(name)?;
+            kept.binary_search(&slot(name, value)).ok()
+        }
+        LabelKind::Number(_) => None,
     }
-    let kept = public
-        .kept
-        .get(plan.label_name())
-        .cloned()
-        .unwrap_or_default();
-    Ok(keep_label_slots(columns, plan.label_name(), &kept, slot)?)
 }
 
-fn keep_label_slots(
+/// Rows whose label has a class: one held by too few parties (PR-04), or not in the dictionary, is left out without a word, since a refusal would be
+/// an answer about a record (FT-02).
+fn with_known_label(
     columns: &[RawColumn],
     label: &str,
-    kept: &[u32],
-    slot: &dyn Fn(&str, &str) -> u32,
-) -> Result<Vec<RawColumn>, LearnError> {
-    let known = |value: &str| kept.binary_search(&slot(label, value)).is_ok();
-    let rows: Vec<usize> = match columns.iter().find(|column| column.name() == label) {
-        Some(column) => (0..column.len())
-            .filter(|row| column.category(*row).is_some_and(|value| known(&value)))
-            .collect(),
-        None => Vec::new(),
-    };
-    Ok(columns.iter().map(|column| column.select(&rows)).collect())
+    known: &dyn Fn(&str) -> bool,
+) -> Vec<RawColumn> {
+    let found = columns.iter().find(|column| column.name() == label);
+    let rows: Vec<usize> = found.map_or_else(Vec::new, |column| {
+        let known = |row: &usize| column.category(*row).is_some_and(|value| known(&value));
+        (0..column.len()).filter(known).collect()
+    });
+    columns.iter().map(|column| column.select(&rows)).collect()
 }
 
 fn prepare(
@@ -455,52 +456,32 @@ fn prepare(
     columns: &[RawColumn],
     slot: &dyn Fn(&str, &str) -> u32,
 ) -> Result<Examples, LearnError> {
-    match &preparation.target {
-        TargetPrep::Classes {
-            name,
-            levels: Levels::Slots { kept, .. },
-        } => {
-            let known = keep_label_slots(columns, name, kept, slot)?;
-            Ok(preparation.examples(&known, slot)?.data)
-        }
-        _ => Ok(preparation.examples(columns, slot)?.data),
-    }
+    let TargetPrep::Classes { name, levels } = &preparation.target else {
+        return Ok(preparation.examples(columns, slot)?.data);
+    };
+    let known = |value: &str| match levels {
+        Levels::Slots { kept, .. } => kept.binary_search(&slot(name, value)).is_ok(),
+        Levels::Declared(classes) => classes.iter().any(|class| class == value),
+    };
+    let rows = with_known_label(columns, name, &known);
+    Ok(preparation.examples(&rows, slot)?.data)
 }
 
 fn class_counts(
-    plan: &Plan,
-    public: &PublicState,
+    classes: usize,
     label: &RawColumn,
-    slot: &dyn Fn(&str, &str) -> u32,
-) -> Result<Vec<i64>, WorkError> {
-    let name = plan.label_name();
-    let position = |value: &str| match plan.label() {
-        LabelKind::Declared(classes) => classes.iter().position(|class| class == value),
-        LabelKind::Discovered => public
-            .kept
-            .get(name)
-            .and_then(|kept| kept.binary_search(&slot(name, value)).ok()),
-        LabelKind::Number(_) => None,
-    };
-    let mut counts = vec![0_i64; plan.classes(public)];
-    if counts.is_empty() {
-        return Ok(counts);
-    }
-    for value in (0..label.len()).filter_map(|row| label.category(row)) {
-        let undeclared = || LearnError::Column {
-            column: name.to_owned(),
-            problem:
-                "holds a class that data.classes does not list; add it there or remove the rows"
-                    .to_owned(),
-        };
-        let class = position(&value).ok_or_else(undeclared)?;
+    class_of: &dyn Fn(&str) -> Option<usize>,
+) -> Vec<i64> {
+    let mut counts = vec![0_i64; classes];
+    let values = (0..label.len()).filter_map(|row| label.category(row));
+    for class in values.filter_map(|value| class_of(&value)) {
         counts
             .iter_mut()
             .skip(class)
             .take(1)
             .for_each(|count| *count += 1);
     }
-    Ok(counts)
+    counts
 }
 
 /// Whether a feature kind needs a slot key (used by runtimes that check before they start).

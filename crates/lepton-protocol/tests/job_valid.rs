@@ -357,15 +357,8 @@ fn the_reference_is_up_to_date() {
     assert!(
         written == reference_markdown(),
         "docs/job.md differs from the table of fields; write it anew with: \
-         cargo test -p lepton-protocol --test job_valid -- --ignored write_the_reference"
+         cargo run -p lepton-protocol --example job_reference > docs/job.md"
     );
-}
-
-#[test]
-#[ignore = "writes docs/job.md; run it after a change to the table of fields"]
-fn write_the_reference() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/job.md");
-    std::fs::write(path, reference_markdown()).unwrap();
 }
 
 #[test]

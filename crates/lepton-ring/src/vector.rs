@@ -40,6 +40,15 @@ impl RingVec {
         })
     }
 
+    /// The residues of signed values, whatever their magnitude: for values that carry noise, which is never cut off.
+    #[must_use]
+    pub fn from_wrapping(modulus: Modulus, values: &[i64]) -> Self {
+        Self {
+            modulus,
+            words: values.iter().map(|v| modulus.reduce(*v)).collect(),
+        }
+    }
+
     /// The centred representatives, in `-2^(bits-1) .. 2^(bits-1)`.
     #[must_use]
     pub fn to_signed(&self) -> Vec<i64> {

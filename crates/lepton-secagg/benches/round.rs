@@ -49,6 +49,7 @@ fn spec() -> VectorSpec {
     VectorSpec {
         modulus: Modulus::new(32).expect("32 bits are allowed"),
         len: LEN,
+        purpose: [0; 32],
     }
 }
 

@@ -41,13 +41,16 @@ impl fmt::Display for Attempt {
     }
 }
 
-/// The shape of the vectors of an attempt.
+/// The shape and the purpose of the vectors of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VectorSpec {
     /// The ring of the entries.
     pub modulus: Modulus,
     /// The number of entries.
     pub len: usize,
+    /// Digest of everything public that the parties' vectors depend on. Parties that were told different things make different bindings, so
+    /// their messages do not fit together (SA-02).
+    pub purpose: [u8; 32],
 }
 
 impl VectorSpec {
@@ -57,7 +60,7 @@ impl VectorSpec {
     }
 }
 
-/// The digest that stands for job, epoch, parameters, roster, keys, round, attempt and vector shape.
+/// The digest that stands for job, epoch, parameters, roster, keys, round, attempt, vector shape and purpose.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Binding(Digest);
 
@@ -71,6 +74,7 @@ impl Binding {
                 &attempt.attempt.to_le_bytes(),
                 &[spec.modulus.bits()],
                 &(spec.len as u64).to_le_bytes(),
+                &spec.purpose,
             ],
         ))
     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use chacha20::ChaCha20Rng;
-use lepton_crypto::IdentityPublic;
+use lepton_crypto::{IdentityPublic, Seed};
 use lepton_protocol::frame::{Address, Place};
 use lepton_protocol::ledger::Ledger;
-use lepton_protocol::party::{Effects, Event, Party, Seat, Work};
+use lepton_protocol::party::{Effects, Event, Party, SLOT_KEY, Seat, Work};
 use lepton_protocol::store::Store;
 use lepton_protocol::work::{PartyRows, Worker};
 
@@ -124,7 +124,7 @@ impl PartyNode {
                 charge.count,
                 charge.round,
                 charge.attempt,
-                charge.event.clone(),
+                charge.event,
             )
         });
         let noise = work.exchange.noise.as_ref();
@@ -134,7 +134,7 @@ impl PartyNode {
                 work.exchange.steps,
                 work.place.round,
                 work.place.attempt,
-                noise.event.clone(),
+                noise.event,
             )
         });
         let under_goal = self
@@ -182,13 +182,23 @@ fn seat(shared: &Shared, index: u16, store: &MemoryStore) -> Seat {
         coordinator: identity_of(shared.seed, Address::Coordinator).public(),
         job: shared.job,
         signed_sets,
+        slot_key: slot_key(store),
     }
+}
+
+fn slot_key(store: &MemoryStore) -> Option<Seed> {
+    let (_, key) = store.values(SLOT_KEY).next()?;
+    Some(Seed::from_bytes(key.try_into().ok()?))
 }
 
 fn from_hex(text: &str) -> Option<[u8; 32]> {
     let digits: Option<Vec<u8>> = text
         .chars()
-        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .map(|digit| {
+            digit
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        })
         .collect();
     let bytes: Vec<u8> = digits?
         .as_chunks::<2>()

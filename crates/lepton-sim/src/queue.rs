@@ -57,8 +57,7 @@ pub(crate) struct Queue {
 impl Queue {
     pub(crate) fn push(&mut self, at: u64, happening: Happening) {
         self.sequence += 1;
-        self.heap
-            .push(Reverse(Entry(at, self.sequence, happening)));
+        self.heap.push(Reverse(Entry(at, self.sequence, happening)));
     }
 
     pub(crate) fn pop(&mut self) -> Option<(u64, Happening)> {

@@ -8,6 +8,7 @@ use lepton_node::error::NodeError;
 use crate::doctor::DoctorArgs;
 use crate::model::ModelArgs;
 use crate::new::NewArgs;
+use crate::output;
 use crate::predict::PredictArgs;
 use crate::report::ReportArgs;
 use crate::run::RunArgs;
@@ -72,7 +73,7 @@ impl Cli {
         match result {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("error: {error}");
+                output::note(&format!("error: {error}"));
                 ExitCode::from(code_of(&error))
             }
         }

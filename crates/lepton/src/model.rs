@@ -82,7 +82,7 @@ impl ModelArgs {
 
 fn words(file: &ModelFile, tensors: &[Tensor], weights: &[Weight]) -> String {
     let header = &file.header;
-    let mut text = format!("{}: a {} model\n\n", header.name, kind(&header.spec.kind));
+    let mut text = format!("{}: {}\n\n", header.name, kind(&header.spec.kind));
     text += &format!("parameters  {}\n", file.model.params().len());
     text += &format!(
         "inputs      {} from {} columns\n",
@@ -104,10 +104,13 @@ fn words(file: &ModelFile, tensors: &[Tensor], weights: &[Weight]) -> String {
         text += "\nlargest weights (on the prepared inputs)\n";
     }
     for weight in weights {
-        let class = weight
-            .class
-            .as_ref()
-            .map_or_else(String::new, |class| format!("  towards {class}"));
+        let side = if weight.weight < 0.0 {
+            "against"
+        } else {
+            "for"
+        };
+        let class = weight.class.as_ref();
+        let class = class.map_or_else(String::new, |class| format!("  {side} {class}"));
         text += &format!("  {:>+10.4}  {}{class}\n", weight.weight, weight.input);
     }
     text
@@ -115,12 +118,12 @@ fn words(file: &ModelFile, tensors: &[Tensor], weights: &[Weight]) -> String {
 
 fn kind(kind: &ModelKind) -> String {
     match kind {
-        ModelKind::Linear => "linear".to_owned(),
-        ModelKind::Logistic => "logistic".to_owned(),
+        ModelKind::Linear => "a linear model".to_owned(),
+        ModelKind::Logistic => "a logistic model".to_owned(),
         ModelKind::Mlp { hidden, activation } => {
             let widths: Vec<String> = hidden.iter().map(ToString::to_string).collect();
             format!(
-                "mlp ({} hidden units, {})",
+                "an mlp ({} hidden units, {})",
                 widths.join(" and "),
                 format!("{activation:?}").to_lowercase()
             )
@@ -130,8 +133,11 @@ fn kind(kind: &ModelKind) -> String {
 
 fn predicts(header: &ModelHeader) -> String {
     match &header.preparation.target {
-        TargetPrep::Classes { name, .. } => {
-            let positive = header.positive.and_then(|class| header.classes.get(class));
+        TargetPrep::Classes { name, levels } => {
+            // Classes found together have no order, so none of them is the one looked for.
+            let listed = matches!(levels, Levels::Declared(_));
+            let positive = header.positive.filter(|_| listed);
+            let positive = positive.and_then(|class| header.classes.get(class));
             let positive =
                 positive.map_or_else(String::new, |class| format!(" (looked for: {class})"));
             format!("`{name}`, one of {}{positive}", header.classes.join(", "))
@@ -144,9 +150,9 @@ fn predicts(header: &ModelHeader) -> String {
 
 fn privacy(header: &ModelHeader) -> String {
     match header.privacy {
-        Some((epsilon, delta)) => {
-            format!("trained under a goal of epsilon {epsilon}, delta {delta:e} for each record")
-        }
+        Some((epsilon, delta)) => format!(
+            "epsilon {epsilon}, delta {delta:e} for each training record, against the coordinator with its colluders"
+        ),
         None => "no privacy goal: the model may reveal single training records".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! Standard output. A reader that closes its end early (`| head`) is no failure; a full disk is.
+//! Standard output, where a reader that closes its end early (`| head`) is no failure and a full disk is; and standard error.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -18,6 +18,11 @@ pub(crate) fn text(text: &str) -> Result<(), NodeError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Writes a line for the person at the terminal. That it cannot be written changes nothing about what was done.
+pub(crate) fn note(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Writes one JSON document.

@@ -72,31 +72,28 @@ impl PredictArgs {
 
     /// What a person should know, on stderr.
     fn say(&self, found: &Predicted) {
-        let done = found.rows.iter().flatten().count();
-        let place = self.out.as_ref().map_or_else(
-            || "standard output".to_owned(),
-            |path| path.display().to_string(),
-        );
-        eprintln!(
-            "{done} of {} rows predicted, written to {place}",
-            found.rows.len()
-        );
-        if done < found.rows.len() {
-            eprintln!(
-                "rows with a missing value have no prediction: the job said missing = \"drop\""
+        let (all, done) = (found.rows.len(), found.rows.iter().flatten().count());
+        let place = self.out.as_ref().map(|path| path.display().to_string());
+        let place = place.unwrap_or_else(|| "standard output".to_owned());
+        output::note(&format!(
+            "{done} of {all} rows predicted, written to {place}"
+        ));
+        if done < all {
+            output::note(
+                "rows with a missing value have no prediction: the job said missing = \"drop\"",
             );
         }
         if found.unknown_labels > 0 {
-            eprintln!(
-                "{} rows have a label that is none of the model's classes; the metrics leave them out",
+            output::note(&format!(
+                "rows with a label that is none of the model's classes, not in the metrics: {}",
                 found.unknown_labels
-            );
+            ));
         }
         if let Some(metrics) = found.metrics.as_ref().filter(|_| !self.json) {
-            eprintln!("{}", measured(metrics));
+            output::note(&measured(metrics));
         }
-        eprintln!(
-            "Rows and predictions stayed on this machine. A prediction says something of a person: whether to pass it on is your decision."
+        output::note(
+            "Rows and predictions stayed on this machine. A prediction says something of a person: whether to pass it on is your decision.",
         );
     }
 }

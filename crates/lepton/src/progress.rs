@@ -8,6 +8,8 @@ use lepton_protocol::progress::Progress;
 use lepton_protocol::report::CurvePoint;
 use tokio::sync::mpsc;
 
+use crate::output;
+
 /// Shows events until the run ends.
 pub(crate) async fn show(mut events: mpsc::UnboundedReceiver<Progress>, quiet: bool) {
     let mut screen = Screen::new(quiet);
@@ -125,7 +127,7 @@ impl Screen {
         } else if self.terminal {
             self.bar.println(text);
         } else {
-            eprintln!("{text}");
+            output::note(text);
         }
     }
 }

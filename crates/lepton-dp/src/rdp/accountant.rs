@@ -83,6 +83,14 @@ impl Accountant {
         Ok((epsilon, order))
     }
 
+    /// The epsilon shown by one order alone, rounded up: what a budget that stops adaptively chosen releases has to use, with an order fixed
+    /// beforehand (Feldman & Zrnic 2021; the least over all orders is no such filter). Infinite where the order shows none.
+    #[must_use]
+    pub fn epsilon_by(&self, order: u32, delta: Delta) -> f64 {
+        let found = self.rdp().find(|(candidate, _)| *candidate == order);
+        found.map_or(f64::INFINITY, |(order, rdp)| epsilon_at(order, rdp, delta))
+    }
+
     /// [`Accountant::epsilon`] at each delta.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ mod event;
 pub use accountant::Accountant;
 pub use event::Event;
 
-/// The orders alpha at which Rényi divergences are tracked: 2..=64, 72, 96, 128, 192, 256, 512 and 1024.
+/// The orders alpha at which Rényi divergences are tracked: 2..=64, 72, 96, 128, 192, 256, 512 and 1024 (AC-07).
 ///
 /// Integers only: there the formula for the Poisson-sampled Gaussian is exact also for *discrete* Gaussian noise (AC-05).
 #[derive(Clone, Copy, Debug)]

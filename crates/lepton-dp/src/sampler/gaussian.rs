@@ -10,7 +10,7 @@ use crate::DpError;
 /// Integers `y` with probability proportional to `exp(-y^2 / (2 sigma^2))`, drawn exactly (DG-01, DG-08).
 ///
 /// No floating-point noise is involved, and no draw is rounded or cut short. The time a draw takes depends on its value: do not draw where
-/// others can time it.
+/// others can time it (DG-09). The same generator state gives the same noise: never restore one for new data (DG-10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiscreteGaussian {
     sigma: u64,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use chacha20::ChaCha20Rng;
 use lepton_crypto::Seed;
-use lepton_protocol::ledger::{Charge, Ledger, Limit};
+use lepton_protocol::ledger::{Charge, Ledger};
 use lepton_protocol::party::{self, Party};
 use lepton_protocol::store::Store;
 use lepton_protocol::work::{PartyRows, Worker};
@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::{Roster, Setup, ToCoordinator, from_hex};
 use crate::error::NodeError;
 use crate::files::{Durability, FileLedger, FileStore};
+use crate::random::ratchet;
 use crate::scenario::Scenario;
 
 /// One party's task.
@@ -48,10 +49,7 @@ impl PartyTask {
     ) -> Result<Self, NodeError> {
         let folder = setup.folder.join("parties").join(format!("{index}"));
         let store = FileStore::open(&folder, Durability::Process)?;
-        let limit = setup.plan.privacy().map(|privacy| Limit {
-            epsilon: privacy.goal.epsilon,
-            delta: privacy.goal.delta,
-        });
+        let limit = setup.plan.privacy().map(|privacy| privacy.limit);
         let ledger = FileLedger::open(&folder.join("ledger.jsonl"), limit, Durability::Process)?;
         let rng = setup
             .entropy
@@ -64,6 +62,7 @@ impl PartyTask {
             coordinator: roster.coordinator_public,
             job: setup.job,
             signed_sets: store.signed_sets()?,
+            slot_key: store.slot_key()?,
         };
         Ok(Self {
             index,
@@ -102,7 +101,9 @@ impl PartyTask {
     async fn on_event(&mut self, event: party::Event) -> Result<(), NodeError> {
         let mut next = Some(event);
         while let Some(event) = next.take() {
-            match self.party.step(event, &mut self.rng) {
+            let step = self.party.step(event, &mut self.rng);
+            ratchet(&mut self.rng);
+            match step {
                 Ok(effects) => next = self.carry_out(effects).await?,
                 // A refused message changes nothing; the coordinator goes on without this party.
                 Err(fault) => return self.refused(&fault),
@@ -164,6 +165,7 @@ impl PartyTask {
         let place = work.place;
         let task = tokio::task::spawn_blocking(move || {
             let result = worker.contribute(&plan, &work, &mut rng);
+            ratchet(&mut rng);
             (worker, rng, result)
         });
         let (worker, rng, result) = task
@@ -184,6 +186,13 @@ impl PartyTask {
 }
 
 impl FileStore {
+    /// The slot key of an earlier epoch (rule PR-02).
+    fn slot_key(&self) -> Result<Option<Seed>, NodeError> {
+        let kept = self.get(party::SLOT_KEY)?;
+        let bytes = kept.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
+        Ok(bytes.map(Seed::from_bytes))
+    }
+
     /// Survivor sets signed earlier (rule FT-11).
     fn signed_sets(&self) -> Result<BTreeMap<[u8; 32], Vec<u8>>, NodeError> {
         Ok(self

@@ -18,7 +18,7 @@ use crate::plan::{Plan, PlanError};
 use crate::progress::Progress;
 use crate::store::Record;
 use crate::training::{Next, Training};
-use crate::wire::{AdvertsIn, DeclineIn, InviteIn, SlotKeysIn};
+use crate::wire::{AdvertsIn, DeclineIn, InviteIn, SlotKeyIn, SlotKeysIn};
 
 /// Key under which the coordinator keeps its checkpoint.
 pub const CHECKPOINT: &str = "checkpoint.json";
@@ -118,6 +118,10 @@ pub struct Coordinator {
     keys: Option<Arc<EpochKeys>>,
     phase: Phase,
     gone: BTreeSet<u16>,
+    /// Who is back, but was not told of the exchange that runs: asked again from the next one on.
+    back: BTreeSet<u16>,
+    /// Commitment to the slot key, which the coordinator does not know.
+    slot_commitment: [u8; 32],
     /// Who holds the current public state.
     told: BTreeSet<u16>,
     /// Who has answered or declined the current step.
@@ -137,6 +141,8 @@ impl Coordinator {
             keys: None,
             phase: Phase::Idle,
             gone: BTreeSet::new(),
+            back: BTreeSet::new(),
+            slot_commitment: [0; 32],
             told: BTreeSet::new(),
             answered: BTreeSet::new(),
             declined: BTreeMap::new(),
@@ -174,10 +180,11 @@ impl Coordinator {
             }
             Event::Gone(party) => {
                 self.gone.insert(party);
+                self.back.remove(&party);
                 self.told.remove(&party);
             }
             Event::Back(party) => {
-                self.gone.remove(&party);
+                self.back.insert(party);
             }
             Event::Deadline(number) if number == self.deadline => {
                 self.on_deadline(&mut effects, rng)?
@@ -274,10 +281,15 @@ impl Coordinator {
             return Err(CoordinatorFault::Party(0, "a wrong number of slot keys"));
         }
         let place = self.set_up_place();
+        let commitment = keys.commitment;
+        self.slot_commitment = <[u8; 32]>::try_from(commitment.as_slice())
+            .map_err(|_| CoordinatorFault::Party(0, "a commitment of a wrong length"))?;
         for (party, sealed) in (0_u16..).zip(keys.sealed) {
+            let commitment = commitment.clone();
+            let body = SlotKeyIn { sealed, commitment }.encode_to_vec();
             effects
                 .send
-                .push((party, self.frame(place, party, Step::SlotKey, sealed)));
+                .push((party, self.frame(place, party, Step::SlotKey, body)));
         }
         self.phase = Phase::Readying(BTreeSet::new());
         self.set_deadline(effects);
@@ -381,6 +393,12 @@ impl Coordinator {
         self.broadcast(self.set_up_place(), Step::Adverts, &body, effects);
         self.set_deadline(effects);
         Ok(())
+    }
+
+    /// Those who are back take part from here on.
+    fn welcome(&mut self) {
+        let back = std::mem::take(&mut self.back);
+        self.gone.retain(|party| !back.contains(party));
     }
 
     /// Parties whose connection is not lost.

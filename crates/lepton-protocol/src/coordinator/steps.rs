@@ -6,7 +6,7 @@ use prost::Message;
 use rand_core::CryptoRng;
 
 use super::{Coordinator, CoordinatorFault, Effects, Phase};
-use crate::exchange::Kind;
+use crate::exchange::{Kind, purpose};
 use crate::frame::Step;
 use crate::progress::Progress;
 use crate::training::Next;
@@ -19,6 +19,7 @@ impl Coordinator {
         effects: &mut Effects,
         rng: &mut impl CryptoRng,
     ) -> Result<(), CoordinatorFault> {
+        self.welcome();
         self.declined.clear();
         let Some(next) = self.training.next(&self.plan, rng)? else {
             self.phase = Phase::Over;
@@ -40,10 +41,6 @@ impl Coordinator {
         // The number of the exchange is durable before anybody hears of it: a resumed job never reuses it.
         effects.persist.push(self.checkpoint()?);
         let exchange = self.plan.exchange(next.kind, self.training.public())?;
-        let spec = VectorSpec {
-            modulus: exchange.modulus,
-            len: exchange.len,
-        };
         let attempt = Attempt {
             round: next.number,
             attempt: next.attempt,
@@ -52,12 +49,25 @@ impl Coordinator {
             .keys
             .clone()
             .ok_or_else(|| CoordinatorFault::Stopped("no keys were agreed".to_owned()))?;
-        let machine = Collecting::new(keys, attempt, spec)?;
         let parameters = match next.kind {
             Kind::Survey | Kind::Statistics => Vec::new(),
-            Kind::Training => pack_parameters(self.training.parameters()),
-            Kind::Evaluation | Kind::FinalEvaluation => pack_parameters(&self.training.released()),
+            Kind::Training => self.training.parameters().to_vec(),
+            Kind::Evaluation | Kind::FinalEvaluation => self.training.released(),
         };
+        let public = self.training.public();
+        let spec = VectorSpec {
+            modulus: exchange.modulus,
+            len: exchange.len,
+            purpose: purpose(
+                next.kind,
+                &self.plan,
+                public,
+                &parameters,
+                &self.slot_commitment,
+            ),
+        };
+        let machine = Collecting::new(keys, attempt, spec)?;
+        let parameters = pack_parameters(&parameters);
         effects.began = Some(next.clone());
         self.announce(&next, parameters, effects);
         self.phase = Phase::Collecting(next, Box::new(machine));
@@ -198,6 +208,7 @@ impl Coordinator {
             round: next.training_round,
             reason: reason.clone(),
         });
+        self.welcome();
         let left = self.seat.roster.len() - self.gone.len();
         if left < usize::from(self.plan.parameters().survivor_floor()) {
             return Err(CoordinatorFault::Stopped(format!(

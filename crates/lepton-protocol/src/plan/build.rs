@@ -31,6 +31,12 @@ impl Plan {
                 ),
             );
         }
+        if under_goal && self.job.prepare().missing == job::Missing::Refuse {
+            return problem(
+                "prepare.missing",
+                "missing = \"refuse\" cannot stand under a privacy goal: a refusal tells that a record lacks a value; use \"mean\", \"indicator\" or \"drop\"".to_owned(),
+            );
+        }
         let Some(name) = self.unbounded().first().copied() else {
             return Ok(());
         };
@@ -108,7 +114,8 @@ pub(super) fn protection(job: &Job, parties: u16) -> Result<Parameters, PlanErro
         for drops in candidates(wanted.drops) {
             match Parameters::new(parties, colluders, drops, threshold, quorum) {
                 Ok(parameters) => return Ok(parameters),
-                Err(error) => refusal = refusal.or(Some(error)),
+                // Of what was tried, the least demanding came last: its refusal is the job's own fault.
+                Err(error) => refusal = Some(error),
             }
         }
     }

@@ -4,7 +4,7 @@ use lepton_learn::{EvalLayout, TargetPrep};
 
 use super::{CHANGE_BITS, MAGNITUDES, MAX_ROWS, Plan, PlanError, ROW_UNIT};
 use crate::exchange::{Exchange, Kind, modulus_for};
-use crate::privacy::{Noise, NoiseAt};
+use crate::privacy::{Noise, NoiseAt, Shape};
 use crate::public::PublicState;
 
 impl Plan {
@@ -29,7 +29,7 @@ impl Plan {
             reason = "a table has far fewer than 2^52 columns"
         )]
         let sensitivity = (discovered as f64).sqrt();
-        let noise = self.whole_sum(Kind::Survey, sensitivity)?;
+        let noise = self.whole_sum(Kind::Survey, Shape { sensitivity, len })?;
         self.exchange_of(Kind::Survey, len, MAX_ROWS as u128, noise)
     }
 
@@ -41,13 +41,10 @@ impl Plan {
             reason = "a table has far fewer than 2^52 columns"
         )]
         let squared = 1.0 + if classes > 0 { 1.0 } else { 0.0 } + 0.3125 * numbers as f64;
-        let noise = self.whole_sum(Kind::Statistics, ROW_UNIT * squared.sqrt())?;
-        self.exchange_of(
-            Kind::Statistics,
-            1 + 3 * numbers + classes,
-            (MAX_ROWS as u128) << 20,
-            noise,
-        )
+        let len = 1 + 3 * numbers + classes;
+        let sensitivity = ROW_UNIT * squared.sqrt();
+        let noise = self.whole_sum(Kind::Statistics, Shape { sensitivity, len })?;
+        self.exchange_of(Kind::Statistics, len, (MAX_ROWS as u128) << 20, noise)
     }
 
     pub(super) fn training(&self, public: &PublicState) -> Result<Exchange, PlanError> {
@@ -64,7 +61,7 @@ impl Plan {
         let scale = self.gradient_scale(len);
         let eta = lepton_learn::float_error_eta(&self.model_spec(public)?, MAX_ROWS)?;
         let sensitivity = lepton_dp::round_sensitivity(scale * self.clip()?.get(), eta, len);
-        let noise = privacy.training_step(sensitivity)?;
+        let noise = privacy.training_step(Shape { sensitivity, len })?;
         if privacy.goal.noise == NoiseAt::Local {
             let mut exchange = self.exchange_of(Kind::Training, len, change_bound, None)?;
             exchange.steps = u64::from(self.local_steps());
@@ -86,7 +83,11 @@ impl Plan {
         public: &PublicState,
     ) -> Result<Exchange, PlanError> {
         let layout = self.layout(kind, public);
-        let noise = self.whole_sum(kind, lepton_learn::eval_sensitivity(&layout))?;
+        let shape = Shape {
+            sensitivity: lepton_learn::eval_sensitivity(&layout),
+            len: layout.len(),
+        };
+        let noise = self.whole_sum(kind, shape)?;
         let bound = (MAX_ROWS as u128) << lepton_learn::EVAL_FRACTION_BITS;
         let mut exchange = self.exchange_of(kind, layout.len(), bound, noise)?;
         exchange.evaluation = Some(layout);
@@ -112,11 +113,7 @@ impl Plan {
         })
     }
 
-    pub(super) fn whole_sum(
-        &self,
-        kind: Kind,
-        sensitivity: f64,
-    ) -> Result<Option<Noise>, PlanError> {
+    pub(super) fn whole_sum(&self, kind: Kind, shape: Shape) -> Result<Option<Noise>, PlanError> {
         let Some(privacy) = &self.privacy else {
             return Ok(None);
         };
@@ -125,7 +122,7 @@ impl Plan {
             Kind::FinalEvaluation => privacy.last_evaluation,
             Kind::Survey | Kind::Statistics | Kind::Training => privacy.prepare,
         };
-        Ok(Some(privacy.whole_sum(z, sensitivity)?))
+        Ok(Some(privacy.whole_sum(z, shape)?))
     }
 
     /// Integer units per unit of gradient: the smallest power of two for which rounding adds less than one part in 128 to the sensitivity.

@@ -9,6 +9,7 @@ use crate::ledger::Side;
 use crate::plan::{CHANGE_BITS, LabelKind, MAGNITUDES, Plan, PlanError};
 use crate::privacy::NoiseAt;
 use crate::progress::Progress;
+use crate::public::Moments;
 use crate::report::CurvePoint;
 use crate::work::{descent, magnitude_range, public_divisor};
 
@@ -53,7 +54,11 @@ impl Training {
         let slots = plan.slots() as usize;
         let exchange = plan.exchange(Kind::Survey, &self.public)?;
         let least = match exchange.noise {
-            None => f64::from(plan.job().prepare().min_parties.get()),
+            // With c parties colluding, a kept slot still stands for two honest ones.
+            None => {
+                let colluders = u32::from(plan.parameters().colluders());
+                f64::from(plan.job().prepare().min_parties.get().max(colluders + 2))
+            }
             Some(noise) => 1.0 + SLOT_DEVIATIONS * total_deviation(noise.sigma, plan.parties()),
         };
         let mut rest = sum;
@@ -131,19 +136,26 @@ impl Training {
             )));
         }
         let noised = plan.privacy().is_some();
-        let summary_of = |name: &str| {
-            let summary = summaries.get(name).copied();
-            let mut summary =
-                summary.unwrap_or_else(|| NumericSummary::from_sums([0.0; 4], (-1.0, 1.0)));
-            if noised {
-                // Noise can make a deviation far too small, and the column would then drown all others before clipping.
-                summary.std = summary
-                    .std
-                    .max((summary.hi - summary.lo) / SMALLEST_DEVIATION);
-            }
-            summary
-        };
-        self.public.preparation = Some(plan.preparation(&self.public, &summary_of));
+        let moments = summaries.into_iter().map(|(name, summary)| {
+            let NumericSummary {
+                lo, hi, mean, std, ..
+            } = summary;
+            // Noise can make a deviation far too small, and the column would then drown all others before clipping.
+            let least = if noised {
+                (hi - lo) / SMALLEST_DEVIATION
+            } else {
+                0.0
+            };
+            (
+                name,
+                Moments {
+                    mean,
+                    std: std.max(least),
+                },
+            )
+        });
+        self.public.moments = Some(moments.collect());
+        self.public.derive(plan).map_err(PlanError::Data)?;
         self.stage = Stage::Round;
         self.reduce_rounds(plan)?;
         let inputs = crate::plan::preparation_of(&self.public)?.width();

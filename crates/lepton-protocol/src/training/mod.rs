@@ -330,6 +330,7 @@ impl Training {
     /// # Errors
     /// [`PlanError`].
     pub fn resumed(&mut self, plan: &Plan) -> Result<(), PlanError> {
+        self.public.derive(plan).map_err(PlanError::Data)?;
         if self.tries > 0 {
             self.abandoned += 1;
             match self.stage {
@@ -396,7 +397,7 @@ impl Training {
         let steps = affordable_steps(
             &self.spent(Side::Training)?,
             &noise.event,
-            &privacy.goal,
+            &privacy.limit,
             wanted,
         )?;
         let rounds = u32::try_from(steps / exchange.steps.max(1)).unwrap_or(u32::MAX);

@@ -54,6 +54,7 @@ pub(crate) fn spec(bits: u8, len: usize) -> VectorSpec {
     VectorSpec {
         modulus: Modulus::new(bits).unwrap(),
         len,
+        purpose: [0; 32],
     }
 }
 

@@ -4,7 +4,7 @@ use lepton_crypto::IdentityKey;
 use lepton_protocol::exchange::Kind;
 use lepton_protocol::frame::{Address, Frame, Step};
 use lepton_protocol::ledger::Ledger as _;
-use lepton_protocol::wire::BeginIn;
+use lepton_protocol::wire::{BeginIn, InviteIn};
 use lepton_sim::{End, SimOutcome, identity_of, reseal};
 use prost::Message as _;
 
@@ -67,6 +67,8 @@ fn assert_sat_out(outcome: &SimOutcome, round: u64, reason: &str) {
 }
 
 type Change = Box<dyn Fn(&mut Frame)>;
+type Key = fn() -> IdentityKey;
+type InviteChange = fn(&mut InviteIn);
 
 #[test]
 fn ft_01_a_party_refuses_foreign_frames() {
@@ -107,7 +109,7 @@ fn ft_01_a_party_refuses_what_the_coordinator_did_not_sign() {
 
 #[test]
 fn ft_01_the_coordinator_refuses_foreign_frames_and_names_the_sender() {
-    let cases: Vec<(&str, fn() -> IdentityKey, Change)> = vec![
+    let cases: Vec<(&str, Key, Change)> = vec![
         (
             "another job",
             party,
@@ -118,11 +120,7 @@ fn ft_01_the_coordinator_refuses_foreign_frames_and_names_the_sender() {
             party,
             Box::new(|frame| frame.place.epoch += 1),
         ),
-        (
-            "claims to come from party 1",
-            coordinator,
-            Box::new(|_| {}),
-        ),
+        ("claims to come from party 1", coordinator, Box::new(|_| {})),
         (
             "claims to come from party 2",
             party,
@@ -139,7 +137,11 @@ fn ft_01_the_coordinator_refuses_foreign_frames_and_names_the_sender() {
             Box::new(|frame| frame.place.round -= 1),
         ),
         ("party 1", party, Box::new(|frame| frame.body.truncate(99))),
-        ("out of turn", party, Box::new(|frame| frame.step = Step::Open)),
+        (
+            "out of turn",
+            party,
+            Box::new(|frame| frame.step = Step::Open),
+        ),
     ];
     for (reason, key, change) in cases {
         let outcome = with_changed(&Toy::private(8.0), (Step::Input, 2), key, move |frame| {
@@ -202,15 +204,22 @@ fn ft_02_a_party_takes_only_the_preparation_of_the_agreed_columns() {
         assert_ne!(bad, good, "{from}");
         bad.into_bytes()
     };
+    let other = "other columns than the job names";
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("too large", vec![b' '; (1 << 24) + 1]),
         ("cannot be read", b"{".to_vec()),
         ("cannot be read", text("\"rows\":", "\"rows\":1e999,\"x\":")),
         ("cannot be read", text("\"kept\"", "\"keeps\"")),
-        ("other columns", text("\"name\":\"site\"", "\"name\":\"ward\"")),
-        ("other columns", text("\"name\":\"outcome\"", "\"name\":\"age\"")),
-        ("impossible numbers", text("\"kept\":{", "\"kept\":{\"site\":[256]")),
-        ("impossible numbers", text("\"ranges\":{", "\"ranges\":{\"age\":[1.0,1.0]")),
+        // How columns become inputs is derived, never taken from a message (PR-01, PR-02).
+        (
+            "cannot be read",
+            text("\"rows\":", "\"preparation\":null,\"rows\":"),
+        ),
+        (other, text("\"age\":{", "\"ward\":{")),
+        (other, text("\"kept\":{", "\"kept\":{\"site\":[1]")),
+        (other, text("\"ranges\":{", "\"ranges\":{\"age\":[1.0,2.0]")),
+        (other, text("\"std\":", "\"std\":-")),
+        (other, text("\"class_counts\":[", "\"class_counts\":[1.0,")),
     ];
     for (reason, bad) in cases {
         let change = begin(move |begin| begin.prepared.clone_from(&bad));
@@ -229,8 +238,7 @@ fn ft_02_a_party_refuses_exchanges_it_does_not_know() {
 /// An invitation with another job or roster is refused, so the job does not begin, and the coordinator says who is missing.
 #[test]
 fn ft_02_a_party_joins_only_the_job_and_roster_it_agreed_to() {
-    use lepton_protocol::wire::InviteIn;
-    let cases: Vec<(&str, fn(&mut InviteIn))> = vec![
+    let cases: Vec<(&str, InviteChange)> = vec![
         ("a job file that is not the agreed one", |invite| {
             invite.job.push(' ')
         }),

@@ -9,7 +9,7 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::kit::{Toy, check, intercepted, run};
 
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 40;
 
 fn position(len: usize, rng: &mut ChaCha20Rng) -> usize {
     usize::try_from(rng.next_u64() % len.max(1) as u64).unwrap()
@@ -67,8 +67,11 @@ fn study(cheat: fn(u64, &Seen<'_>, &mut ChaCha20Rng) -> Option<Delivery>) -> Vec
 fn a_coordinator_that_sends_damaged_bodies_gains_nothing() {
     let outcomes = study(|seed, seen, rng| {
         let key = identity_of(seed, Address::Coordinator);
-        (seen.from == Address::Coordinator)
-            .then(|| seen.with(reseal(seen.bytes, &key, |frame| damage(&mut frame.body, rng))))
+        (seen.from == Address::Coordinator).then(|| {
+            seen.with(reseal(seen.bytes, &key, |frame| {
+                damage(&mut frame.body, rng)
+            }))
+        })
     });
     assert!(outcomes.iter().any(SimOutcome::is_over));
 }
@@ -113,7 +116,9 @@ fn parties_that_send_damaged_bodies_break_no_sum() {
             return None;
         }
         let key = identity_of(seed, seen.from);
-        Some(seen.with(reseal(seen.bytes, &key, |frame| damage(&mut frame.body, rng))))
+        Some(seen.with(reseal(seen.bytes, &key, |frame| {
+            damage(&mut frame.body, rng)
+        })))
     });
     assert!(outcomes.iter().any(SimOutcome::is_over));
 }
@@ -143,11 +148,6 @@ fn a_coordinator_that_shows_two_views_opens_at_most_one() {
         assert_eq!(outcome.end, End::Over);
         assert!(!outcome.faults[1].is_empty(), "seed {seed}");
         // One signature was missing and the quorum of three was there.
-        assert!(
-            outcome
-                .sums
-                .iter()
-                .all(|sum| sum.survivors == [0, 1, 2, 3])
-        );
+        assert!(outcome.sums.iter().all(|sum| sum.survivors == [0, 1, 2, 3]));
     }
 }

@@ -1,4 +1,9 @@
 //! The protocol machines under faults and forgers; rule ids are those of `docs/protocols`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that does not find what it needs has failed"
+)]
 
 mod frames;
 mod insiders;
@@ -6,5 +11,6 @@ mod kit;
 mod open_faults;
 mod preparation;
 mod random_networks;
+mod replays;
 mod resume;
 mod training;

@@ -4,19 +4,21 @@ use lepton_crypto::Seed;
 use lepton_protocol::exchange::Kind;
 use lepton_protocol::frame::{Address, Step};
 use lepton_protocol::progress::Progress;
+use lepton_protocol::wire::SlotKeyIn;
 use lepton_protocol::work::{PartyRows, slot_function};
 use lepton_sim::{End, SimConfig, SimOutcome, SimParty, identity_of, reseal};
+use prost::Message as _;
 
 use crate::kit::{Toy, category, check, intercepted, numeric, run};
 
 /// Every name holds this mark, and the job file does not.
 const MARK: &str = "xyzzy";
 
-/// Sites by party: one everywhere, one at two parties, one at party 1 alone; classes likewise.
+/// Sites by party: one everywhere, one at three parties, one at party 1 alone; classes likewise.
 fn marked_rows(party: u16, count: usize) -> PartyRows {
     let own = format!("{MARK}-own-of-{party}");
     let sites: Vec<String> = match party {
-        0 | 3 => vec![format!("{MARK}-all"), format!("{MARK}-two")],
+        0 | 2 | 3 => vec![format!("{MARK}-all"), format!("{MARK}-some")],
         1 => vec![format!("{MARK}-all"), own],
         _ => vec![format!("{MARK}-all")],
     };
@@ -91,28 +93,23 @@ fn pr_01_names_never_travel_under_a_goal() {
     assert_no_mark(&run(config));
 }
 
-/// PR-01 also in the words of a party that declines: its rows hold a class that the job does not list.
+/// PR-01 also in the words of a party that declines: `missing = "refuse"`, and a row of party 1 has a site and no age.
 #[test]
-fn pr_01_a_decline_does_not_quote_the_value() {
-    let toy = Toy {
-        discovered: false,
-        ..Toy::default()
-    };
-    let mut config = toy.config(22);
-    config.parties[1].rows = marked_rows(1, 30);
+fn pr_01_a_decline_does_not_quote_the_row() {
+    let mut config = marked(&Toy::default(), 22);
+    config.job = config
+        .job
+        .replace("[prepare]\n", "[prepare]\nmissing = \"refuse\"\n");
+    if let lepton_learn::RawColumn::Numeric { values, .. } = &mut config.parties[1].rows.train[0] {
+        values[3] = None;
+    }
     let outcome = run(config);
-    check(&outcome).unwrap();
     let declined = outcome
         .events
         .iter()
         .filter(|(_, event)| matches!(event, Progress::Declined { party: 1, .. }));
     assert!(declined.count() > 0, "{:?}", outcome.events);
-    assert!(
-        outcome
-            .frames
-            .iter()
-            .all(|sent| !holds(&sent.bytes, MARK.as_bytes()))
-    );
+    assert_no_mark(&outcome);
 }
 
 #[test]
@@ -140,6 +137,28 @@ fn pr_02_the_slot_key_reaches_every_party_and_no_frame_shows_it() {
     assert_ne!(key_of(&run(marked(&Toy::default(), 24))), key);
 }
 
+/// PR-02 across epochs: kept slots mean the same after a resume, so the key is the same.
+#[test]
+fn pr_02_the_slot_key_outlives_an_epoch() {
+    use lepton_sim::{Simulation, Stop};
+    for steps in [90, 130, 170] {
+        let mut config = marked(&Toy::default(), 26);
+        config.stop = Some(Stop::Steps(steps));
+        let killed = run(config);
+        let config = marked(&Toy::default(), 26);
+        let outcome = Simulation::resumed(config, killed.durable).unwrap().run();
+        check(&outcome).unwrap();
+        assert!(outcome.is_over());
+        let kept = &outcome.training.public().kept["site"];
+        for site in ["xyzzy-all", "xyzzy-some"] {
+            assert!(
+                kept.contains(&slot(&outcome, "site", site)),
+                "{steps}: {site}"
+            );
+        }
+    }
+}
+
 /// PR-02: the coordinator cannot put a key of its own in the place of the sealed one, nor hand one party's to another.
 #[test]
 fn pr_02_a_slot_key_that_party_0_did_not_seal_is_refused() {
@@ -152,12 +171,16 @@ fn pr_02_a_slot_key_that_party_0_did_not_seal_is_refused() {
             }
             if seen.to != Address::Party(2) {
                 if swap {
-                    earlier = frame.body;
+                    earlier = SlotKeyIn::decode(frame.body.as_slice()).unwrap().sealed;
                 }
                 return vec![seen.pass()];
             }
             let key = identity_of(25, Address::Coordinator);
-            let changed = reseal(seen.bytes, &key, |frame| frame.body.clone_from(&earlier));
+            let changed = reseal(seen.bytes, &key, |frame| {
+                let mut message = SlotKeyIn::decode(frame.body.as_slice()).unwrap();
+                message.sealed.clone_from(&earlier);
+                frame.body = message.encode_to_vec();
+            });
             vec![seen.with(changed)]
         });
         let outcome = run(config);
@@ -177,14 +200,14 @@ fn pr_04_a_category_of_one_party_is_folded() {
     check(&outcome).unwrap();
     assert!(outcome.is_over());
     let all = slot(&outcome, "site", "xyzzy-all");
-    let two = slot(&outcome, "site", "xyzzy-two");
+    let some = slot(&outcome, "site", "xyzzy-some");
     let own = slot(&outcome, "site", "xyzzy-own-of-1");
     let survey = &outcome.sums[0];
     assert_eq!(survey.kind, Kind::Survey);
     let count = |slot: u32| survey.sum[slot as usize];
-    assert_eq!((count(all), count(two), count(own)), (4, 2, 1));
+    assert_eq!((count(all), count(some), count(own)), (4, 3, 1));
     let public = outcome.training.public();
-    let mut kept = vec![all, two];
+    let mut kept = vec![all, some];
     kept.sort_unstable();
     assert_eq!(public.kept["site"], kept);
     assert_eq!(public.kept["outcome"].len(), 2);

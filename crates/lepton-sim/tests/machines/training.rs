@@ -22,7 +22,7 @@ fn at(party: u16, exchange: u64, after: u8) -> SimFault {
 
 /// Parties 2 and 3 become too slow after their signature in the first exchange, so it is lost although its survivor set is signed; in its second
 /// attempt party 3 is absent.
-fn two_sets_for_one_state(mut config: SimConfig) -> SimConfig {
+pub(crate) fn two_sets_for_one_state(mut config: SimConfig) -> SimConfig {
     for party in [2, 3] {
         config.faults.push(SimFault {
             party,
@@ -38,7 +38,7 @@ fn two_sets_for_one_state(mut config: SimConfig) -> SimConfig {
     config
 }
 
-fn declines(outcome: &SimOutcome) -> Vec<(u16, String)> {
+pub(crate) fn declines(outcome: &SimOutcome) -> Vec<(u16, String)> {
     let mut all = Vec::new();
     for (_, event) in &outcome.events {
         if let Progress::Declined {
@@ -70,7 +70,10 @@ fn ft_04_the_planned_exchanges_use_the_goal_and_do_not_pass_it() {
         for ledger in &outcome.durable.ledgers {
             for side in [Side::Training, Side::HoldOut] {
                 let epsilon = spent(&outcome, ledger, side);
-                assert!((3.6..=4.0).contains(&epsilon), "{noise} {side:?}: {epsilon}");
+                assert!(
+                    (3.6..=4.0).contains(&epsilon),
+                    "{noise} {side:?}: {epsilon}"
+                );
             }
         }
     }
@@ -86,6 +89,27 @@ fn ft_04_a_goal_that_no_noise_meets_is_refused_before_it_starts() {
     assert!(error.is_some_and(|text| text.contains("privacy")));
 }
 
+/// FT-06: with local noise every private step is charged, and the noise is the party's own whole.
+#[test]
+fn ft_06_every_local_step_is_charged() {
+    let toy = Toy {
+        noise: "local",
+        ..Toy::private(8.0)
+    };
+    let outcome = run(toy.config(2));
+    check(&outcome).unwrap();
+    let steps = u64::from(outcome.plan.local_steps());
+    assert_eq!(steps, 2);
+    for party in 0..4 {
+        let all = charges(&outcome, party).iter();
+        let counts: Vec<u64> = all
+            .filter(|charge| charge.kind == "training")
+            .map(|charge| charge.count)
+            .collect();
+        assert_eq!(counts, [steps; 3]);
+    }
+}
+
 /// FT-07: nobody has a row, and still every vector of a noised exchange carries noise.
 #[test]
 fn ft_07_an_empty_sample_contributes_noise() {
@@ -95,19 +119,10 @@ fn ft_07_an_empty_sample_contributes_noise() {
     }
     let outcome = run(config);
     check(&outcome).unwrap();
-    for sum in outcome
-        .sums
-        .iter()
-        .filter(|sum| sum.kind == Kind::Training)
-    {
+    for sum in outcome.sums.iter().filter(|sum| sum.kind == Kind::Training) {
         assert!(sum.sum.iter().any(|value| *value != 0));
     }
-    assert!(
-        outcome
-            .sums
-            .iter()
-            .any(|sum| sum.kind == Kind::Training)
-    );
+    assert!(outcome.sums.iter().any(|sum| sum.kind == Kind::Training));
 }
 
 /// FT-08: who was asked has paid, whether the sum came about or not; and [`check`] has seen that no work went out without its charge.
@@ -145,7 +160,11 @@ fn ft_09_a_ledger_that_refuses_is_named() {
         "{cause}"
     );
     assert!(outcome.sums.is_empty());
-    assert_eq!(charges(&outcome, 1).len(), before, "a refused charge counts");
+    assert_eq!(
+        charges(&outcome, 1).len(),
+        before,
+        "a refused charge counts"
+    );
     let named: Vec<u16> = declines(&outcome).iter().map(|(party, _)| *party).collect();
     assert!(named.contains(&1) && named.contains(&2) && !named.contains(&0));
 }
@@ -166,14 +185,24 @@ fn ft_09_the_others_go_on_without_it() {
 /// FT-10: a lost round is left out, its number is never used again, and the count says so.
 #[test]
 fn ft_10_a_lost_round_is_not_repeated() {
-    for toy in [Toy::private(8.0), Toy { discovered: false, ..Toy::default() }] {
+    for toy in [
+        Toy::private(8.0),
+        Toy {
+            discovered: false,
+            ..Toy::default()
+        },
+    ] {
         let mut config = toy.config(6);
         config.patience = 1_000;
         // In exchange 3, the second training round, two parties are too slow to be in time.
         for party in [1, 2] {
             config.faults.push(SimFault {
                 party,
-                when: When::Exchange { from: 3, after: 0, until: 4 },
+                when: When::Exchange {
+                    from: 3,
+                    after: 0,
+                    until: 4,
+                },
                 kind: FaultKind::Slow(1_300),
             });
         }
@@ -207,7 +236,11 @@ fn ft_10_a_repeated_preparation_costs_rounds() {
     for party in [1, 2] {
         config.faults.push(SimFault {
             party,
-            when: When::Exchange { from: 1, after: 0, until: 4 },
+            when: When::Exchange {
+                from: 1,
+                after: 0,
+                until: 4,
+            },
             kind: FaultKind::Slow(1_300),
         });
     }
@@ -273,7 +306,11 @@ fn ft_11_holds_after_a_crash() {
     let mut config = toy.config(8);
     config.faults = vec![SimFault {
         party: 3,
-        when: When::Exchange { from: 2, after: 0, until: 3 },
+        when: When::Exchange {
+            from: 2,
+            after: 0,
+            until: 3,
+        },
         kind: FaultKind::Drop,
     }];
     let outcome = Simulation::resumed(config, killed.durable).unwrap().run();

@@ -330,6 +330,8 @@ fn a_run_folder_that_exists_is_left_alone() {
         &["mine exists already; name another folder with --run-dir"],
     );
     assert_eq!(desk.read("mine/report.json"), before);
+    desk.call(&["run", "job.toml", "--runs", "data.csv"])
+        .refused(1, &["data.csv: ", "name another folder"]);
     desk.call(&["run", "--resume", "mine"])
         .refused(2, &["mine is finished; show it with `lepton report mine`"]);
 }

@@ -79,3 +79,25 @@ fn a_reader_that_leaves_early_is_no_failure() {
     );
     assert_eq!((done.stdout.as_str(), done.stderr.as_str()), ("{", "0\n"));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_told_without_a_panic() {
+    let desk = Desk::small();
+    let call = |script: &str| {
+        let script = script.replace("lepton", crate::support::LEPTON);
+        let mut shell = std::process::Command::new("sh");
+        let run = shell.args(["-c", &script]).current_dir(desk.path(""));
+        crate::support::Done::of(run.output().unwrap())
+    };
+    let done = call("lepton doctor > /dev/full");
+    assert_eq!(done.code, Some(1));
+    assert!(
+        done.stderr.starts_with("error: standard output: "),
+        "{}",
+        done.stderr
+    );
+    // Nobody can be told, but the exit code is right.
+    assert_eq!(call("lepton run none.toml 2> /dev/full").code, Some(1));
+    assert_eq!(call("lepton run job.toml 2> /dev/full").code, Some(0));
+}

@@ -69,7 +69,7 @@ fn an_interrupt_keeps_the_state_and_says_how_to_go_on() {
     told.refused(
         1,
         &[
-            "out is not finished: 2",
+            "out is not finished: ",
             "of 60 rounds are in the model; go on with `lepton run --resume out`",
         ],
     );
@@ -169,23 +169,36 @@ fn a_full_disk_is_told_and_the_run_goes_on_afterwards() {
 }
 
 #[test]
+fn a_disk_that_takes_nothing_leaves_nothing() {
+    let desk = Desk::small();
+    let script = format!("ulimit -f 0; exec {LEPTON} run job.toml --run-dir out");
+    let mut shell = Command::new("sh");
+    let run = shell.args(["-c", &script]).current_dir(desk.path(""));
+    let done = Done::of(run.output().unwrap());
+    done.refused(1, &["out/run.json: ", "free some space"]);
+    assert!(!desk.path("out").exists());
+}
+
+#[test]
 fn a_changed_job_is_not_resumed() {
     let desk = Desk::small();
-    let script = format!("ulimit -f 1; exec {LEPTON} run job.toml --run-dir out");
-    let done = Done::of(
-        Command::new("sh")
-            .args(["-c", &script])
-            .current_dir(desk.path(""))
-            .output()
-            .unwrap(),
+    desk.write(
+        "scenario.toml",
+        "[[fault]]\nparty = \"party-1\"\nkind = \"drop\"\n",
     );
-    done.refused(1, &["out/"]);
-    if desk.path("out/run.json").exists() {
-        desk.write(
-            "job.toml",
-            desk.read("job.toml").replace("rounds = 3", "rounds = 4"),
-        );
-        desk.call(&["run", "--resume", "out"])
-            .refused(1, &["the job or its columns changed since out began"]);
-    }
+    let run = [
+        "run",
+        "job.toml",
+        "--run-dir",
+        "out",
+        "--scenario",
+        "scenario.toml",
+    ];
+    desk.call(&run).refused(1, &["resume the run"]);
+    desk.write(
+        "job.toml",
+        desk.read("job.toml").replace("rounds = 3", "rounds = 4"),
+    );
+    desk.call(&["run", "--resume", "out"])
+        .refused(1, &["the job or its columns changed since out began"]);
 }

@@ -32,6 +32,14 @@ fn a_new_job_runs_at_once_with_and_without_a_goal() {
         .fine()
         .json();
     assert!(goal["privacy"]["epsilon_coordinator"].as_f64().unwrap() <= 3.0);
+    let run = format!("runs/{}", goal["run"].as_str().unwrap());
+    let shown = desk.call(&["model", "show", &run]).fine().stdout;
+    let wanted = format!(
+        "privacy     epsilon {}, delta 1e-5 for each training record",
+        goal["privacy"]["epsilon_coordinator"]
+    );
+    assert!(shown.contains(&wanted), "{wanted:?} is not in: {shown}");
+
     desk.call(&["predict", "--model", "plain", "first/data.csv"])
         .fine();
 }

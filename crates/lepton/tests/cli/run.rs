@@ -293,5 +293,4 @@ fn a_party_lost_for_good_without_spare_ends_the_run_resumably() {
     assert!(!desk.path("out/report.json").exists());
     desk.write("scenario.toml", "");
     desk.call(&["run", "--resume", "out"]).fine();
-    assert!(!desk.path("out/report.json").exists());
 }

@@ -1,31 +1,30 @@
 //! The party's state machine: one state per step of set-up and of an exchange, no I/O.
 //!
 //! The runtime carries out the returned [`Effects`] in the order of their fields: persist, charge, send, work. A failed persist or charge means that
-//! nothing after it happens (rules FT-08, FT-14).
+//! nothing after it happens (rules FT-08, FT-14). No message carries a category or class name that is not in the job file (PR-01).
+
+mod set_up;
 
 use std::collections::BTreeMap;
 
-use lepton_crypto::{IdentityKey, IdentityPublic, Seed, hash, open, seal};
+use lepton_crypto::{IdentityKey, IdentityPublic, Seed};
 use lepton_ring::RingVec;
 use lepton_secagg::{
-    Attempt, EpochContext, Fault, Masked, Parameters, PartyEpoch, PartyIndex, PartySetup, Signed,
-    VectorSpec,
+    Attempt, Fault, Masked, Parameters, PartyEpoch, PartySetup, Signed, VectorSpec,
 };
 use prost::Message;
 use rand_core::CryptoRng;
 
-use crate::exchange::{Exchange, Kind};
+use crate::exchange::{Exchange, Kind, purpose};
 use crate::frame::{Address, Frame, FrameError, FrameIn, Place, Step};
-use crate::job::Job;
 use crate::ledger::Charge;
 use crate::plan::{Plan, PlanError};
 use crate::public::PublicState;
 use crate::store::Record;
-use crate::wire::{
-    AdvertsIn, BeginIn, DeclineIn, FinishIn, InviteIn, SlotKeysIn, unpack_parameters,
-};
+use crate::wire::{BeginIn, DeclineIn, FinishIn, unpack_parameters};
+use crate::work::needs_slots;
 
-const SLOT_LABEL: &str = "slot key";
+pub use set_up::SLOT_KEY;
 
 /// Who this party is and whom it has enrolled with.
 pub struct Seat {
@@ -39,8 +38,10 @@ pub struct Seat {
     pub coordinator: IdentityPublic,
     /// SHA-256 of the job this party has agreed to.
     pub job: [u8; 32],
-    /// Survivor sets signed earlier, by public state (rule FT-11), as persisted.
+    /// Survivor sets signed earlier, by purpose of the sum (rule FT-11), as persisted.
     pub signed_sets: BTreeMap<[u8; 32], Vec<u8>>,
+    /// The slot key kept from an earlier epoch of the job, as persisted under [`SLOT_KEY`].
+    pub slot_key: Option<Seed>,
 }
 
 /// What happens to a party.
@@ -135,6 +136,9 @@ pub struct Party {
     epoch: u64,
     public: PublicState,
     slot_key: Option<Seed>,
+    slot_commitment: [u8; 32],
+    /// The last exchange begun in this epoch: none is begun twice.
+    last: Option<(u64, u32)>,
 }
 
 impl Party {
@@ -148,6 +152,8 @@ impl Party {
             epoch: 0,
             public: PublicState::default(),
             slot_key: None,
+            slot_commitment: [0; 32],
+            last: None,
         }
     }
 
@@ -210,183 +216,91 @@ impl Party {
         }
     }
 
-    fn on_invite(
-        &mut self,
-        frame: &Frame,
-        rng: &mut impl CryptoRng,
-    ) -> Result<Effects, PartyFault> {
-        let invite: InviteIn = body(&frame.body)?;
-        let roster: Vec<Vec<u8>> = self
-            .seat
-            .roster
-            .iter()
-            .map(|key| key.to_bytes().to_vec())
-            .collect();
-        if invite.roster != roster {
-            return Err(PartyFault::Coordinator(
-                "a roster that is not the enrolled one".to_owned(),
-            ));
-        }
-        if *lepton_crypto::sha256(invite.job.as_bytes()).as_bytes() != self.seat.job {
-            return Err(PartyFault::Coordinator(
-                "a job file that is not the agreed one".to_owned(),
-            ));
-        }
-        let job = Job::parse("the invitation", &invite.job, &[])
-            .map_err(|errors| PartyFault::Coordinator(format!("an invalid job file: {errors}")))?;
-        let plan = Plan::new(job, self.parties())?;
-        let context = EpochContext {
-            job: self.seat.job,
-            epoch: frame.place.epoch,
-        };
-        let (setup, advert) = PartySetup::begin(
-            PartyIndex::new(self.seat.index),
-            &self.seat.identity,
-            &self.seat.roster,
-            plan.parameters().to_owned(),
-            context,
-            rng,
-        )?;
-        self.epoch = frame.place.epoch;
-        self.plan = Some(plan);
-        self.state = State::SettingUp(Box::new(setup));
-        Ok(self.reply(frame.place, Step::Advert, advert.bytes))
-    }
-
-    fn on_adverts(
-        &mut self,
-        frame: &Frame,
-        rng: &mut impl CryptoRng,
-    ) -> Result<Effects, PartyFault> {
-        let State::SettingUp(setup) = std::mem::replace(&mut self.state, State::Waiting) else {
-            return Err(PartyFault::Coordinator("adverts outside set-up".to_owned()));
-        };
-        let adverts: AdvertsIn = body(&frame.body)?;
-        let numbered: Vec<(PartyIndex, Vec<u8>)> = (0_u16..)
-            .map(PartyIndex::new)
-            .zip(adverts.adverts)
-            .collect();
-        let epoch = setup.finish(&numbered)?;
-        let effects = if self.seat.index == 0 {
-            let sealed = self.seal_slot_keys(&epoch, rng)?;
-            self.reply(
-                frame.place,
-                Step::SlotKeys,
-                SlotKeysIn { sealed }.encode_to_vec(),
-            )
-        } else {
-            Effects::default()
-        };
-        self.state = State::Joined(Box::new(epoch), Phase::Idle);
-        Ok(effects)
-    }
-
-    /// Rule PR-02: the first party draws the slot key and seals it to each other party.
-    fn seal_slot_keys(
-        &mut self,
-        epoch: &PartyEpoch,
-        rng: &mut impl CryptoRng,
-    ) -> Result<Vec<Vec<u8>>, PartyFault> {
-        let key = Seed::random(rng);
-        let sealed = (0..self.parties())
-            .map(|peer| {
-                if peer == self.seat.index {
-                    return Ok(Vec::new());
-                }
-                let secret = epoch.pair_secret(PartyIndex::new(peer), SLOT_LABEL)?;
-                Ok(seal(&secret, &self.slot_binding(), key.as_bytes()))
-            })
-            .collect::<Result<_, Fault>>()?;
-        self.slot_key = Some(key);
-        Ok(sealed)
-    }
-
-    fn on_slot_key(&mut self, frame: &Frame) -> Result<Effects, PartyFault> {
-        let State::Joined(epoch, Phase::Idle) = &self.state else {
-            return Err(PartyFault::Coordinator(
-                "a slot key outside set-up".to_owned(),
-            ));
-        };
-        if self.seat.index != 0 {
-            let secret = epoch.pair_secret(PartyIndex::new(0), SLOT_LABEL)?;
-            let wrong = || {
-                PartyFault::Coordinator(
-                    "a slot key that party 0 did not seal for this party".to_owned(),
-                )
-            };
-            let key = open(&secret, &self.slot_binding(), &frame.body).map_err(|_| wrong())?;
-            let key = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| wrong())?;
-            self.slot_key = Some(Seed::from_bytes(key));
-        }
-        Ok(self.reply(frame.place, Step::Ready, Vec::new()))
-    }
-
-    fn slot_binding(&self) -> Vec<u8> {
-        [&self.seat.job[..], &self.epoch.to_be_bytes()].concat()
-    }
-
     fn on_begin(&mut self, frame: &Frame) -> Result<Effects, PartyFault> {
         let begin: BeginIn = body(&frame.body)?;
-        let kind = Kind::from_wire(begin.kind)
-            .ok_or_else(|| PartyFault::Coordinator("an exchange of unknown kind".to_owned()))?;
-        let Some(plan) = &self.plan else {
+        let turn = (frame.place.round, frame.place.attempt);
+        if self.last.is_some_and(|last| turn <= last) {
             return Err(PartyFault::Coordinator(
-                "an exchange before the invitation".to_owned(),
+                "an exchange that was begun before".to_owned(),
             ));
-        };
-        if !begin.prepared.is_empty() {
-            self.public =
-                PublicState::from_wire(&begin.prepared, plan).map_err(PartyFault::Coordinator)?;
         }
-        let exchange = plan.exchange(kind, &self.public)?;
-        let parameters = match kind {
-            Kind::Survey | Kind::Statistics => Vec::new(),
-            _ => unpack_parameters(&begin.parameters, plan.model_len(&self.public)?).ok_or_else(
-                || PartyFault::Coordinator("parameters of a wrong length or not finite".to_owned()),
-            )?,
-        };
+        let (work, inputs) = self.understand(frame.place, &begin)?;
         let State::Joined(_, phase) = &mut self.state else {
             return Err(PartyFault::Coordinator(
                 "an exchange before the set-up was complete".to_owned(),
             ));
         };
+        // From here on the exchange counts as begun: everything before left the party as it was.
         let spec = VectorSpec {
-            modulus: exchange.modulus,
-            len: exchange.len,
+            modulus: work.exchange.modulus,
+            len: work.exchange.len,
+            purpose: inputs,
         };
-        *phase = Phase::Working(
-            frame.place,
-            spec,
-            inputs_hash(kind, &self.public, &begin.parameters),
-        );
-        let charge = exchange.noise.as_ref().map(|noise| {
-            let charge = Charge {
-                side: kind.side(),
-                kind: kind.words().to_owned(),
-                epoch: frame.place.epoch,
-                round: frame.place.round,
-                attempt: frame.place.attempt,
-                event: noise.event,
-                count: exchange.steps,
-            };
-            (frame.place, charge)
+        *phase = Phase::Working(frame.place, spec, inputs);
+        self.last = Some(turn);
+        self.public = work.public.clone();
+        let kind = work.exchange.kind;
+        let charge = work.exchange.noise.as_ref().map(|noise| Charge {
+            side: kind.side(),
+            kind: kind.words().to_owned(),
+            epoch: frame.place.epoch,
+            round: frame.place.round,
+            attempt: frame.place.attempt,
+            event: noise.event,
+            count: work.exchange.steps,
         });
+        Ok(Effects {
+            charge: charge.map(|charge| (frame.place, charge)),
+            work: Some(work),
+            ..Effects::default()
+        })
+    }
+
+    /// What an exchange asks for, derived from the party's own plan (rule FT-02), and the purpose of its sum.
+    fn understand(&self, place: Place, begin: &BeginIn) -> Result<(Work, [u8; 32]), PartyFault> {
+        let wrong = |what: &str| PartyFault::Coordinator(what.to_owned());
+        let kind =
+            Kind::from_wire(begin.kind).ok_or_else(|| wrong("an exchange of unknown kind"))?;
+        let plan = self
+            .plan
+            .as_ref()
+            .ok_or_else(|| wrong("an exchange before the invitation"))?;
+        let public = if begin.prepared.is_empty() {
+            self.public.clone()
+        } else {
+            PublicState::from_wire(&begin.prepared, plan).map_err(PartyFault::Coordinator)?
+        };
+        if needs_slots(plan) && self.slot_key.is_none() {
+            return Err(wrong("an exchange before the slot key"));
+        }
+        let exchange = plan
+            .exchange(kind, &public)
+            .map_err(|error| PartyFault::Coordinator(error.to_string()))?;
+        let parameters = match kind {
+            Kind::Survey | Kind::Statistics if begin.parameters.is_empty() => Vec::new(),
+            Kind::Survey | Kind::Statistics => {
+                return Err(wrong("parameters before there is a model"));
+            }
+            _ => unpack_parameters(
+                &begin.parameters,
+                plan.model_len(&public)
+                    .map_err(|error| wrong(&error.to_string()))?,
+            )
+            .ok_or_else(|| wrong("parameters of a wrong length or not finite"))?,
+        };
+        let inputs = purpose(kind, plan, &public, &parameters, &self.slot_commitment);
         let work = Work {
-            place: frame.place,
+            place,
             training_round: begin.training_round,
-            public: self.public.clone(),
             slot_key: self
                 .slot_key
                 .as_ref()
                 .map(|key| Seed::from_bytes(*key.as_bytes())),
+            public,
             exchange,
             parameters,
         };
-        Ok(Effects {
-            charge,
-            work: Some(work),
-            ..Effects::default()
-        })
+        Ok((work, inputs))
     }
 
     fn on_vector(
@@ -407,19 +321,20 @@ impl Party {
             round: place.round,
             attempt: place.attempt,
         };
-        let masked = RingVec::from_signed(spec.modulus, vector)
-            .map_err(|error| error.to_string())
-            .and_then(|input| {
-                epoch
-                    .mask(attempt, spec, input, rng)
-                    .map_err(|fault| fault.to_string())
-            });
+        // Noise is never cut off: the ring wraps (docs/protocols/accounting.md).
+        let input = RingVec::from_wrapping(spec.modulus, vector);
+        let masked = epoch.mask(attempt, spec, input, rng);
         match masked {
             Ok((masked, message)) => {
                 *phase = Phase::Masked(place, Box::new(masked), inputs);
                 Ok(self.reply(place, Step::Input, message))
             }
-            Err(reason) => Ok(self.decline(place, reason, false)),
+            // Constant words: nothing about the vector leaves outside the mask.
+            Err(_) => Ok(self.decline(
+                place,
+                "it cannot mask its vector in this exchange".to_owned(),
+                false,
+            )),
         }
     }
 
@@ -558,15 +473,6 @@ impl Party {
 
 /// Parameters of the masked sum are part of the plan; re-exported for runtimes that show them.
 pub type SumParameters = Parameters;
-
-/// Hash of everything public that a party's input depends on (rule FT-11).
-fn inputs_hash(kind: Kind, public: &PublicState, parameters: &[u8]) -> [u8; 32] {
-    *hash(
-        "lepton inputs",
-        &[kind.words().as_bytes(), &public.to_wire(), parameters],
-    )
-    .as_bytes()
-}
 
 fn body<M: Message + Default>(bytes: &[u8]) -> Result<M, PartyFault> {
     M::decode(bytes).map_err(|_| PartyFault::Coordinator("a body that cannot be read".to_owned()))

@@ -1,0 +1,166 @@
+//! Set-up of an epoch: invitation, adverts, slot key.
+
+use lepton_crypto::{Seed, hash, open, seal};
+use lepton_secagg::{EpochContext, Fault, PartyEpoch, PartyIndex, PartySetup};
+use prost::Message;
+use rand_core::CryptoRng;
+
+use super::{Effects, Party, PartyFault, Phase, State, body};
+use crate::frame::{Frame, Step};
+use crate::job::Job;
+use crate::plan::Plan;
+use crate::store::Record;
+use crate::wire::{AdvertsIn, InviteIn, SlotKeyIn, SlotKeysIn};
+
+const SLOT_LABEL: &str = "slot key";
+
+/// Key under which a party keeps the slot key: a later epoch of the job goes on with the same (rule PR-02).
+pub const SLOT_KEY: &str = "slot-key";
+
+impl Party {
+    pub(super) fn on_invite(
+        &mut self,
+        frame: &Frame,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Effects, PartyFault> {
+        let invite: InviteIn = body(&frame.body)?;
+        let roster: Vec<Vec<u8>> = self
+            .seat
+            .roster
+            .iter()
+            .map(|key| key.to_bytes().to_vec())
+            .collect();
+        if invite.roster != roster {
+            return Err(PartyFault::Coordinator(
+                "a roster that is not the enrolled one".to_owned(),
+            ));
+        }
+        if *lepton_crypto::sha256(invite.job.as_bytes()).as_bytes() != self.seat.job {
+            return Err(PartyFault::Coordinator(
+                "a job file that is not the agreed one".to_owned(),
+            ));
+        }
+        let job = Job::parse("the invitation", &invite.job, &[])
+            .map_err(|errors| PartyFault::Coordinator(format!("an invalid job file: {errors}")))?;
+        let plan = Plan::new(job, self.parties())?;
+        let context = EpochContext {
+            job: self.seat.job,
+            epoch: frame.place.epoch,
+        };
+        let (setup, advert) = PartySetup::begin(
+            PartyIndex::new(self.seat.index),
+            &self.seat.identity,
+            &self.seat.roster,
+            plan.parameters().to_owned(),
+            context,
+            rng,
+        )?;
+        self.epoch = frame.place.epoch;
+        self.last = None;
+        self.slot_key = None;
+        self.slot_commitment = [0; 32];
+        self.plan = Some(plan);
+        self.state = State::SettingUp(Box::new(setup));
+        Ok(self.reply(frame.place, Step::Advert, advert.bytes))
+    }
+
+    pub(super) fn on_adverts(
+        &mut self,
+        frame: &Frame,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Effects, PartyFault> {
+        if !matches!(self.state, State::SettingUp(_)) {
+            return Err(PartyFault::Coordinator("adverts outside set-up".to_owned()));
+        }
+        let adverts: AdvertsIn = body(&frame.body)?;
+        let numbered: Vec<(PartyIndex, Vec<u8>)> = (0_u16..)
+            .map(PartyIndex::new)
+            .zip(adverts.adverts)
+            .collect();
+        let State::SettingUp(setup) = std::mem::replace(&mut self.state, State::Waiting) else {
+            return Ok(Effects::default());
+        };
+        let epoch = setup.finish(&numbered)?;
+        let effects = if self.seat.index == 0 {
+            let sealed = self.seal_slot_keys(&epoch, rng)?;
+            let commitment = self.slot_commitment.to_vec();
+            let message = SlotKeysIn { sealed, commitment };
+            let mut effects = self.reply(frame.place, Step::SlotKeys, message.encode_to_vec());
+            effects.persist.extend(self.slot_record());
+            effects
+        } else {
+            Effects::default()
+        };
+        self.state = State::Joined(Box::new(epoch), Phase::Idle);
+        Ok(effects)
+    }
+
+    /// Rule PR-02: the first party draws the slot key, or takes the one it has kept from an earlier epoch, and seals it to each other party.
+    fn seal_slot_keys(
+        &mut self,
+        epoch: &PartyEpoch,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<Vec<u8>>, PartyFault> {
+        let key = match &self.seat.slot_key {
+            Some(kept) => Seed::from_bytes(*kept.as_bytes()),
+            None => Seed::random(rng),
+        };
+        let sealed = (0..self.parties())
+            .map(|peer| {
+                if peer == self.seat.index {
+                    return Ok(Vec::new());
+                }
+                let secret = epoch.pair_secret(PartyIndex::new(peer), SLOT_LABEL)?;
+                Ok(seal(&secret, &self.slot_binding(), key.as_bytes()))
+            })
+            .collect::<Result<_, Fault>>()?;
+        self.slot_commitment = commitment_to(&key);
+        self.slot_key = Some(key);
+        Ok(sealed)
+    }
+
+    pub(super) fn on_slot_key(&mut self, frame: &Frame) -> Result<Effects, PartyFault> {
+        let State::Joined(epoch, Phase::Idle) = &self.state else {
+            return Err(PartyFault::Coordinator(
+                "a slot key outside set-up".to_owned(),
+            ));
+        };
+        let mut effects = Effects::default();
+        if self.seat.index != 0 {
+            let wrong = || {
+                PartyFault::Coordinator(
+                    "a slot key that party 0 did not seal for this party".to_owned(),
+                )
+            };
+            let message: SlotKeyIn = body(&frame.body)?;
+            let secret = epoch.pair_secret(PartyIndex::new(0), SLOT_LABEL)?;
+            let key = open(&secret, &self.slot_binding(), &message.sealed).map_err(|_| wrong())?;
+            let key = Seed::from_bytes(<[u8; 32]>::try_from(key.as_slice()).map_err(|_| wrong())?);
+            self.slot_commitment = commitment_to(&key);
+            if message.commitment != self.slot_commitment {
+                return Err(wrong());
+            }
+            self.slot_key = Some(key);
+            effects.persist.extend(self.slot_record());
+        }
+        effects.send = self.reply(frame.place, Step::Ready, Vec::new()).send;
+        Ok(effects)
+    }
+
+    fn slot_record(&self) -> Option<Record> {
+        let key = self.slot_key.as_ref()?;
+        Some(Record {
+            key: SLOT_KEY.to_owned(),
+            value: key.as_bytes().to_vec(),
+        })
+    }
+
+    fn slot_binding(&self) -> Vec<u8> {
+        [&self.seat.job[..], &self.epoch.to_be_bytes()].concat()
+    }
+}
+
+/// What stands for the slot key in public: it is part of every sum's purpose, so that parties with different keys get no sum.
+fn commitment_to(key: &Seed) -> [u8; 32] {
+    *hash("lepton slot key", &[key.as_bytes()]).as_bytes()
+}
