@@ -5,9 +5,9 @@ use lepton_learn::EvalLayout;
 use lepton_ring::{Modulus, RingError};
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::Side;
+use crate::ledger::{Charge, Side};
 use crate::plan::Plan;
-use crate::privacy::Noise;
+use crate::privacy::{Noise, NoiseAt};
 use crate::public::PublicState;
 use crate::wire::pack_parameters;
 
@@ -82,6 +82,23 @@ pub struct Exchange {
     pub evaluation: Option<EvalLayout>,
 }
 
+impl Exchange {
+    /// What this exchange is charged as, against the coordinator with its colluders; `None` without noise.
+    #[must_use]
+    pub fn charge(&self, epoch: u64, round: u64, attempt: u32) -> Option<Charge> {
+        let noise = self.noise.as_ref()?;
+        Some(Charge {
+            side: self.kind.side(),
+            kind: self.kind.words().to_owned(),
+            epoch,
+            round,
+            attempt,
+            event: noise.event,
+            count: self.steps,
+        })
+    }
+}
+
 /// Ring for `parties` vectors whose entries stay within `bound` before noise of standard deviation `sigma`.
 ///
 /// Sixty-four standard deviations are left for noise; a larger draw (probability below 2^-2900) wraps, which harms the
@@ -116,7 +133,15 @@ pub fn purpose(
             }
             before.to_wire()
         }
-        Kind::Training | Kind::Evaluation | Kind::FinalEvaluation => public.to_wire(),
+        Kind::Training | Kind::Evaluation | Kind::FinalEvaluation => {
+            // Rows divide gradients at the party with local noise only.
+            let local = plan
+                .privacy()
+                .is_some_and(|privacy| privacy.goal.noise == NoiseAt::Local);
+            let rows = local.then_some(public.rows);
+            let inputs = (&public.preparation, plan.class_weights(public), rows);
+            serde_json::to_vec(&inputs).unwrap_or_default()
+        }
     };
     // Adding zero makes both zeros one.
     let parameters: Vec<f64> = parameters.iter().map(|value| value + 0.0).collect();

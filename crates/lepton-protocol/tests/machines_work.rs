@@ -347,7 +347,6 @@ fn the_plan_calibrates_to_these_sensitivities() {
 
 /// A single record must not decide whether a party declines: declining is seen by everybody and carries no noise.
 #[test]
-#[ignore = "open: under a goal a row with an undeclared class makes its party decline instead of being left out"]
 fn pr_08_a_record_does_not_decide_whether_a_party_declines() {
     let world = World {
         missing: "mean",

@@ -21,6 +21,8 @@ pub(super) struct Link {
     name: String,
     to_party: mpsc::UnboundedSender<Vec<u8>>,
     lost: Option<Lost>,
+    /// Whether the connection is well again at the next exchange.
+    returning: bool,
     outcome: PartyOutcome,
 }
 
@@ -30,6 +32,7 @@ impl Link {
             name,
             to_party,
             lost: None,
+            returning: false,
             outcome: PartyOutcome::default(),
         }
     }
@@ -164,6 +167,9 @@ impl Hub {
             Some(Lost::After(1)) => {
                 link.lost = Some(Lost::Now);
                 queue.push_back(coordinator::Event::Gone(party));
+                if link.returning {
+                    queue.push_back(coordinator::Event::Back(party));
+                }
             }
             Some(Lost::After(more)) => link.lost = Some(Lost::After(more - 1)),
             _ => {}
@@ -231,16 +237,21 @@ impl Hub {
     fn begin(&mut self, next: &Next, queue: &mut VecDeque<coordinator::Event>) {
         self.began = Some((next.kind, Instant::now()));
         self.computed = None;
+        for link in self.links.iter_mut().filter(|link| link.returning) {
+            (link.returning, link.lost) = (false, None);
+        }
         if next.kind != Kind::Training {
             return;
         }
         for (index, link) in (0_u16..).zip(&mut self.links) {
-            let moment = self.scenario.lost_at(&link.name, next.training_round);
-            match (moment, link.lost) {
-                (None, Some(_)) => {
-                    link.lost = None;
-                    queue.push_back(coordinator::Event::Back(index));
-                }
+            let now = self.scenario.lost_at(&link.name, next.training_round);
+            let after = self.scenario.lost_at(&link.name, next.training_round + 1);
+            if now.is_none() {
+                continue;
+            }
+            // Back in time to be asked in the next exchange.
+            link.returning = after.is_none();
+            match (now, link.lost) {
                 (Some(Moment::BeforeInput), None) => {
                     link.lost = Some(Lost::Now);
                     queue.push_back(coordinator::Event::Gone(index));
@@ -248,6 +259,9 @@ impl Hub {
                 (Some(Moment::AfterInput), None) => link.lost = Some(Lost::After(1)),
                 (Some(Moment::AfterSignature), None) => link.lost = Some(Lost::After(2)),
                 _ => {}
+            }
+            if link.returning && link.lost == Some(Lost::Now) {
+                queue.push_back(coordinator::Event::Back(index));
             }
         }
     }

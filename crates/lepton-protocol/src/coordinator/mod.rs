@@ -256,7 +256,9 @@ impl Coordinator {
                 ready.insert(party);
             }
             (Phase::Collecting(_, machine), Step::Input) => {
-                machine.accept(PartyIndex::new(party), &frame.body)?
+                machine.accept(PartyIndex::new(party), &frame.body)?;
+                // Its input fits the purpose of the sum, so it holds the public state.
+                self.told.insert(party);
             }
             (Phase::Signing(_, machine), Step::Agree) => {
                 machine.accept(PartyIndex::new(party), &frame.body)?
@@ -335,6 +337,7 @@ impl Coordinator {
                 Box::new(machine.survivors().into_iter().map(PartyIndex::get))
             }
             Phase::Opening(_, _, survivors) => Box::new(survivors.iter().copied()),
+            Phase::SlotKeys => Box::new(std::iter::once(0)),
             _ => Box::new((0_u16..).take(self.seat.roster.len())),
         }
     }
@@ -354,13 +357,24 @@ impl Coordinator {
     }
 
     fn set_up_failed(&self) -> CoordinatorFault {
-        let missing: Vec<String> = self
-            .expected()
-            .filter(|party| !self.answered.contains(party) || self.declined.contains_key(party))
-            .map(|party| match self.declined.get(&party) {
-                Some(reason) => format!("party {party} declined: {reason}"),
-                None => format!("party {party} did not answer"),
-            })
+        // Where a connection is lost, others may be silent because of it: only the lost ones are named.
+        let silent: Vec<u16> = if self.gone.is_empty() {
+            let expected = self.expected();
+            expected
+                .filter(|party| !self.answered.contains(party))
+                .collect()
+        } else {
+            self.gone.iter().copied().collect()
+        };
+        let declined = self.declined.iter();
+        let missing: Vec<String> = declined
+            .map(|(party, reason)| format!("party {party} declined: {reason}"))
+            .chain(
+                silent
+                    .iter()
+                    .filter(|party| !self.declined.contains_key(party))
+                    .map(|party| format!("party {party} did not answer")),
+            )
             .collect();
         CoordinatorFault::Stopped(format!(
             "the parties could not agree on keys ({}); all parties must be there at the start of a job",
@@ -380,12 +394,13 @@ impl Coordinator {
             job: self.seat.job,
             epoch: self.seat.epoch,
         };
-        self.keys = Some(Arc::new(EpochKeys::verify(
-            self.plan.parameters().to_owned(),
-            &self.seat.roster,
-            context,
-            &numbered,
-        )?));
+        let parameters = self.plan.parameters().to_owned();
+        let keys = EpochKeys::verify(parameters, &self.seat.roster, context, &numbered).map_err(
+            |fault| {
+                CoordinatorFault::Stopped(format!("the parties could not agree on keys: {fault}"))
+            },
+        )?;
+        self.keys = Some(Arc::new(keys));
         let body = AdvertsIn {
             adverts: adverts.into_values().collect(),
         }

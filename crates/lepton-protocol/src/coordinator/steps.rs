@@ -88,10 +88,10 @@ impl Coordinator {
         begin.prepared = self.training.public().to_wire();
         let long = begin.encode_to_vec();
         for party in self.present() {
-            let body = if self.told.insert(party) {
-                &long
-            } else {
+            let body = if self.told.contains(&party) {
                 &short
+            } else {
+                &long
             };
             effects
                 .send

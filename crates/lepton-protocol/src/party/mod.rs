@@ -123,8 +123,8 @@ enum State {
 
 enum Phase {
     Idle,
-    Working(Place, VectorSpec, [u8; 32]),
-    Masked(Place, Box<Masked>, [u8; 32]),
+    Working(Place, VectorSpec, Kind),
+    Masked(Place, Box<Masked>, Kind, [u8; 32]),
     Signed(Place, Box<Signed>),
 }
 
@@ -236,19 +236,16 @@ impl Party {
             len: work.exchange.len,
             purpose: inputs,
         };
-        *phase = Phase::Working(frame.place, spec, inputs);
+        *phase = Phase::Working(frame.place, spec, work.exchange.kind);
         self.last = Some(turn);
         self.public = work.public.clone();
-        let kind = work.exchange.kind;
-        let charge = work.exchange.noise.as_ref().map(|noise| Charge {
-            side: kind.side(),
-            kind: kind.words().to_owned(),
-            epoch: frame.place.epoch,
-            round: frame.place.round,
-            attempt: frame.place.attempt,
-            event: noise.event,
-            count: work.exchange.steps,
-        });
+        let Place {
+            epoch,
+            round,
+            attempt,
+            ..
+        } = frame.place;
+        let charge = work.exchange.charge(epoch, round, attempt);
         Ok(Effects {
             charge: charge.map(|charge| (frame.place, charge)),
             work: Some(work),
@@ -312,8 +309,8 @@ impl Party {
         let State::Joined(epoch, phase) = &mut self.state else {
             return Ok(Effects::default());
         };
-        let (spec, inputs) = match phase {
-            Phase::Working(current, spec, inputs) if *current == place => (*spec, *inputs),
+        let (spec, kind) = match phase {
+            Phase::Working(current, spec, kind) if *current == place => (*spec, *kind),
             // The coordinator went on without this party; its vector goes nowhere and stays charged (FT-10).
             _ => return Ok(Effects::default()),
         };
@@ -326,7 +323,7 @@ impl Party {
         let masked = epoch.mask(attempt, spec, input, rng);
         match masked {
             Ok((masked, message)) => {
-                *phase = Phase::Masked(place, Box::new(masked), inputs);
+                *phase = Phase::Masked(place, Box::new(masked), kind, spec.purpose);
                 Ok(self.reply(place, Step::Input, message))
             }
             // Constant words: nothing about the vector leaves outside the mask.
@@ -339,8 +336,8 @@ impl Party {
     }
 
     fn on_view(&mut self, frame: &Frame) -> Result<Effects, PartyFault> {
-        let (masked, inputs) = match self.take_phase(frame.place)? {
-            Phase::Masked(_, masked, inputs) => (masked, inputs),
+        let (masked, kind, purpose) = match self.take_phase(frame.place)? {
+            Phase::Masked(_, masked, kind, purpose) => (masked, kind, purpose),
             _ => {
                 return Err(PartyFault::Coordinator(
                     "a survivor set out of turn".to_owned(),
@@ -354,6 +351,7 @@ impl Party {
             .as_ref()
             .is_some_and(|plan| plan.privacy().is_some());
         if !under_goal {
+            let key = signed_set_key(kind, purpose);
             let set: Vec<u8> = signed
                 .survivors()
                 .iter()
@@ -362,18 +360,17 @@ impl Party {
             if self
                 .seat
                 .signed_sets
-                .get(&inputs)
+                .get(&key)
                 .is_some_and(|earlier| *earlier != set)
             {
                 let reason = "the same inputs were already summed over another set of parties, and no privacy goal is set".to_owned();
                 return Ok(self.decline(frame.place, reason, true));
             }
-            let key = format!("signed-{}", lepton_crypto::Digest::from_bytes(inputs));
             effects.persist.push(Record {
-                key,
+                key: format!("signed-{}", lepton_crypto::Digest::from_bytes(key)),
                 value: set.clone(),
             });
-            self.seat.signed_sets.insert(inputs, set);
+            self.seat.signed_sets.insert(key, set);
         }
         self.set_phase(Phase::Signed(frame.place, Box::new(signed)));
         Ok(effects)
@@ -414,23 +411,28 @@ impl Party {
         })
     }
 
+    /// The exchange under way.
+    fn current(&self) -> Option<Place> {
+        match &self.state {
+            State::Joined(
+                _,
+                Phase::Working(at, ..) | Phase::Masked(at, ..) | Phase::Signed(at, ..),
+            ) => Some(*at),
+            _ => None,
+        }
+    }
+
     /// Takes the phase of the exchange at `place`, leaving the party idle: whatever goes wrong next, that attempt is over for it.
     fn take_phase(&mut self, place: Place) -> Result<Phase, PartyFault> {
-        let State::Joined(_, phase) = &mut self.state else {
-            return Err(PartyFault::Coordinator(
-                "a step of an exchange before the set-up was complete".to_owned(),
-            ));
-        };
-        let current = match phase {
-            Phase::Idle => None,
-            Phase::Working(at, ..) | Phase::Masked(at, ..) | Phase::Signed(at, ..) => Some(*at),
-        };
-        if current != Some(place) {
+        if self.current() != Some(place) {
             return Err(PartyFault::Coordinator(
                 "a step of an exchange that is not under way".to_owned(),
             ));
         }
-        Ok(std::mem::replace(phase, Phase::Idle))
+        match &mut self.state {
+            State::Joined(_, phase) => Ok(std::mem::replace(phase, Phase::Idle)),
+            _ => Ok(Phase::Idle),
+        }
     }
 
     fn set_phase(&mut self, next: Phase) {
@@ -440,7 +442,9 @@ impl Party {
     }
 
     fn decline(&mut self, place: Place, reason: String, refused: bool) -> Effects {
-        self.set_phase(Phase::Idle);
+        if self.current() == Some(place) {
+            self.set_phase(Phase::Idle);
+        }
         self.reply(
             place,
             Step::Decline,
@@ -473,6 +477,17 @@ impl Party {
 
 /// Parameters of the masked sum are part of the plan; re-exported for runtimes that show them.
 pub type SumParameters = Parameters;
+
+/// What a party signs one survivor set for (rule FT-11): the purpose of the sum; for preparation the kind alone, since ranges that are nudged a little ask
+/// for nearly the same numbers.
+fn signed_set_key(kind: Kind, purpose: [u8; 32]) -> [u8; 32] {
+    match kind {
+        Kind::Survey | Kind::Statistics => {
+            *lepton_crypto::hash("lepton signed set", &[kind.words().as_bytes()]).as_bytes()
+        }
+        Kind::Training | Kind::Evaluation | Kind::FinalEvaluation => purpose,
+    }
+}
 
 fn body<M: Message + Default>(bytes: &[u8]) -> Result<M, PartyFault> {
     M::decode(bytes).map_err(|_| PartyFault::Coordinator("a body that cannot be read".to_owned()))

@@ -136,10 +136,11 @@ impl Party {
             let secret = epoch.pair_secret(PartyIndex::new(0), SLOT_LABEL)?;
             let key = open(&secret, &self.slot_binding(), &message.sealed).map_err(|_| wrong())?;
             let key = Seed::from_bytes(<[u8; 32]>::try_from(key.as_slice()).map_err(|_| wrong())?);
-            self.slot_commitment = commitment_to(&key);
-            if message.commitment != self.slot_commitment {
+            let commitment = commitment_to(&key);
+            if message.commitment != commitment {
                 return Err(wrong());
             }
+            self.slot_commitment = commitment;
             self.slot_key = Some(key);
             effects.persist.extend(self.slot_record());
         }

@@ -8,7 +8,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::Kind;
-use crate::ledger::{Charge, Side, accountant_of};
+use crate::ledger::{Charge, Side, accountant_of, admit};
 use crate::plan::{Plan, PlanError};
 use crate::privacy::affordable_steps;
 use crate::public::PublicState;
@@ -39,6 +39,19 @@ enum Stage {
     Evaluation,
     FinalEvaluation,
     Over,
+}
+
+impl Stage {
+    fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Survey => Some(Kind::Survey),
+            Self::Statistics => Some(Kind::Statistics),
+            Self::Round => Some(Kind::Training),
+            Self::Evaluation => Some(Kind::Evaluation),
+            Self::FinalEvaluation => Some(Kind::FinalEvaluation),
+            Self::Over => None,
+        }
+    }
 }
 
 /// The course of one job.
@@ -274,13 +287,9 @@ impl Training {
         if self.stage == Stage::Round && self.begun >= self.allowed {
             self.stage = Stage::FinalEvaluation;
         }
-        let kind = match self.stage {
-            Stage::Survey => Kind::Survey,
-            Stage::Statistics => Kind::Statistics,
-            Stage::Round => Kind::Training,
-            Stage::Evaluation => Kind::Evaluation,
-            Stage::FinalEvaluation => Kind::FinalEvaluation,
-            Stage::Over => return Ok(None),
+        self.skip_unaffordable(plan)?;
+        let Some(kind) = self.stage.kind() else {
+            return Ok(None);
         };
         if kind == Kind::Training {
             self.begun += 1;
@@ -299,6 +308,45 @@ impl Training {
         }))
     }
 
+    /// An evaluation that no longer fits the goal after a lost one is left out: every ledger would refuse it (FT-09, FT-10).
+    fn skip_unaffordable(&mut self, plan: &Plan) -> Result<(), PlanError> {
+        let Some(privacy) = plan.privacy() else {
+            return Ok(());
+        };
+        let Some(kind @ (Kind::Evaluation | Kind::FinalEvaluation)) = self.stage.kind() else {
+            return Ok(());
+        };
+        let exchange = plan.exchange(kind, &self.public)?;
+        let Some(charge) = exchange.charge(0, self.number, 1) else {
+            return Ok(());
+        };
+        if admit(&self.spent(Side::HoldOut)?, &charge, &privacy.limit).is_ok() {
+            return Ok(());
+        }
+        self.leave_out(
+            kind,
+            "a lost one stays charged, and another does not fit the privacy goal",
+        );
+        if self.stage == Stage::Round && self.begun >= self.allowed {
+            self.stage = Stage::FinalEvaluation;
+            return self.skip_unaffordable(plan);
+        }
+        Ok(())
+    }
+
+    /// Goes on without an evaluation; without the final one the job ends with the model it has.
+    fn leave_out(&mut self, kind: Kind, why: &str) {
+        self.notes
+            .push(format!("the {} was left out: {why}", kind.words()));
+        self.tries = 0;
+        if kind == Kind::FinalEvaluation {
+            self.choose_final();
+            self.stage = Stage::Over;
+        } else {
+            self.stage = Stage::Round;
+        }
+    }
+
     /// An attempt was lost. It stays charged; a training round is left out, everything else is tried again (FT-10).
     ///
     /// # Errors
@@ -313,6 +361,9 @@ impl Training {
             Kind::Evaluation => {
                 self.tries = 0;
                 self.stage = Stage::Round;
+            }
+            Kind::FinalEvaluation if self.tries >= MAX_ATTEMPTS => {
+                self.leave_out(next.kind, reason);
             }
             _ if self.tries >= MAX_ATTEMPTS => {
                 return Err(PlanError::Data(format!(
@@ -363,19 +414,17 @@ impl Training {
 
     fn charge(&mut self, plan: &Plan, kind: Kind) -> Result<(), PlanError> {
         let exchange = plan.exchange(kind, &self.public)?;
-        let Some(noise) = exchange.noise else {
+        let Some((noise, seen)) = exchange
+            .noise
+            .as_ref()
+            .zip(exchange.charge(0, self.number, 1))
+        else {
             return Ok(());
         };
-        let charge = |event| Charge {
-            side: kind.side(),
-            kind: kind.words().to_owned(),
-            epoch: 0,
-            round: self.number,
-            attempt: 1,
-            event,
-            count: exchange.steps,
+        let public = Charge {
+            event: noise.public_event,
+            ..seen.clone()
         };
-        let (seen, public) = (charge(noise.event), charge(noise.public_event));
         self.charges.push(seen);
         self.public_charges.push(public);
         Ok(())

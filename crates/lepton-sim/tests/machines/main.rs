@@ -5,10 +5,10 @@
     reason = "a test that does not find what it needs has failed"
 )]
 
+mod found_faults;
 mod frames;
 mod insiders;
 mod kit;
-mod open_faults;
 mod preparation;
 mod random_networks;
 mod replays;

@@ -1,5 +1,4 @@
-//! Faults that simulations found and that are not mended yet: each test says what should happen. Whoever mends one removes its `ignore` and moves it
-//! to the tests of its rule.
+//! Faults that simulations once found: each test holds what should happen.
 
 use lepton_protocol::frame::{Address, Step};
 use lepton_sim::{End, FaultKind, SimFault, Simulation, Stop, When, identity_of, reseal};
@@ -15,7 +14,6 @@ fn cause(end: &End) -> &str {
 
 /// A party that did not take the public state with one exchange gets it with the next.
 #[test]
-#[ignore = "open: Coordinator::told counts what was sent, not what was taken"]
 fn a_party_that_missed_the_public_state_is_told_again() {
     let config = intercepted(Toy::default().config(45), |seen| {
         let missed = seen
@@ -41,7 +39,6 @@ fn a_party_that_missed_the_public_state_is_told_again() {
 
 /// FT-14, DESIGN "Nothing is lost": a job killed in its last exchange still comes to its end, with the model it has.
 #[test]
-#[ignore = "open: a second final evaluation does not fit the goal, every ledger refuses it, and the job can never end"]
 fn ft_14_a_job_killed_in_its_final_evaluation_comes_to_its_end() {
     let toy = Toy::private(8.0);
     let last = run(toy.config(31)).sums.last().unwrap().exchange;
@@ -67,7 +64,6 @@ fn ft_14_a_job_killed_in_its_final_evaluation_comes_to_its_end() {
 
 /// FT-10 with the final evaluation lost instead of the process: the same.
 #[test]
-#[ignore = "open: as above"]
 fn ft_10_a_lost_final_evaluation_does_not_lose_the_model() {
     let mut config = Toy::private(8.0).config(31);
     for party in [1, 2] {
@@ -88,7 +84,6 @@ fn ft_10_a_lost_final_evaluation_does_not_lose_the_model() {
 
 /// A set-up that fails names the party whose connection broke and nobody else.
 #[test]
-#[ignore = "open: Coordinator::set_up_failed looks at who answered, not at who is gone"]
 fn a_failed_set_up_names_the_party_that_is_gone() {
     for after in [1, 2] {
         let mut config = Toy::default().config(46);
@@ -116,7 +111,6 @@ fn a_failed_set_up_names_the_party_that_is_gone() {
 
 /// A set-up that fails for a forged advert names the forger.
 #[test]
-#[ignore = "open: EpochKeys::verify's fault is not fatal, the set-up waits for its deadline and then names nobody"]
 fn a_failed_set_up_names_the_party_whose_advert_is_wrong() {
     let config = intercepted(Toy::default().config(47), |seen| {
         let advert = seen.read().is_some_and(|frame| frame.step == Step::Advert);
@@ -133,7 +127,6 @@ fn a_failed_set_up_names_the_party_whose_advert_is_wrong() {
 
 /// A set-up that waits for the slot keys waits for party 0 alone, and says so.
 #[test]
-#[ignore = "open: Coordinator::expected asks everybody in Phase::SlotKeys"]
 fn a_failed_set_up_names_party_0_for_the_slot_keys() {
     let config = intercepted(Toy::default().config(48), |seen| {
         let keys = seen
