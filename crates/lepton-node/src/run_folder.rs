@@ -17,6 +17,9 @@ pub struct RunFolder {
     path: PathBuf,
 }
 
+/// Held while a process works on a run; the operating system releases it when the process ends, however it ends.
+pub struct RunLock(#[expect(dead_code, reason = "held for the lock on it")] File);
+
 /// What a resumed run has to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunFile {
@@ -83,6 +86,23 @@ impl RunFolder {
     pub(crate) fn remove_empty(&self) {
         // The failure that led here is what is reported.
         let _ = fs::remove_dir(&self.path);
+    }
+
+    /// Keeps other processes out of this run for as long as the lock lives.
+    ///
+    /// # Errors
+    /// [`NodeError`] when another process has it.
+    pub fn lock(&self) -> Result<RunLock, NodeError> {
+        let path = self.path("lock");
+        let file = File::create(&path).map_err(|error| NodeError::file(&path, &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(RunLock(file)),
+            Err(fs::TryLockError::WouldBlock) => Err(NodeError::Use(format!(
+                "{} is being run by another process; wait for it, or end it",
+                self.path.display()
+            ))),
+            Err(fs::TryLockError::Error(error)) => Err(NodeError::file(&path, &error)),
+        }
     }
 
     /// The folder itself.

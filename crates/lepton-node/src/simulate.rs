@@ -13,7 +13,7 @@ use crate::federation::{self, Setup};
 use crate::files::{Durability, FileStore};
 use crate::model_file::ModelFile;
 use crate::random::Entropy;
-use crate::run_folder::{RunFile, RunFolder};
+use crate::run_folder::{RunFile, RunFolder, RunLock};
 use crate::scenario::Scenario;
 use crate::summary::{self, Finished};
 use crate::tables::{Federation, Source};
@@ -88,6 +88,7 @@ pub async fn run(
         run,
         federation,
         entropy,
+        lock,
         ..
     } = opened;
     let finished = Finished {
@@ -102,6 +103,7 @@ pub async fn run(
     let report = tokio::task::spawn_blocking(move || summary::write(finished))
         .await
         .map_err(|error| NodeError::Internal(error.to_string()))??;
+    drop(lock);
     Ok(Done {
         report,
         folder: folder.root().to_owned(),
@@ -111,6 +113,7 @@ pub async fn run(
 /// Everything read and checked, the run folder made.
 struct Opened {
     folder: RunFolder,
+    lock: RunLock,
     run: RunFile,
     federation: Federation,
     training: Training,
@@ -163,7 +166,9 @@ fn open(request: Request, (started, stamp): (&str, &str)) -> Result<Opened, Node
             // A folder that cannot even say what it is would be in the way of the next run.
             folder.save(&run).inspect_err(|_| folder.remove_empty())?;
             folder.write("job.toml", federation.job_text.as_bytes())?;
+            let lock = folder.lock()?;
             Ok(Opened {
+                lock,
                 entropy: entropy_of(&federation),
                 folder,
                 run,
@@ -200,6 +205,7 @@ fn make_folder(place: Place, federation: &Federation, stamp: &str) -> Result<Run
 
 fn resume(path: &Path) -> Result<Opened, NodeError> {
     let (folder, mut run) = RunFolder::open(path)?;
+    let lock = folder.lock()?;
     if folder.path("report.json").exists() {
         return Err(NodeError::Use(format!(
             "{} is finished; show it with `lepton report {0}`",
@@ -230,6 +236,7 @@ fn resume(path: &Path) -> Result<Opened, NodeError> {
     run.epoch += 1;
     folder.save(&run)?;
     Ok(Opened {
+        lock,
         entropy: entropy_of(&federation),
         folder,
         run,

@@ -101,7 +101,7 @@ async fn drive(request: Request, quiet: bool) -> Result<Done, NodeError> {
 /// What a person reads at the end.
 pub(crate) fn closing(report: &Report, folder: &Path) -> String {
     let mut text = format!(
-        "\n{}: {} parties trained a {} model in {} rounds without pooling their rows ({:.1} s)\n\n",
+        "\n{}: {} parties trained one model ({}) in {} rounds without pooling their rows ({:.1} s)\n\n",
         report.name,
         report.parties.len(),
         report.model.kind,

@@ -1,5 +1,7 @@
 //! What an opened sum changes.
 
+use std::collections::BTreeMap;
+
 use lepton_learn::{Metrics, NumericSummary, kept_slots};
 
 use super::{Average, Next, Stage, Training, round_to_f32};
@@ -109,13 +111,14 @@ impl Training {
         let values: Vec<f64> = sum.iter().map(|value| *value as f64).collect();
         let mut rest = values.iter().copied();
         let rows = rest.next().unwrap_or(0.0);
-        let mut summaries = std::collections::BTreeMap::new();
+        let mut moments = BTreeMap::new();
         for (name, _) in plan.numbers() {
             let mut take = || rest.next().unwrap_or(0.0);
             let sums = [rows, 2.0 * take(), take(), take()];
-            summaries.insert(
+            let summary = NumericSummary::from_sums(sums, plan.range_of(name, &self.public));
+            moments.insert(
                 name.to_owned(),
-                NumericSummary::from_sums(sums, plan.range_of(name, &self.public)),
+                moments_of(&summary, plan.privacy().is_some()),
             );
         }
         let unit = f64::from(1_u32 << lepton_learn::NUMERIC_FRACTION_BITS);
@@ -135,26 +138,7 @@ impl Training {
                 plan.label_name()
             )));
         }
-        let noised = plan.privacy().is_some();
-        let moments = summaries.into_iter().map(|(name, summary)| {
-            let NumericSummary {
-                lo, hi, mean, std, ..
-            } = summary;
-            // Noise can make a deviation far too small, and the column would then drown all others before clipping.
-            let least = if noised {
-                (hi - lo) / SMALLEST_DEVIATION
-            } else {
-                0.0
-            };
-            (
-                name,
-                Moments {
-                    mean,
-                    std: std.max(least),
-                },
-            )
-        });
-        self.public.moments = Some(moments.collect());
+        self.public.moments = Some(moments);
         self.public.derive(plan).map_err(PlanError::Data)?;
         self.stage = Stage::Round;
         self.reduce_rounds(plan)?;
@@ -315,6 +299,20 @@ impl Training {
             .as_ref()
             .filter(|_| self.stopped_early)
             .map_or(self.begun, |(round, _)| *round)
+    }
+}
+
+/// Noise can make a deviation far too small, and the column would then drown all others before clipping.
+fn moments_of(summary: &NumericSummary, noised: bool) -> Moments {
+    let range = summary.hi - summary.lo;
+    let least = if noised {
+        range / SMALLEST_DEVIATION
+    } else {
+        0.0
+    };
+    Moments {
+        mean: summary.mean,
+        std: summary.std.max(least),
     }
 }
 

@@ -202,3 +202,14 @@ fn a_changed_job_is_not_resumed() {
     desk.call(&["run", "--resume", "out"])
         .refused(1, &["the job or its columns changed since out began"]);
 }
+
+#[test]
+fn a_run_that_is_under_way_is_not_resumed_beside_it() {
+    let desk = Desk::small();
+    let mut child = in_a_slow_round(&desk, &[]);
+    let second = desk.call(&["run", "--resume", "out"]);
+    second.refused(2, &["out is being run by another process"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    desk.call(&["run", "--resume", "out"]).fine();
+}
