@@ -79,7 +79,10 @@ fn rate(spec: &ModelSpec, batch: usize, mode: Mode, threads: usize) -> f64 {
             let workers: Vec<_> = (0..threads)
                 .map(|_| scope.spawn(|| window(spec, batch, mode)))
                 .collect();
-            workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+            workers
+                .into_iter()
+                .map(|worker| worker.join().unwrap())
+                .sum()
         });
         best = best.max(done as f64 / started.elapsed().as_secs_f64());
     }
@@ -91,7 +94,10 @@ fn window(spec: &ModelSpec, batch: usize, mode: Mode) -> usize {
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
     let rows = batch * 16;
     let data = examples(spec, rows, &mut rng);
-    let mut params = Model::init(spec.clone(), &mut rng).unwrap().params().to_vec();
+    let mut params = Model::init(spec.clone(), &mut rng)
+        .unwrap()
+        .params()
+        .to_vec();
     let config = LocalConfig {
         span: Span::Epochs(1),
         batch,
