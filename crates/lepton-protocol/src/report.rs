@@ -174,7 +174,7 @@ pub struct Baselines {
 /// The privacy statement in numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PrivacyDoc {
-    /// Epsilon spent against the public (whoever sees only what is released), rounded up.
+    /// Epsilon spent against outsiders (whoever sees only what is released and is no party), rounded up.
     pub epsilon: Option<f64>,
     /// Delta of that epsilon.
     pub delta: Option<f64>,
@@ -186,7 +186,7 @@ pub struct PrivacyDoc {
     pub adjacency: Option<String>,
     /// The job's epsilon goal; never exceeded by `epsilon_coordinator`.
     pub goal_epsilon: Option<f64>,
-    /// Epsilon against the coordinator together with `colluders` parties.
+    /// Epsilon against the coordinator together with `colluders` parties, and against any single party.
     pub epsilon_coordinator: Option<f64>,
     /// Rényi order that gave the epsilon.
     pub order: Option<u32>,

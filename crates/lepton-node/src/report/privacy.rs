@@ -48,10 +48,6 @@ fn protected(report: &Report) -> Markup {
             dd { (adjacency_words(privacy.adjacency.as_deref(), unit)) }
             dt { "What is covered" }
             dd { "Everything released: the model after every round, the statistics that prepare the columns, the metrics of the trained model, row counts and the decision to stop." }
-            @if report.protection.colluders == 0 && privacy.noise.as_deref() == Some("distributed") {
-                dt .bad { "What is not" }
-                dd .bad { "Another party's view: with colluders = 0, a curious party knows its own share of the noise, and the sum carries that much less against it." }
-            }
         }
     }
 }

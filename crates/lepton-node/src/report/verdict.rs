@@ -108,7 +108,7 @@ pub(super) fn privacy_sentence(report: &Report) -> String {
             let unit = privacy.unit.as_deref().unwrap_or("record");
             let seen = epsilon(privacy.epsilon_coordinator.or(privacy.epsilon));
             format!(
-                "Every {unit} is protected with epsilon ≤ {shown}, delta {delta} against everyone who sees what is released, \
+                "Every {unit} is protected with epsilon ≤ {shown}, delta {delta} against outsiders who see what is released, \
                  and with epsilon ≤ {seen} against {}.",
                 coordinator_words(report.protection.colluders)
             )
@@ -119,7 +119,7 @@ pub(super) fn privacy_sentence(report: &Report) -> String {
 /// Who the second epsilon is about.
 pub(super) fn coordinator_words(colluders: u32) -> String {
     match colluders {
-        0 => "the coordinator".to_owned(),
+        0 => "the coordinator, and against any single party".to_owned(),
         colluders => format!("the coordinator together with up to {}", parties(colluders)),
     }
 }
