@@ -93,7 +93,9 @@ impl RunFolder {
     /// # Errors
     /// [`NodeError`] when another process has it.
     pub fn lock(&self) -> Result<RunLock, NodeError> {
-        let path = self.path("lock");
+        let folder = self.path("state");
+        fs::create_dir_all(&folder).map_err(|error| NodeError::file(&folder, &error))?;
+        let path = folder.join("lock");
         let file = File::create(&path).map_err(|error| NodeError::file(&path, &error))?;
         match file.try_lock() {
             Ok(()) => Ok(RunLock(file)),

@@ -18,7 +18,7 @@ fn a_run_leaves_model_report_and_events() {
     let done = desk.call(&["run", "job.toml", "--run-dir", "out"]).fine();
     let mut lines = done.stdout.lines().skip(1);
     assert!(lines.next().unwrap().starts_with(
-        "small: 3 parties trained a logistic model in 3 rounds without pooling their rows ("
+        "small: 3 parties trained one model (logistic) in 3 rounds without pooling their rows ("
     ));
     assert!(done.stdout.contains("WARNING: No privacy goal is set"));
     assert!(
