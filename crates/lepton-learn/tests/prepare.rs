@@ -62,11 +62,11 @@ fn indicator_adds_a_feature_and_a_level() {
         prep.feature_names(),
         [
             "age",
-            "age=missing",
+            "age=(missing)",
             "colour=red",
             "colour=blue",
-            "colour=other",
-            "colour=missing"
+            "colour=(other)",
+            "colour=(missing)"
         ]
     );
     let x = prep.transform(&table(), &slot_of).unwrap();
@@ -143,7 +143,7 @@ fn slots_stand_for_categories() {
     };
     assert_eq!(
         prep.feature_names(),
-        ["colour=slot-3", "colour=slot-4", "colour=other"]
+        ["colour=slot-3", "colour=slot-4", "colour=(other)"]
     );
     let x = prep.transform(&table(), &slot_of).unwrap();
     assert_eq!(

@@ -104,7 +104,9 @@ impl Store for FileStore {
 /// # Errors
 /// Whatever the file system says; the temporary file is removed then.
 pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
-    let temporary = path.with_extension("partial");
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    let temporary = path.with_file_name(name);
     let written = (|| {
         let mut file = private_file(&temporary)?;
         file.write_all(bytes)?;

@@ -61,7 +61,7 @@ pub(crate) fn document(plan: &Plan, training: &Training) -> Result<PrivacyDoc, N
         steps: Some(steps.sum()),
         sigma_party: exchange.noise.as_ref().map(|noise| noise.sigma),
         releases: releases(plan, training.charges())?,
-        assumptions: assumptions(plan),
+        assumptions: assumptions(plan, training),
         not_protected: not_protected(plan),
     })
 }
@@ -152,7 +152,7 @@ fn releases(plan: &Plan, charges: &[Charge]) -> Result<Vec<ReleaseDoc>, NodeErro
         .collect()
 }
 
-fn assumptions(plan: &Plan) -> Vec<String> {
+fn assumptions(plan: &Plan, training: &Training) -> Vec<String> {
     let parameters = plan.parameters();
     let mut all = vec![
         format!(
@@ -173,6 +173,9 @@ fn assumptions(plan: &Plan) -> Vec<String> {
         .is_some_and(|privacy| privacy.goal.noise == NoiseAt::Distributed)
     {
         all.push("The training noise is the sum of the parties' discrete Gaussian shares; what a sum of shares lacks against one discrete Gaussian is charged (Kairouz, Liu, Steinke 2021).".to_owned());
+    }
+    if training.rounds_done() < plan.rounds() {
+        all.push("Training ended before the planned rounds, at a moment that released numbers had a say in: what is guaranteed is the goal; the smaller figures account for what was charged.".to_owned());
     }
     all
 }

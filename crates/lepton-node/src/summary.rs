@@ -126,7 +126,7 @@ fn model_file(finished: &Finished) -> Result<ModelFile, NodeError> {
         slot_names,
         privacy,
         job_sha256: finished.run.job_sha256.clone(),
-        rounds: training.rounds_done(),
+        rounds: training.rounds_in_model(),
     };
     let model = Model::new(header.spec.clone(), training.parameters().to_vec())?;
     Ok(ModelFile { header, model })
@@ -139,14 +139,14 @@ fn class_name(known: Option<&BTreeMap<u32, String>>, slot: u32) -> String {
         .unwrap_or_else(|| format!("slot-{slot}"))
 }
 
-/// Values behind kept slots that at least `prepare.min_parties` parties hold; none under a privacy goal, where even that would be a release.
+/// Values behind kept slots that enough parties hold (rule PR-04); none under a privacy goal, where even that would be a release.
 fn slot_names(finished: &Finished) -> BTreeMap<String, BTreeMap<u32, String>> {
     let plan = &finished.federation.plan;
     if plan.privacy().is_some() {
         return BTreeMap::new();
     }
     let slot = slot_function(finished.outcome.slot_key.as_ref(), plan.slots());
-    let least = plan.job().prepare().min_parties.get() as usize;
+    let least = plan.least_holders() as usize;
     let kept = &finished.outcome.training.public().kept;
     let mut names: BTreeMap<String, BTreeMap<u32, String>> = BTreeMap::new();
     for (column, values) in &finished.federation.values {
@@ -190,7 +190,7 @@ fn report(finished: &Finished, file: &ModelFile) -> Result<Report, NodeError> {
         job_sha256: finished.run.job_sha256.clone(),
         started: finished.run.started.clone(),
         outcome: ending(finished),
-        rounds: training.rounds_done(),
+        rounds: training.rounds_in_model(),
         rounds_planned: plan.rounds(),
         model: model_summary(file),
         data: DataSummary {

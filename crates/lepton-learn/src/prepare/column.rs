@@ -6,10 +6,10 @@ use crate::error::LearnError;
 use crate::prepare::raw::RawColumn;
 use crate::prepare::statistics::{NumericSummary, check_range};
 
-/// Name of the level that takes every category not kept.
-pub const OTHER_LEVEL: &str = "other";
+/// Name of the level that takes every category not kept; in brackets, since tables have categories called "other".
+pub const OTHER_LEVEL: &str = "(other)";
 /// Name of the level and suffix of the indicator for missing values.
-pub const MISSING_LEVEL: &str = "missing";
+pub const MISSING_LEVEL: &str = "(missing)";
 
 /// What a job may ask to do with missing values, for every column kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ pub enum NumericScale {
 pub enum NumericMissing {
     /// Replaced by this value (before scaling).
     Fill(f64),
-    /// Replaced by this value, and a feature `name=missing` is 1.
+    /// Replaced by this value, and a feature `name=(missing)` is 1.
     Indicator(f64),
     /// The row is left out.
     Drop,
@@ -246,7 +246,7 @@ impl ColumnPrep {
         }
     }
 
-    /// Names of the features it becomes: `age`, `age=missing`, `colour=red`, `colour=other`, ...
+    /// Names of the features it becomes: `age`, `age=(missing)`, `colour=red`, `colour=(other)`, ...
     #[must_use]
     pub fn feature_names(&self) -> Vec<String> {
         match self {

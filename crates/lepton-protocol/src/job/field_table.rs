@@ -226,7 +226,7 @@ pub static FIELDS: &[Field] = &[
         "prepare.min_parties",
         Kind::Integer(2, 1000),
         Value("2"),
-        "A discovered category is kept only when so many parties have it. With `[privacy]` its noised count decides instead.",
+        "A discovered category is kept only when so many parties have it, and at least two more than `protection.colluders`. With `[privacy]` its noised count decides instead.",
     ),
     plain(
         "prepare.bounds",

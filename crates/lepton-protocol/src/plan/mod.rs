@@ -176,6 +176,13 @@ impl Plan {
         self.job.prepare().slots.get()
     }
 
+    /// Parties that must hold a discovered value without a privacy goal (rule PR-04): with c of them colluding, it still stands for two honest ones.
+    #[must_use]
+    pub fn least_holders(&self) -> u32 {
+        let asked = self.job.prepare().min_parties.get();
+        asked.max(u32::from(self.parameters.colluders()) + 2)
+    }
+
     /// Rounds the job asks for.
     #[must_use]
     pub fn rounds(&self) -> u32 {

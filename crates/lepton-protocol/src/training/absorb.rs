@@ -56,11 +56,7 @@ impl Training {
         let slots = plan.slots() as usize;
         let exchange = plan.exchange(Kind::Survey, &self.public)?;
         let least = match exchange.noise {
-            // With c parties colluding, a kept slot still stands for two honest ones.
-            None => {
-                let colluders = u32::from(plan.parameters().colluders());
-                f64::from(plan.job().prepare().min_parties.get().max(colluders + 2))
-            }
+            None => f64::from(plan.least_holders()),
             Some(noise) => 1.0 + SLOT_DEVIATIONS * total_deviation(noise.sigma, plan.parties()),
         };
         let mut rest = sum;
@@ -93,7 +89,7 @@ impl Training {
             return Err(PlanError::Data(format!(
                 "fewer than two classes of `{}` are held by at least {} parties (or stand out of the noise); name the classes in data.classes if they are public knowledge",
                 plan.label_name(),
-                plan.job().prepare().min_parties
+                plan.least_holders()
             )));
         }
         Ok(())

@@ -212,10 +212,17 @@ impl Training {
         }
     }
 
-    /// Rounds that went into the model.
+    /// Rounds whose sums were absorbed.
     #[must_use]
     pub fn rounds_done(&self) -> u32 {
         self.done
+    }
+
+    /// Rounds that went into the model that is kept: with early stopping those up to the best evaluated one.
+    #[must_use]
+    pub fn rounds_in_model(&self) -> u32 {
+        let best = self.best.as_ref().filter(|_| self.stopped_early);
+        best.map_or(self.done, |(round, _)| self.done.min(*round))
     }
 
     /// Rounds still to begin.
