@@ -117,10 +117,18 @@ pub fn accountant_of<'c>(
     charges: impl IntoIterator<Item = &'c Charge>,
     side: Side,
 ) -> Result<Accountant, LedgerError> {
-    let mut total = Accountant::new();
+    let mut grouped: Vec<(&Charge, u64)> = Vec::new();
     for charge in charges.into_iter().filter(|charge| charge.side == side) {
+        match grouped.last_mut() {
+            // Rounds are alike: one addition for many saves most of the work.
+            Some((last, count)) if last.event == charge.event => *count += charge.count,
+            _ => grouped.push((charge, charge.count)),
+        }
+    }
+    let mut total = Accountant::new();
+    for (charge, count) in grouped {
         total
-            .add(&charge.event, charge.count)
+            .add(&charge.event, count)
             .map_err(|error| LedgerError::Arithmetic(charge.kind.clone(), error.to_string()))?;
     }
     Ok(total)
