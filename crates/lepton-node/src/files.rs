@@ -188,8 +188,8 @@ impl FileLedger {
                 .map_err(|error| failed(path, &error))?;
         }
         let spent = [
-            ledger::accountant_of(&charges, Side::Training)?,
-            ledger::accountant_of(&charges, Side::HoldOut)?,
+            spent_on(&charges, Side::Training)?,
+            spent_on(&charges, Side::HoldOut)?,
         ];
         Ok(Self {
             path: path.to_owned(),
@@ -254,6 +254,16 @@ impl Ledger for FileLedger {
     fn charges(&self) -> &[Charge] {
         &self.charges
     }
+}
+
+/// Adds charges up one by one, as they were made, so that a reopened ledger decides to the last bit as it did before.
+fn spent_on(charges: &[Charge], side: Side) -> Result<Accountant, LedgerError> {
+    let mut total = Accountant::new();
+    for charge in charges.iter().filter(|charge| charge.side == side) {
+        let added = total.add(&charge.event, charge.count);
+        added.map_err(|error| LedgerError::Arithmetic(charge.kind.clone(), error.to_string()))?;
+    }
+    Ok(total)
 }
 
 /// Charges, hash of the last line, and the length of the valid part.
