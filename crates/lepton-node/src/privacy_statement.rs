@@ -165,7 +165,11 @@ fn assumptions(plan: &Plan, training: &Training) -> Vec<String> {
         "One record is one row of one party; a person with several rows is protected less (roughly as many times epsilon).".to_owned(),
         "Training rows and hold-out rows are divided by a hash of the row itself, so that their losses do not add up.".to_owned(),
         "The job file (columns, bounds, dictionaries, sampling rate, clip, rounds) was written without looking at the data; settings tuned on the same data cost privacy that is not counted here.".to_owned(),
-        "Parties run this program unchanged; randomness comes from the operating system.".to_owned(),
+        if plan.job().job().insecure_seed.is_some() {
+            "Parties run this program unchanged; its randomness came from a number in the job file, so nothing here holds.".to_owned()
+        } else {
+            "Parties run this program unchanged; randomness comes from the operating system.".to_owned()
+        },
         "The time a party takes and the fact that it takes part are not hidden.".to_owned(),
     ];
     if plan

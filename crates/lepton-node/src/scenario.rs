@@ -84,7 +84,7 @@ impl Scenario {
                 .is_some_and(|until| until <= fault.from_round)
             {
                 return Err(NodeError::Use(format!(
-                    "{}: the fault of party \"{}\" ends (until_round) before it begins (from_round)",
+                    "{}: the fault of party \"{}\" must end (until_round, the first well round) after it begins (from_round)",
                     path.display(),
                     fault.party
                 )));

@@ -110,8 +110,8 @@ pub fn modulus_for(parties: u16, bound: u128, sigma: u64) -> Result<Modulus, Rin
     Modulus::for_sum_bound(u128::from(parties) * (bound + 64 * u128::from(sigma)))
 }
 
-/// The purpose of a sum: a digest of its kind and of everything public that a party's vector depends on, and of nothing else (rules FT-11, SA-02). Every
-/// party and the coordinator compute it for themselves.
+/// The purpose of a sum: a digest of its kind and of everything public that a party's vector depends on (rule SA-02). Every party and the coordinator compute
+/// it for themselves.
 #[must_use]
 pub fn purpose(
     kind: Kind,
@@ -139,7 +139,10 @@ pub fn purpose(
                 .privacy()
                 .is_some_and(|privacy| privacy.goal.noise == NoiseAt::Local);
             let rows = local.then_some(public.rows);
-            let inputs = (&public.preparation, plan.class_weights(public), rows);
+            let weights = plan
+                .class_weights(public)
+                .filter(|_| kind == Kind::Training);
+            let inputs = (&public.preparation, weights, rows);
             serde_json::to_vec(&inputs).unwrap_or_default()
         }
     };

@@ -246,7 +246,7 @@ impl Metrics {
                     ..class_metrics(&sums, classes, bins, loss_cap)
                 }
             }
-            EvalLayout::Values { lo, hi } => value_metrics(&sums, hi - lo),
+            EvalLayout::Values { lo, hi } => value_metrics(&noised, hi - lo),
         })
     }
 }
@@ -291,18 +291,24 @@ fn binned_auc(other: &[f64], own: &[f64]) -> Option<f64> {
     (below > 0.0 && total > 0.0).then(|| (area / (below * total)).clamp(0.0, 1.0))
 }
 
+/// Noise can make a sum of squares negative: what hangs on it is then absent rather than flattering.
 fn value_metrics(sums: &[f64], range: f64) -> Metrics {
-    let rows = sums[0];
-    let supported = rows >= 1.0;
-    let [squared, absolute, y, y_squared] =
-        [1, 2, 3, 4].map(|i| (sums[i] / rows.max(1.0)).min(1.0));
-    let variance = y_squared - y * y;
+    let rows = sums[0].max(0.0);
+    let mean = |i: usize| {
+        let value = sums[i] / rows.max(1.0);
+        (rows >= 1.0 && value >= 0.0).then(|| value.min(1.0))
+    };
+    let squared = mean(1);
+    let variance = mean(3).zip(mean(4)).map(|(y, y_squared)| y_squared - y * y);
+    let variance = variance.filter(|variance| *variance > 1e-9);
     Metrics {
         rows,
-        loss: supported.then_some(0.5 * squared * range * range),
-        rmse: supported.then(|| squared.sqrt() * range),
-        mae: supported.then_some(absolute * range),
-        r2: (supported && variance > 1e-9).then(|| 1.0 - squared / variance),
+        loss: squared.map(|squared| 0.5 * squared * range * range),
+        rmse: squared.map(|squared| squared.sqrt() * range),
+        mae: mean(2).map(|absolute| absolute * range),
+        r2: squared
+            .zip(variance)
+            .map(|(squared, variance)| 1.0 - squared / variance),
         ..Metrics::default()
     }
 }

@@ -189,8 +189,12 @@ impl FileStore {
     /// The slot key of an earlier epoch (rule PR-02).
     fn slot_key(&self) -> Result<Option<Seed>, NodeError> {
         let kept = self.get(party::SLOT_KEY)?;
-        let bytes = kept.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
-        Ok(bytes.map(Seed::from_bytes))
+        let Some(bytes) = kept else { return Ok(None) };
+        let bytes = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| {
+            let problem = "the slot key that this party kept is damaged, and the model's categories hang on it";
+            NodeError::Data(format!("{problem}; restore the file {}, or start a new run", party::SLOT_KEY))
+        })?;
+        Ok(Some(Seed::from_bytes(bytes)))
     }
 
     /// Survivor sets signed earlier (rule FT-11).

@@ -136,7 +136,7 @@ pub(super) fn protection(report: &Report) -> Markup {
         (
             "abandoned",
             numbers.abandoned,
-            "attempts given up; nothing of them was opened",
+            "attempts given up; their sums were not obtained",
         ),
     ];
     html! {

@@ -13,6 +13,7 @@ use lepton_secagg::{Collecting, EpochContext, EpochKeys, Fault, Opening, PartyIn
 use prost::Message;
 use rand_core::CryptoRng;
 
+use crate::exchange::Kind;
 use crate::frame::{Address, Frame, FrameError, FrameIn, Place, Step};
 use crate::plan::{Plan, PlanError};
 use crate::progress::Progress;
@@ -83,6 +84,9 @@ pub enum CoordinatorFault {
     /// A party sent something out of turn; the job goes on.
     #[error("party {0} sent {1}")]
     Party(u16, &'static str),
+    /// Not everybody answered whose answer is needed; the attempt is abandoned.
+    #[error("{0}")]
+    Incomplete(String),
     /// The job cannot go on.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -286,6 +290,9 @@ impl Coordinator {
         let commitment = keys.commitment;
         self.slot_commitment = <[u8; 32]>::try_from(commitment.as_slice())
             .map_err(|_| CoordinatorFault::Party(0, "a commitment of a wrong length"))?;
+        self.training
+            .accept_slot_key(self.slot_commitment)
+            .map_err(CoordinatorFault::Stopped)?;
         for (party, sealed) in (0_u16..).zip(keys.sealed) {
             let commitment = commitment.clone();
             let body = SlotKeyIn { sealed, commitment }.encode_to_vec();
@@ -338,6 +345,7 @@ impl Coordinator {
             }
             Phase::Opening(_, _, survivors) => Box::new(survivors.iter().copied()),
             Phase::SlotKeys => Box::new(std::iter::once(0)),
+            Phase::Collecting(next, _) => Box::new(self.asked(next.kind).into_iter()),
             _ => Box::new((0_u16..).take(self.seat.roster.len())),
         }
     }
@@ -414,6 +422,14 @@ impl Coordinator {
     fn welcome(&mut self) {
         let back = std::mem::take(&mut self.back);
         self.gone.retain(|party| !back.contains(party));
+    }
+
+    /// Who is asked in an exchange of this kind: everybody, or those who signed an earlier attempt at the same inputs (FT-11).
+    fn asked(&self, kind: Kind) -> Vec<u16> {
+        match self.training.only(kind) {
+            Some(parties) => parties.to_vec(),
+            None => (0_u16..).take(self.seat.roster.len()).collect(),
+        }
     }
 
     /// Parties whose connection is not lost.

@@ -1,7 +1,7 @@
 //! The steps of one exchange: begin, close each of the three, absorb or abandon.
 
 use lepton_ring::RingVec;
-use lepton_secagg::{Attempt, Collecting, Fault, PartyIndex, VectorSpec};
+use lepton_secagg::{Attempt, Collecting, PartyIndex, VectorSpec};
 use prost::Message;
 use rand_core::CryptoRng;
 
@@ -87,7 +87,12 @@ impl Coordinator {
         let short = begin.encode_to_vec();
         begin.prepared = self.training.public().to_wire();
         let long = begin.encode_to_vec();
-        for party in self.present() {
+        let asked = self.asked(next.kind);
+        for party in self
+            .present()
+            .into_iter()
+            .filter(|party| asked.contains(party))
+        {
             let body = if self.told.contains(&party) {
                 &short
             } else {
@@ -97,6 +102,38 @@ impl Coordinator {
                 .send
                 .push((party, self.frame(place, party, Step::Begin, body.clone())));
         }
+    }
+
+    /// Without a privacy goal the same inputs are summed over one set only (FT-11): the set is durable before it is signed, and an attempt at
+    /// inputs that were signed before needs all of it.
+    fn settle(
+        &mut self,
+        kind: Kind,
+        received: Vec<u16>,
+        effects: &mut Effects,
+    ) -> Result<(), CoordinatorFault> {
+        if self.plan.privacy().is_some() {
+            return Ok(());
+        }
+        let missing: Vec<String> = self
+            .training
+            .only(kind)
+            .unwrap_or_default()
+            .iter()
+            .filter(|party| !received.contains(party))
+            .map(u16::to_string)
+            .collect();
+        if !missing.is_empty() {
+            return Err(CoordinatorFault::Incomplete(format!(
+                "an attempt at this sum was signed and lost, and without a privacy goal it is summed over the same parties or not at all; missing: party {}",
+                missing.join(", ")
+            )));
+        }
+        if received.len() >= usize::from(self.plan.parameters().survivor_floor()) {
+            self.training.signed_by(kind, received);
+            effects.persist.push(self.checkpoint()?);
+        }
+        Ok(())
     }
 
     /// Ends the current step with whoever has answered; too few abandons the attempt.
@@ -112,13 +149,13 @@ impl Coordinator {
             }
             _ => return Ok(()),
         };
-        if let Err(fault) = self.close(phase, effects, rng) {
-            return match fault {
-                CoordinatorFault::Sum(fault) => self.abandon(&next, &fault, effects, rng),
-                fatal => Err(fatal),
-            };
+        match self.close(phase, effects, rng) {
+            Err(CoordinatorFault::Sum(fault)) => {
+                self.abandon(&next, &fault.to_string(), effects, rng)
+            }
+            Err(CoordinatorFault::Incomplete(reason)) => self.abandon(&next, &reason, effects, rng),
+            result => result,
         }
-        Ok(())
     }
 
     pub(super) fn close(
@@ -130,6 +167,12 @@ impl Coordinator {
         match phase {
             Phase::Collecting(next, machine) => {
                 let place = self.place_of(&next);
+                let received: Vec<u16> = machine
+                    .received()
+                    .into_iter()
+                    .map(PartyIndex::get)
+                    .collect();
+                self.settle(next.kind, received, effects)?;
                 let (signing, views) = machine.close()?;
                 for (party, view) in views {
                     effects.send.push((
@@ -195,13 +238,21 @@ impl Coordinator {
     pub(super) fn abandon(
         &mut self,
         next: &Next,
-        fault: &Fault,
+        fault: &str,
         effects: &mut Effects,
         rng: &mut impl CryptoRng,
     ) -> Result<(), CoordinatorFault> {
+        // Nobody signed this set, so another may be tried.
+        let nobody = self
+            .answered
+            .iter()
+            .all(|party| self.declined.contains_key(party));
+        if !self.declined.is_empty() && nobody {
+            self.training.unsigned();
+        }
         let reason = match self.declined.iter().next() {
             Some((party, why)) => format!("{fault}; party {party} declined: {why}"),
-            None => fault.to_string(),
+            None => fault.to_owned(),
         };
         effects.progress.push(Progress::Abandoned {
             kind: next.kind,

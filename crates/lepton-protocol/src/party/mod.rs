@@ -22,7 +22,6 @@ use crate::plan::{Plan, PlanError};
 use crate::public::PublicState;
 use crate::store::Record;
 use crate::wire::{BeginIn, DeclineIn, FinishIn, unpack_parameters};
-use crate::work::needs_slots;
 
 pub use set_up::SLOT_KEY;
 
@@ -123,8 +122,8 @@ enum State {
 
 enum Phase {
     Idle,
-    Working(Place, VectorSpec, Kind),
-    Masked(Place, Box<Masked>, Kind, [u8; 32]),
+    Working(Place, VectorSpec, [u8; 32]),
+    Masked(Place, Box<Masked>, [u8; 32]),
     Signed(Place, Box<Signed>),
 }
 
@@ -224,7 +223,7 @@ impl Party {
                 "an exchange that was begun before".to_owned(),
             ));
         }
-        let (work, inputs) = self.understand(frame.place, &begin)?;
+        let (work, purpose, key) = self.understand(frame.place, &begin)?;
         let State::Joined(_, phase) = &mut self.state else {
             return Err(PartyFault::Coordinator(
                 "an exchange before the set-up was complete".to_owned(),
@@ -234,9 +233,9 @@ impl Party {
         let spec = VectorSpec {
             modulus: work.exchange.modulus,
             len: work.exchange.len,
-            purpose: inputs,
+            purpose,
         };
-        *phase = Phase::Working(frame.place, spec, work.exchange.kind);
+        *phase = Phase::Working(frame.place, spec, key);
         self.last = Some(turn);
         self.public = work.public.clone();
         let Place {
@@ -253,8 +252,12 @@ impl Party {
         })
     }
 
-    /// What an exchange asks for, derived from the party's own plan (rule FT-02), and the purpose of its sum.
-    fn understand(&self, place: Place, begin: &BeginIn) -> Result<(Work, [u8; 32]), PartyFault> {
+    /// What an exchange asks for, derived from the party's own plan (rule FT-02), the purpose of its sum, and what its survivor set is signed for.
+    fn understand(
+        &self,
+        place: Place,
+        begin: &BeginIn,
+    ) -> Result<(Work, [u8; 32], [u8; 32]), PartyFault> {
         let wrong = |what: &str| PartyFault::Coordinator(what.to_owned());
         let kind =
             Kind::from_wire(begin.kind).ok_or_else(|| wrong("an exchange of unknown kind"))?;
@@ -267,7 +270,7 @@ impl Party {
         } else {
             PublicState::from_wire(&begin.prepared, plan).map_err(PartyFault::Coordinator)?
         };
-        if needs_slots(plan) && self.slot_key.is_none() {
+        if self.slot_key.is_none() {
             return Err(wrong("an exchange before the slot key"));
         }
         let exchange = plan
@@ -297,7 +300,8 @@ impl Party {
             exchange,
             parameters,
         };
-        Ok((work, inputs))
+        let key = signed_set_key(plan, &work);
+        Ok((work, inputs, key))
     }
 
     fn on_vector(
@@ -309,8 +313,8 @@ impl Party {
         let State::Joined(epoch, phase) = &mut self.state else {
             return Ok(Effects::default());
         };
-        let (spec, kind) = match phase {
-            Phase::Working(current, spec, kind) if *current == place => (*spec, *kind),
+        let (spec, key) = match phase {
+            Phase::Working(current, spec, key) if *current == place => (*spec, *key),
             // The coordinator went on without this party; its vector goes nowhere and stays charged (FT-10).
             _ => return Ok(Effects::default()),
         };
@@ -323,7 +327,7 @@ impl Party {
         let masked = epoch.mask(attempt, spec, input, rng);
         match masked {
             Ok((masked, message)) => {
-                *phase = Phase::Masked(place, Box::new(masked), kind, spec.purpose);
+                *phase = Phase::Masked(place, Box::new(masked), key);
                 Ok(self.reply(place, Step::Input, message))
             }
             // Constant words: nothing about the vector leaves outside the mask.
@@ -336,8 +340,8 @@ impl Party {
     }
 
     fn on_view(&mut self, frame: &Frame) -> Result<Effects, PartyFault> {
-        let (masked, kind, purpose) = match self.take_phase(frame.place)? {
-            Phase::Masked(_, masked, kind, purpose) => (masked, kind, purpose),
+        let (masked, key) = match self.take_phase(frame.place)? {
+            Phase::Masked(_, masked, key) => (masked, key),
             _ => {
                 return Err(PartyFault::Coordinator(
                     "a survivor set out of turn".to_owned(),
@@ -351,7 +355,6 @@ impl Party {
             .as_ref()
             .is_some_and(|plan| plan.privacy().is_some());
         if !under_goal {
-            let key = signed_set_key(kind, purpose);
             let set: Vec<u8> = signed
                 .survivors()
                 .iter()
@@ -478,14 +481,18 @@ impl Party {
 /// Parameters of the masked sum are part of the plan; re-exported for runtimes that show them.
 pub type SumParameters = Parameters;
 
-/// What a party signs one survivor set for (rule FT-11): the purpose of the sum; for preparation the kind alone, since ranges that are nudged a little ask
-/// for nearly the same numbers.
-fn signed_set_key(kind: Kind, purpose: [u8; 32]) -> [u8; 32] {
+/// What a party signs one survivor set for (rule FT-11): kind, preparation and parameters, without the key of the slots; every evaluation of one model is the
+/// same; for preparation the kind alone counts, since ranges that are nudged a little ask for nearly the same numbers.
+fn signed_set_key(plan: &Plan, work: &Work) -> [u8; 32] {
+    let kind = match work.exchange.kind {
+        Kind::FinalEvaluation => Kind::Evaluation,
+        kind => kind,
+    };
     match kind {
         Kind::Survey | Kind::Statistics => {
             *lepton_crypto::hash("lepton signed set", &[kind.words().as_bytes()]).as_bytes()
         }
-        Kind::Training | Kind::Evaluation | Kind::FinalEvaluation => purpose,
+        _ => purpose(kind, plan, &work.public, &work.parameters, &[0; 32]),
     }
 }
 

@@ -115,6 +115,7 @@ impl Party {
             })
             .collect::<Result<_, Fault>>()?;
         self.slot_commitment = commitment_to(&key);
+        self.seat.slot_key = Some(Seed::from_bytes(*key.as_bytes()));
         self.slot_key = Some(key);
         Ok(sealed)
     }
@@ -132,6 +133,9 @@ impl Party {
                     "a slot key that party 0 did not seal for this party".to_owned(),
                 )
             };
+            if self.slot_key.is_some() {
+                return Err(PartyFault::Coordinator("a second slot key".to_owned()));
+            }
             let message: SlotKeyIn = body(&frame.body)?;
             let secret = epoch.pair_secret(PartyIndex::new(0), SLOT_LABEL)?;
             let key = open(&secret, &self.slot_binding(), &message.sealed).map_err(|_| wrong())?;
@@ -140,7 +144,14 @@ impl Party {
             if message.commitment != commitment {
                 return Err(wrong());
             }
+            let kept = self.seat.slot_key.as_ref();
+            if kept.is_some_and(|kept| commitment_to(kept) != commitment) {
+                return Err(PartyFault::Coordinator(
+                    "a slot key other than the one kept from an earlier epoch".to_owned(),
+                ));
+            }
             self.slot_commitment = commitment;
+            self.seat.slot_key = Some(Seed::from_bytes(*key.as_bytes()));
             self.slot_key = Some(key);
             effects.persist.extend(self.slot_record());
         }

@@ -38,6 +38,7 @@ impl Training {
     ) -> Result<Vec<Progress>, PlanError> {
         self.sums += 1;
         self.tries = 0;
+        self.signed = None;
         match next.kind {
             Kind::Survey => self.absorb_survey(plan, sum),
             Kind::Statistics => self.absorb_statistics(plan, sum),
@@ -264,6 +265,7 @@ impl Training {
             return Ok(progress);
         }
         self.curve.push(point);
+        self.evaluated = Some((self.released(), metrics.clone()));
         self.stage = Stage::Round;
         progress.extend(self.early_stop(plan, &metrics));
         Ok(progress)
@@ -274,7 +276,7 @@ impl Training {
         let value = value_of(metrics, metric)?;
         match self.stopping.as_mut()?.observe(value) {
             lepton_learn::Progress::Best => {
-                self.best = Some((self.begun, self.released()));
+                self.best = Some((self.begun, self.released(), metrics.clone()));
                 None
             }
             lepton_learn::Progress::Waiting => None,
@@ -294,7 +296,7 @@ impl Training {
         self.best
             .as_ref()
             .filter(|_| self.stopped_early)
-            .map_or(self.begun, |(round, _)| *round)
+            .map_or(self.begun, |(round, ..)| *round)
     }
 }
 

@@ -71,7 +71,13 @@ pub struct Training {
     curve: Vec<CurvePoint>,
     stopping: Option<EarlyStopping>,
     stopped_early: bool,
-    best: Option<(u32, Vec<f64>)>,
+    best: Option<(u32, Vec<f64>, Metrics)>,
+    /// The last model that was evaluated between rounds.
+    evaluated: Option<(Vec<f64>, Metrics)>,
+    /// Without a privacy goal: the set of parties that signed the running exchange; a new attempt at the same inputs takes exactly these (FT-11).
+    signed: Option<(Kind, Vec<u16>)>,
+    /// Commitment to the slot key that the kept slots belong to.
+    slot_commitment: Option<[u8; 32]>,
     average: Option<Average>,
     metrics: Option<Metrics>,
     charges: Vec<Charge>,
@@ -147,6 +153,9 @@ impl Training {
             stopping,
             stopped_early: false,
             best: None,
+            evaluated: None,
+            signed: None,
+            slot_commitment: None,
             average: None,
             metrics: None,
             charges: Vec::new(),
@@ -222,7 +231,7 @@ impl Training {
     #[must_use]
     pub fn rounds_in_model(&self) -> u32 {
         let best = self.best.as_ref().filter(|_| self.stopped_early);
-        best.map_or(self.done, |(round, _)| self.done.min(*round))
+        best.map_or(self.done, |(round, ..)| self.done.min(*round))
     }
 
     /// Rounds still to begin.
@@ -295,6 +304,7 @@ impl Training {
             self.stage = Stage::FinalEvaluation;
         }
         self.skip_unaffordable(plan)?;
+        self.reuse_metrics(plan);
         let Some(kind) = self.stage.kind() else {
             return Ok(None);
         };
@@ -313,6 +323,58 @@ impl Training {
             number: self.number,
             attempt: 1,
         }))
+    }
+
+    /// Without a goal the final model is not evaluated twice: a second sum of the same inputs over other parties would tell the difference (FT-11).
+    fn reuse_metrics(&mut self, plan: &Plan) {
+        if plan.privacy().is_some() || self.stage != Stage::FinalEvaluation {
+            return;
+        }
+        self.choose_final();
+        let best = self.best.as_ref().filter(|_| self.stopped_early);
+        let known = match best {
+            Some((_, _, metrics)) => Some(metrics.clone()),
+            None => {
+                let last = self.evaluated.as_ref();
+                last.filter(|(parameters, _)| *parameters == self.parameters)
+                    .map(|(_, metrics)| metrics.clone())
+            }
+        };
+        if known.is_some() {
+            self.metrics = known;
+            self.stage = Stage::Over;
+        }
+    }
+
+    /// Remembers who signed the running exchange, to be persisted before it is sent on.
+    pub(crate) fn signed_by(&mut self, kind: Kind, parties: Vec<u16>) {
+        self.signed = Some((kind, parties));
+    }
+
+    /// Forgets a set that nobody signed.
+    pub(crate) fn unsigned(&mut self) {
+        self.signed = None;
+    }
+
+    /// Who alone may be asked in an exchange of this kind, since they signed one with the same inputs.
+    pub(crate) fn only(&self, kind: Kind) -> Option<&[u16]> {
+        self.signed
+            .as_ref()
+            .filter(|(signed, _)| *signed == kind)
+            .map(|(_, parties)| parties.as_slice())
+    }
+
+    /// Holds the slot key's commitment against the one that the kept slots belong to.
+    pub(crate) fn accept_slot_key(&mut self, commitment: [u8; 32]) -> Result<(), String> {
+        match self.slot_commitment {
+            Some(earlier) if earlier != commitment && !self.public.kept.is_empty() => Err(
+                "party 0 has another slot key than the one that the categories of this job were found with; restore its store, or start a new run".to_owned(),
+            ),
+            _ => {
+                self.slot_commitment = Some(commitment);
+                Ok(())
+            }
+        }
     }
 
     /// An evaluation that no longer fits the goal after a lost one is left out: every ledger would refuse it (FT-09, FT-10).
@@ -494,7 +556,7 @@ impl Training {
     fn choose_final(&mut self) {
         let best = self.best.as_ref().filter(|_| self.stopped_early);
         self.parameters =
-            best.map_or_else(|| self.released(), |(_, parameters)| parameters.clone());
+            best.map_or_else(|| self.released(), |(_, parameters, _)| parameters.clone());
         self.average = None;
     }
 }

@@ -8,19 +8,12 @@ use lepton_sim::{Delivery, End, identity_of, reseal};
 use prost::Message as _;
 
 use crate::kit::{Toy, check, intercepted, run};
-use crate::training::{declines, two_sets_for_one_state};
+use crate::training::declines;
 
 fn change_begin(frame: &mut Frame, change: impl FnOnce(&mut BeginIn)) {
     let mut begin = BeginIn::decode(frame.body.as_slice()).unwrap();
     change(&mut begin);
     frame.body = begin.encode_to_vec();
-}
-
-fn without_goal() -> Toy {
-    Toy {
-        discovered: false,
-        ..Toy::default()
-    }
 }
 
 /// PR-02: a coordinator that hands out no slot key and begins the survey at once must not get one under a key that everybody knows.
@@ -60,10 +53,9 @@ fn pr_02_no_survey_without_the_slot_key() {
 /// FT-11, SA-20: a field that the vector does not depend on must not make the same inputs look like others.
 #[test]
 fn ft_11_an_idle_field_does_not_make_a_second_set() {
-    let mut config = two_sets_for_one_state(without_goal().config(8));
-    config.intercept = Some(Box::new(crate::kit::With(|seen: lepton_sim::Seen<'_>| {
+    let forge = crate::kit::With(|seen: lepton_sim::Seen<'_>| {
         let frame = seen.read().unwrap();
-        if frame.step != Step::Begin || frame.place.round != 2 {
+        if frame.step != Step::Begin || frame.place.round != 1 {
             return vec![seen.pass()];
         }
         let key = identity_of(8, Address::Coordinator);
@@ -72,8 +64,8 @@ fn ft_11_an_idle_field_does_not_make_a_second_set() {
             change_begin(frame, |begin| begin.prepared = state.to_vec());
         });
         vec![seen.with(forged)]
-    })));
-    let outcome = run(config);
+    });
+    let outcome = crate::training::after_a_signed_set(true, Some(Box::new(forge)));
     assert!(declines(&outcome).len() >= 3, "{:?}", outcome.events);
     assert_eq!(outcome.sums[0].survivors, [0, 1, 2, 3]);
 }

@@ -268,13 +268,9 @@ fn ft_11_without_a_goal_a_second_survivor_set_is_refused() {
     };
     let outcome = run(two_sets_for_one_state(toy.config(8)));
     check(&outcome).unwrap();
-    let refusals = declines(&outcome);
-    assert!(refusals.len() >= 3, "{refusals:?}");
-    assert!(
-        refusals
-            .iter()
-            .all(|(_, reason)| reason.contains("already summed over another set"))
-    );
+    // The coordinator does not even ask for it: it has persisted who signed.
+    assert!(declines(&outcome).is_empty());
+    assert!(waited_for_the_first_set(&outcome), "{:?}", outcome.events);
     // With everybody back the first set is summed after all.
     assert!(outcome.is_over());
     assert_eq!(outcome.sums[0].kind, Kind::Statistics);
@@ -291,33 +287,63 @@ fn ft_11_with_a_goal_a_second_survivor_set_is_signed() {
     assert_eq!(outcome.sums[0].survivors, [0, 1, 2]);
 }
 
-/// FT-11 outlives the process: the set is durable before the signature leaves.
+/// FT-11 outlives the process: the set is durable, at the coordinator before it is shown and at each party before the signature leaves.
 #[test]
 fn ft_11_holds_after_a_crash() {
+    for forgets in [false, true] {
+        let outcome = after_a_signed_set(forgets, None);
+        check(&outcome).unwrap();
+        // A coordinator that has forgotten asks for another set, and the parties refuse it.
+        let refusals = declines(&outcome);
+        assert_eq!(refusals.len() >= 3, forgets, "{:?}", outcome.events);
+        assert!(
+            refusals
+                .iter()
+                .all(|(_, reason)| reason.contains("already summed over another set"))
+        );
+        assert_eq!(waited_for_the_first_set(&outcome), !forgets);
+        assert_eq!(outcome.sums[0].kind, Kind::Statistics);
+        assert_eq!(outcome.sums[0].survivors, [0, 1, 2, 3]);
+    }
+}
+
+fn waited_for_the_first_set(outcome: &SimOutcome) -> bool {
+    outcome.events.iter().any(|(_, event)| {
+        matches!(event, Progress::Abandoned { reason, .. } if reason.contains("signed and lost"))
+    })
+}
+
+/// A job killed once everybody has signed the statistics, resumed without party 3, by a coordinator that may have lost its store.
+pub(crate) fn after_a_signed_set(
+    forgets: bool,
+    intercept: Option<Box<dyn lepton_sim::Interceptor>>,
+) -> SimOutcome {
     let toy = Toy {
         discovered: false,
         ..Toy::default()
     };
     let mut config = two_sets_for_one_state(toy.config(8));
-    // Killed once everybody has signed, before the openings.
+    // Before the openings.
     config.stop = Some(lepton_sim::Stop::Time(5_000));
     let killed = run(config);
     assert!(killed.sums.is_empty() && killed.end == End::Killed);
+    let mut durable = killed.durable;
+    if forgets {
+        durable.coordinator = lepton_sim::MemoryStore::default();
+    }
+    let first = if forgets { 1 } else { 2 };
     let mut config = toy.config(8);
+    config.intercept = intercept;
     config.faults = vec![SimFault {
         party: 3,
         when: When::Exchange {
-            from: 2,
+            from: first,
             after: 0,
-            until: 3,
+            until: first + 1,
         },
         kind: FaultKind::Drop,
     }];
-    let outcome = Simulation::resumed(config, killed.durable).unwrap().run();
-    check(&outcome).unwrap();
-    assert!(declines(&outcome).len() >= 3, "{:?}", outcome.events);
-    assert_eq!(outcome.sums[0].kind, Kind::Statistics);
-    assert_eq!(outcome.sums[0].survivors, [0, 1, 2, 3]);
+    Simulation::resumed(config, durable).unwrap().run()
 }
 
 /// FT-12: party 0 has 74,565 = 0x12345 rows. No frame contains that number in any usual form.

@@ -346,7 +346,7 @@ fn scenarios_that_do_not_fit() {
         ),
         (
             "[[fault]]\nparty = \"party-1\"\nkind = \"drop\"\nfrom_round = 3\nuntil_round = 2\n",
-            "before it begins",
+            "after it begins",
         ),
         (
             "[[fault]]\nparty = \"party-1\"\nkind = \"explode\"\n",

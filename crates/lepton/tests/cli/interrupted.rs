@@ -213,3 +213,47 @@ fn a_run_that_is_under_way_is_not_resumed_beside_it() {
     child.wait().unwrap();
     desk.call(&["run", "--resume", "out"]).fine();
 }
+
+/// Rule FT-11 without a privacy goal: a sum that was signed and lost is tried again over the same parties, and the job goes on.
+#[test]
+fn a_round_lost_after_its_signatures_does_not_stop_the_job() {
+    let desk = Desk::small();
+    let drop = |party: &str, at: &str| {
+        format!(
+            "[[fault]]\nparty = \"{party}\"\nkind = \"drop\"\nat = \"{at}\"\nfrom_round = 3\nuntil_round = 4\n"
+        )
+    };
+    let faults = drop("party-1", "before_input") + &drop("party-2", "after_signature");
+    desk.write("scenario.toml", faults);
+    let run = [
+        "run",
+        &example(),
+        "--json",
+        "--run-dir",
+        "out",
+        "--scenario",
+        "scenario.toml",
+        "--set",
+        "training.rounds=6",
+        "--set",
+        "data.split={by=\"even\",parties=4}",
+        "--set",
+        "protection.drops=1",
+    ];
+    let report = desk.call(&run).fine().json();
+    assert_eq!(report["rounds"], 5);
+    assert_eq!(report["outcome"], "rounds_lost");
+    assert_eq!(report["protection"]["abandoned"], 1);
+}
+
+/// Rule PR-02: the kept slots belong to one key; a party that lost it does not go on with another.
+#[test]
+fn a_damaged_slot_key_is_not_replaced() {
+    let desk = Desk::small();
+    let mut child = in_a_slow_round(&desk, &[]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    desk.write("out/state/parties/0/slot-key", "");
+    desk.call(&["run", "--resume", "out"])
+        .refused(1, &["the slot key that this party kept is damaged"]);
+}
