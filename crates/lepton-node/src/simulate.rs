@@ -225,10 +225,8 @@ fn resume(path: &Path) -> Result<Opened, NodeError> {
         &folder.path("state").join("coordinator"),
         Durability::Process,
     )?;
-    let checkpoint =
-        lepton_protocol::store::Store::get(&store, lepton_protocol::coordinator::CHECKPOINT)?;
-    let mut training = match checkpoint {
-        Some(bytes) => Training::from_bytes(&bytes).map_err(NodeError::Data)?.1,
+    let mut training = match Training::restore(&store).map_err(NodeError::Data)? {
+        Some(training) => training,
         None => Training::new(&federation.plan, start_model(&federation, &run.source)?),
     };
     training.resumed(&federation.plan)?;

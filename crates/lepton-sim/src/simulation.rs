@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chacha20::ChaCha20Rng;
 use lepton_crypto::{Digest, hash};
-use lepton_protocol::coordinator::{self, CHECKPOINT, Coordinator};
+use lepton_protocol::coordinator::{self, Coordinator};
 use lepton_protocol::frame::Address;
 use lepton_protocol::job::Job;
 use lepton_protocol::ledger::Limit;
@@ -90,14 +90,8 @@ impl Simulation {
     /// [`SimError`] when the checkpoint does not fit.
     pub fn resumed(config: SimConfig, durable: Durable) -> Result<Self, SimError> {
         let plan = plan_of(&config)?;
-        let checkpoint = durable
-            .coordinator
-            .get(CHECKPOINT)
-            .map_err(|error| SimError::Resume(error.to_string()))?;
-        let mut training = match checkpoint {
-            Some(bytes) => Training::from_bytes(&bytes).map_err(SimError::Resume)?.1,
-            None => Training::new(&plan, None),
-        };
+        let kept = Training::restore(&durable.coordinator).map_err(SimError::Resume)?;
+        let mut training = kept.unwrap_or_else(|| Training::new(&plan, None));
         training.resumed(&plan)?;
         if durable.stores.len() != config.parties.len()
             || durable.ledgers.len() != config.parties.len()

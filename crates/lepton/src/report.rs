@@ -6,10 +6,9 @@ use clap::Args;
 use lepton_node::error::NodeError;
 use lepton_node::run_folder::RunFolder;
 use lepton_node::tables::read_text;
-use lepton_protocol::coordinator::CHECKPOINT;
 use lepton_protocol::job::Job;
 use lepton_protocol::report::Report;
-use lepton_protocol::training::Training;
+use lepton_protocol::training::{CHECKPOINT, Training};
 
 use crate::{output, run};
 

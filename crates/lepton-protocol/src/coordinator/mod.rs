@@ -18,11 +18,8 @@ use crate::frame::{Address, Frame, FrameError, FrameIn, Place, Step};
 use crate::plan::{Plan, PlanError};
 use crate::progress::Progress;
 use crate::store::Record;
-use crate::training::{Next, Training};
+use crate::training::{CHECKPOINT, Next, Training};
 use crate::wire::{AdvertsIn, DeclineIn, InviteIn, SlotKeyIn, SlotKeysIn};
-
-/// Key under which the coordinator keeps its checkpoint.
-pub const CHECKPOINT: &str = "checkpoint.json";
 
 /// What the coordinator is given.
 pub struct Seat {

@@ -130,8 +130,10 @@ impl Coordinator {
             )));
         }
         if received.len() >= usize::from(self.plan.parameters().survivor_floor()) {
-            self.training.signed_by(kind, received);
-            effects.persist.push(self.checkpoint()?);
+            let record = self.training.signed_by(kind, received);
+            effects
+                .persist
+                .push(record.map_err(CoordinatorFault::Stopped)?);
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A training job's course at the coordinator: which exchange comes next, and what its sum changes. Serialised as the checkpoint.
 
 mod absorb;
+mod stored;
 
 use lepton_dp::rdp::Accountant;
 use lepton_learn::{EarlyStopping, Goal, Metrics, Model, ServerState};
@@ -13,6 +14,8 @@ use crate::plan::{Plan, PlanError};
 use crate::privacy::affordable_steps;
 use crate::public::PublicState;
 use crate::report::CurvePoint;
+
+pub use stored::CHECKPOINT;
 
 /// Times an exchange that cannot be left out is tried before the job stops.
 const MAX_ATTEMPTS: u32 = 5;
@@ -104,14 +107,6 @@ impl Average {
     }
 }
 
-/// A checkpoint as stored.
-#[derive(Serialize, Deserialize)]
-struct Checkpoint<T> {
-    format: String,
-    epoch: u64,
-    training: T,
-}
-
 /// Parameters to start from, with the inputs they were trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StartModel {
@@ -164,36 +159,6 @@ impl Training {
             abandoned: 0,
             notes: Vec::new(),
         }
-    }
-
-    /// Reads a checkpoint; gives the epoch it was written in.
-    ///
-    /// # Errors
-    /// What is wrong with the file, in words.
-    pub fn from_bytes(bytes: &[u8]) -> Result<(u64, Self), String> {
-        let checkpoint: Checkpoint<Self> = serde_json::from_slice(bytes)
-            .map_err(|error| format!("the checkpoint cannot be read: {error}"))?;
-        if checkpoint.format != "lepton-checkpoint/1" {
-            return Err(format!(
-                "the checkpoint has format {}, which this version does not know",
-                checkpoint.format
-            ));
-        }
-        Ok((checkpoint.epoch, checkpoint.training))
-    }
-
-    /// Writes a checkpoint.
-    ///
-    /// # Errors
-    /// Never in practice; what failed, in words.
-    pub fn to_bytes(&self, epoch: u64) -> Result<Vec<u8>, String> {
-        let checkpoint = Checkpoint {
-            format: "lepton-checkpoint/1".to_owned(),
-            epoch,
-            training: self,
-        };
-        serde_json::to_vec(&checkpoint)
-            .map_err(|error| format!("the checkpoint cannot be written: {error}"))
     }
 
     /// What is publicly known.
@@ -344,11 +309,6 @@ impl Training {
             self.metrics = known;
             self.stage = Stage::Over;
         }
-    }
-
-    /// Remembers who signed the running exchange, to be persisted before it is sent on.
-    pub(crate) fn signed_by(&mut self, kind: Kind, parties: Vec<u16>) {
-        self.signed = Some((kind, parties));
     }
 
     /// Forgets a set that nobody signed.
