@@ -1,20 +1,9 @@
-//! No text names a path or a package host of the machine it was written on.
+//! No text names a path of the machine it was written on.
 
 use super::{Finding, Tree};
 
 /// First folders of absolute paths that exist on somebody's machine only.
-const OWN_FOLDERS: [&str; 4] = ["root", "home", "Users", "work"];
-/// Package hosts, taken apart so that this file passes its own check.
-const HOSTS: [[&str; 3]; 8] = [
-    ["index", "crates", "io"],
-    ["static", "crates", "io"],
-    ["files", "pythonhosted", "org"],
-    ["", "pypi", "org"],
-    ["registry", "npmjs", "org"],
-    ["deb", "debian", "org"],
-    ["security", "debian", "org"],
-    ["snapshot", "debian", "org"],
-];
+const OWN_FOLDERS: [&str; 3] = ["root", "home", "Users"];
 /// Written by tools or by others.
 const FOREIGN: [&str; 2] = ["Cargo.lock", "LICENSE"];
 
@@ -33,10 +22,6 @@ fn check_text(path: &str, text: &str) -> Vec<Finding> {
         .iter()
         .map(|folder| format!("/{folder}/"))
         .collect();
-    let hosts: Vec<_> = HOSTS
-        .iter()
-        .map(|parts| parts.join(".").trim_start_matches('.').to_owned())
-        .collect();
     for (line, number) in text.lines().zip(1..) {
         for folder in folders.iter().filter(|folder| names_path(line, folder)) {
             let what = format!("an absolute path below {folder}");
@@ -45,15 +30,6 @@ fn check_text(path: &str, text: &str) -> Vec<Finding> {
                 number,
                 what,
                 "use a path relative to the repository",
-            ));
-        }
-        for host in hosts.iter().filter(|host| line.contains(host.as_str())) {
-            let what = format!("the package host {host}");
-            findings.push(Finding::new(
-                path,
-                number,
-                what,
-                "name the package; clients know their hosts",
             ));
         }
     }
@@ -75,21 +51,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn own_paths_and_hosts_are_found_and_others_are_not() {
-        let [folder, host] = [
-            format!("cd /{}/x", "home"),
-            format!("https://{}.org/simple", "pypi"),
-        ];
-        let text = format!(
-            "{folder}\n{host}\nsee a/home/b, ~/work/c, $HOME/x and https://example.org/work/d\n"
-        );
+    fn own_paths_are_found_and_others_are_not() {
+        let folder = format!("cd /{}/x", "home");
+        let text =
+            format!("{folder}\nsee a/home/b, ~/home/c, $HOME/x and https://example.org/home/d\n");
         let findings = check(&Tree::of([("docs/a.md", &text), ("Cargo.lock", &text)]));
         assert_eq!(
             findings
                 .iter()
                 .map(|finding| finding.line)
                 .collect::<Vec<_>>(),
-            [1, 2]
+            [1]
         );
     }
 }
