@@ -13,9 +13,6 @@ pub struct InviteIn {
     /// Identity keys of the roster in party order, 32 bytes each.
     #[prost(bytes = "vec", repeated, tag = "2")]
     pub roster: Vec<Vec<u8>>,
-    /// Smallest number of rounds still to run; fewer than the job's after a resume.
-    #[prost(uint32, tag = "3")]
-    pub rounds: u32,
 }
 
 /// Coordinator to party: key adverts of all parties, in party order.

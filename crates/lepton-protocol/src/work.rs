@@ -11,9 +11,7 @@ use rand_core::CryptoRng;
 
 use crate::exchange::{Exchange, Kind};
 use crate::party::Work;
-use crate::plan::{
-    CHANGE_BITS, FeatureKind, LabelKind, MAGNITUDES, MAX_CHANGE, MAX_ROWS, Plan, PlanError,
-};
+use crate::plan::{CHANGE_BITS, LabelKind, MAGNITUDES, MAX_CHANGE, MAX_ROWS, Plan, PlanError};
 use crate::privacy::NoiseAt;
 use crate::public::PublicState;
 
@@ -482,14 +480,4 @@ fn class_counts(
             .for_each(|count| *count += 1);
     }
     counts
-}
-
-/// Whether a feature kind needs a slot key (used by runtimes that check before they start).
-#[must_use]
-pub fn needs_slots(plan: &Plan) -> bool {
-    *plan.label() == LabelKind::Discovered
-        || plan
-            .features()
-            .iter()
-            .any(|feature| feature.kind == FeatureKind::Discovered)
 }

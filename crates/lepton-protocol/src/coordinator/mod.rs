@@ -218,7 +218,6 @@ impl Coordinator {
         let body = InviteIn {
             job: self.seat.job_text.clone(),
             roster,
-            rounds: self.training.rounds_left(),
         }
         .encode_to_vec();
         self.broadcast(self.set_up_place(), Step::Invite, &body, effects);

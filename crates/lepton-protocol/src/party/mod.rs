@@ -9,9 +9,7 @@ use std::collections::BTreeMap;
 
 use lepton_crypto::{IdentityKey, IdentityPublic, Seed};
 use lepton_ring::RingVec;
-use lepton_secagg::{
-    Attempt, Fault, Masked, Parameters, PartyEpoch, PartySetup, Signed, VectorSpec,
-};
+use lepton_secagg::{Attempt, Fault, Masked, PartyEpoch, PartySetup, Signed, VectorSpec};
 use prost::Message;
 use rand_core::CryptoRng;
 
@@ -477,9 +475,6 @@ impl Party {
         u16::try_from(self.seat.roster.len()).unwrap_or(u16::MAX)
     }
 }
-
-/// Parameters of the masked sum are part of the plan; re-exported for runtimes that show them.
-pub type SumParameters = Parameters;
 
 /// What a party signs one survivor set for (rule FT-11): kind, preparation and parameters, without the key of the slots; every evaluation of one model is the
 /// same; for preparation the kind alone counts, since ranges that are nudged a little ask for nearly the same numbers.
