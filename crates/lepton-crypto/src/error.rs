@@ -40,7 +40,24 @@ pub enum CryptoError {
         /// The threshold.
         need: usize,
     },
+    /// More shares than the threshold where exactly that many are needed.
+    #[error("{have} shares where exactly {need} are needed: leave some out")]
+    TooManyShares {
+        /// Shares given.
+        have: usize,
+        /// The threshold.
+        need: usize,
+    },
     /// Shares that repeat an index or carry index 0.
     #[error("share index {0} is zero or repeated")]
     BadShareIndex(u8),
+    /// A position outside a Merkle tree, or not above the one before it.
+    #[error("position {0} is outside the tree or not in ascending order")]
+    BadPosition(usize),
+    /// A Merkle proof with too few or too many digests.
+    #[error("a proof of {have} digests does not fit the known positions")]
+    BadProofLength {
+        /// Digests given.
+        have: usize,
+    },
 }

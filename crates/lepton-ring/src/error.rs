@@ -45,4 +45,9 @@ pub enum RingError {
         "{0} does not fit a 64-bit fixed-point number: lower the clipping norm or the fraction bits"
     )]
     FixedPointOverflow(f64),
+    /// A vector that exceeds the norm of conditional rounding even when rounded towards zero.
+    #[error(
+        "a vector exceeds the L2 norm {0} that its rounding must keep: clip it to the norm the bound was made for"
+    )]
+    NormExceeded(f64),
 }
