@@ -2,6 +2,7 @@
 //!
 //! `cargo bench -p lepton-secagg`. A party's time in a round is `mask` + `sign` + `open`.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use chacha20::ChaCha20Rng;
@@ -10,7 +11,7 @@ use lepton_crypto::IdentityKey;
 use lepton_ring::{Modulus, RingVec};
 use lepton_secagg::{
     Addressed, Attempt, Collecting, EpochContext, EpochKeys, Masked, Opening, Parameters,
-    PartyEpoch, PartyIndex, PartySetup, Signed, Signing, VectorSpec,
+    PartyEpoch, PartyIndex, PartySetup, Roster, Signed, Signing, VectorSpec,
 };
 use rand_core::SeedableRng;
 
@@ -68,6 +69,7 @@ fn federation() -> Federation {
         .map(|_| IdentityKey::generate(&mut rng))
         .collect();
     let roster: Vec<_> = identities.iter().map(IdentityKey::public).collect();
+    let roster = Roster::new(&roster).expect("distinct identities");
     let begun = (0..)
         .map(PartyIndex::new)
         .zip(&identities)
@@ -79,10 +81,11 @@ fn federation() -> Federation {
     let (setups, adverts): (Vec<_>, Vec<_>) = begun.unzip();
     let epochs = setups
         .into_iter()
-        .map(|s| s.finish(&adverts).expect("an honest set-up"))
+        .map(|s| s.freeze(&adverts).expect("an honest set-up"))
+        .map(|s| s.finish(&[]).expect("an honest set-up"))
         .collect();
-    let keys =
-        Arc::new(EpochKeys::verify(params, &roster, context, &adverts).expect("an honest set-up"));
+    let keys = EpochKeys::verify(params, &roster, context, &adverts, &[]);
+    let keys = Arc::new(keys.expect("an honest set-up"));
     Federation {
         identities,
         epochs,
@@ -112,7 +115,8 @@ fn round() -> Round {
             .expect("a fresh attempt")
     });
     let (masked, bodies): (Vec<_>, Vec<_>) = made.unzip();
-    let (signing, views) = collecting(&keys, &bodies).close().expect("enough parties");
+    let signing = collecting(&keys, &bodies).close().expect("enough parties");
+    let views: Vec<_> = signing.views().collect();
     let (mut all, opening, bundle) = sign_all(signing, masked, &views, &identities);
     let signed = all.pop().expect("nine parties");
     let openings = all
@@ -196,6 +200,8 @@ fn coordinator_open(bencher: Bencher) {
         for (index, body) in (0..).map(PartyIndex::new).zip(&r.openings) {
             r.opening.accept(index, body).expect("honest openings");
         }
-        r.opening.finish().expect("enough openings")
+        r.opening
+            .finish(NonZeroUsize::MIN)
+            .expect("enough openings")
     });
 }

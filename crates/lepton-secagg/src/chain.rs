@@ -15,20 +15,17 @@ struct Chain {
     present: Seed,
 }
 
-/// The chains with all peers, which move together.
+/// The chains with all neighbours, which move together.
 pub(crate) struct Chains {
     round: u64,
     next_attempt: u64,
-    chains: Vec<Option<Chain>>,
+    chains: Vec<Chain>,
 }
 
 impl Chains {
-    /// Chains from the pair roots by roster position, the party's own absent; round 0 begins.
-    pub(crate) fn new(roots: Vec<Option<Seed>>) -> Self {
-        let chains = roots
-            .into_iter()
-            .map(|root| root.as_ref().map(Chain::enter))
-            .collect();
+    /// Chains from the pair roots, in the order of the neighbours; round 0 begins.
+    pub(crate) fn new(roots: &[Seed]) -> Self {
+        let chains = roots.iter().map(Chain::enter).collect();
         Self {
             round: 0,
             next_attempt: 0,
@@ -55,8 +52,8 @@ impl Chains {
         Ok(())
     }
 
-    /// The attempt's secret with each peer. Deletes everything from which it or an earlier one could be derived again.
-    pub(crate) fn take(&mut self, to: Attempt) -> Result<Vec<Option<Seed>>, CallerReason> {
+    /// The attempt's secret with each neighbour. Deletes everything from which it or an earlier one could be derived again.
+    pub(crate) fn take(&mut self, to: Attempt) -> Result<Vec<Seed>, CallerReason> {
         self.check(to)?;
         let rounds = to.round - self.round;
         let passed = if rounds == 0 { self.next_attempt } else { 0 };
@@ -66,7 +63,7 @@ impl Chains {
         Ok(self
             .chains
             .iter_mut()
-            .map(|chain| chain.as_mut().map(|c| c.take(rounds, attempts)))
+            .map(|chain| chain.take(rounds, attempts))
             .collect())
     }
 }
@@ -97,11 +94,7 @@ mod tests {
     use super::*;
 
     fn chains() -> Chains {
-        Chains::new(vec![
-            None,
-            Some(Seed::from_bytes([1; 32])),
-            Some(Seed::from_bytes([2; 32])),
-        ])
+        Chains::new(&[Seed::from_bytes([1; 32]), Seed::from_bytes([2; 32])])
     }
 
     fn at(round: u64, attempt: u32) -> Attempt {
@@ -121,7 +114,7 @@ mod tests {
             steady.take(at(7, 4)).unwrap(),
             sleepy.take(at(7, 4)).unwrap(),
         );
-        assert!(a[1] == b[1] && a[2] == b[2] && a[1] != a[2] && a[0].is_none());
+        assert!(a[0] == b[0] && a[1] == b[1] && a[0] != a[1]);
         let (a, b) = (
             steady.take(at(7, 5)).unwrap(),
             sleepy.take(at(7, 6)).unwrap(),

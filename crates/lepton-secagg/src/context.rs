@@ -2,10 +2,11 @@
 
 use core::fmt;
 
-use lepton_crypto::{Digest, hash};
+use lepton_crypto::{Digest, HashPrefix, Seed, hash, long_hash};
 use lepton_ring::{Modulus, RingVec};
 
 use crate::PartyIndex;
+use crate::survivors::Survivors;
 
 /// One set-up of one job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,12 +93,16 @@ impl Binding {
         [self.0.as_ref(), &from.bytes(), &to.bytes()].concat()
     }
 
-    /// The digest of one share that `dealer` gives `holder` of the secret it has with `target` (its self mask when that is itself).
-    pub(crate) fn share_commitment(&self, path: [PartyIndex; 3], share: &[u8]) -> Digest {
-        let [dealer, target, holder] = path.map(PartyIndex::bytes);
-        hash(
-            "lepton/masked-sum/share/v1",
-            &[self.0.as_ref(), &dealer, &target, &holder, share],
+    /// The key of the one bundle that `from` seals for `to` in this attempt, from the attempt's secret of the two.
+    pub(crate) fn sealing_key(&self, secret: &Seed, from: PartyIndex, to: PartyIndex) -> Seed {
+        secret.derive("seal", &self.directed(from, to))
+    }
+
+    /// What commitments to the shares that `dealer` gives `holder` start from.
+    pub(crate) fn column(&self, dealer: PartyIndex, holder: PartyIndex) -> HashPrefix {
+        HashPrefix::new(
+            "lepton/masked-sum/share/v2",
+            &[self.0.as_ref(), &dealer.bytes(), &holder.bytes()],
         )
     }
 
@@ -124,19 +129,18 @@ impl Binding {
         )
     }
 
-    /// The hash that survivors sign (SA-14): who they are and what each of them sent.
-    pub(crate) fn survivor_hash(&self, inputs: &[(PartyIndex, Digest)]) -> Digest {
-        let list: Vec<u8> = inputs
-            .iter()
-            .flat_map(|(p, d)| p.bytes().into_iter().chain(*d.as_bytes()))
-            .collect();
-        hash("lepton/masked-sum/survivors/v1", &[self.0.as_ref(), &list])
+    /// The hash that the committee signs (SA-14): who survived and, by the root of a hash tree, what each of them sent.
+    pub(crate) fn survivor_hash(&self, survivors: &Survivors, root: &Digest) -> Digest {
+        hash(
+            "lepton/masked-sum/survivors/v2",
+            &[self.0.as_ref(), survivors.bits(), root.as_ref()],
+        )
     }
 }
 
-/// The digest of a packed vector.
+/// The digest of a packed vector: long, hence BLAKE3.
 pub(crate) fn vector_digest(packed: &[u8]) -> Digest {
-    hash("lepton/masked-sum/vector/v1", &[packed])
+    long_hash("lepton masked-sum vector v2", &[packed])
 }
 
 /// The digest of all commitments to secrets in a message (a).

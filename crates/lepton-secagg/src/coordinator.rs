@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lepton_crypto::Digest;
+use lepton_crypto::{Digest, merkle::MerkleTree};
 use lepton_ring::RingVec;
 use prost::Message;
 
-use crate::context::{Binding, column_digest, secrets_digest, vector_digest};
+use crate::context::{Binding, secrets_digest, vector_digest};
+use crate::party::ABSENT;
 use crate::signing::Signing;
+use crate::survivors::Survivors;
 use crate::wire::{self, DealerIn, MaskedInputIn, SurvivorViewIn, WORD};
-use crate::{
-    Attempt, CallerReason, EpochKeys, Fault, Parameters, PartyIndex, PeerReason, Step, VectorSpec,
-};
+use crate::{Attempt, CallerReason, EpochKeys, Fault, PartyIndex, PeerReason, Step, VectorSpec};
 
 /// A body and the party that it is for.
 pub type Addressed = (PartyIndex, Vec<u8>);
@@ -20,7 +20,6 @@ pub type Addressed = (PartyIndex, Vec<u8>);
 /// A coordinator that adds masked inputs of one attempt as they come: one running sum, whatever the number of parties.
 pub struct Collecting {
     round: Round,
-    spec: VectorSpec,
     limit: usize,
     packed: usize,
 }
@@ -33,16 +32,22 @@ pub(crate) struct Round {
     pub(crate) inputs: BTreeMap<PartyIndex, Input>,
 }
 
+/// What survivors are shown in common.
+pub(crate) struct Shown {
+    pub(crate) survivors: Survivors,
+    pub(crate) tree: MerkleTree,
+}
+
 /// What stays of a message (a) once its vector is added.
 pub(crate) struct Input {
     digest: Digest,
     vector: Digest,
-    columns: Vec<u8>,
+    /// Bundles by neighbour.
     sealed: Vec<Vec<u8>>,
-    /// Commitments to shares, by holder, then by secret.
-    pub(crate) shares: Vec<u8>,
-    /// Commitments to secrets.
-    pub(crate) secrets: Vec<u8>,
+    /// Digests of the commitments to shares, by rank of the holder.
+    columns: Vec<u8>,
+    /// Commitments to secrets, by rank.
+    secrets: Vec<u8>,
 }
 
 impl Collecting {
@@ -59,7 +64,6 @@ impl Collecting {
                 sum,
                 inputs: BTreeMap::new(),
             },
-            spec,
             limit,
             packed,
         })
@@ -68,13 +72,13 @@ impl Collecting {
     /// Adds a party's message (a). Refuses (SA-10) a party outside the roster, a second message, one for another attempt, of wrong lengths,
     /// with non-zero padding or a proof; then nothing changes.
     pub fn accept(&mut self, from: PartyIndex, body: &[u8]) -> Result<(), Fault> {
-        let (vector, input) = self
-            .verify(from, body)
-            .map_err(|reason| Fault::Peer(from, reason))?;
+        let refuse = |reason| Fault::Peer(from, reason);
+        let (message, vector) = self.verify(from, body).map_err(refuse)?;
         self.round
             .sum
-            .add_assign(&vector)
-            .map_err(|e| Fault::Peer(from, PeerReason::Vector(e)))?;
+            .add_packed(vector)
+            .map_err(|e| refuse(PeerReason::Vector(e)))?;
+        let input = Input::new(&self.round.binding, from, message, vector);
         self.round.inputs.insert(from, input);
         Ok(())
     }
@@ -91,14 +95,12 @@ impl Collecting {
         self.round.inputs.len() >= usize::from(self.round.keys.parameters().survivor_floor())
     }
 
-    /// Fixes the survivor set: the state to come, and for each survivor its view. Later inputs are discarded (SA-11).
+    /// Fixes the survivor set: the state to come, which shows each survivor its view. Later inputs are discarded (SA-11).
     ///
-    /// Refuses fewer survivors than the floor (SA-19), and two survivors that commit to different pair seeds, naming both (SA-15).
-    pub fn close(self) -> Result<(Signing, Vec<Addressed>), Fault> {
-        let (have, need) = (
-            self.round.inputs.len(),
-            self.round.keys.parameters().survivor_floor().into(),
-        );
+    /// Refuses fewer survivors than the floor (SA-19) or than the threshold in a survivor's closed neighbourhood (SA-24), and two survivors that commit to different pair seeds, naming both (SA-15).
+    pub fn close(self) -> Result<Signing, Fault> {
+        let params = self.round.keys.parameters();
+        let (have, need) = (self.round.inputs.len(), params.survivor_floor().into());
         if have < need {
             return Err(Fault::TooFew {
                 have,
@@ -107,141 +109,155 @@ impl Collecting {
             });
         }
         self.round.check_pairs()?;
-        let views = self.round.views();
-        let list: Vec<_> = self
-            .round
-            .inputs
-            .iter()
-            .map(|(party, input)| (*party, input.digest))
-            .collect();
-        let hash = self.round.binding.survivor_hash(&list);
-        Ok((Signing::new(self.round, hash), views))
+        let survivors = Survivors::of(params, self.round.inputs.keys().copied());
+        if let Some((_, have)) = survivors.stranded(&self.round.keys) {
+            return Err(Fault::TooFew {
+                have,
+                need: params.threshold().into(),
+                step: Step::Input,
+            });
+        }
+        let leaves = params.everyone().map(|party| {
+            let input = self.round.inputs.get(&party);
+            input.map_or(ABSENT, |input| input.digest)
+        });
+        let tree = MerkleTree::new(&leaves.collect::<Vec<_>>());
+        Ok(Signing::new(self.round, survivors, tree))
     }
 
-    fn verify(&self, from: PartyIndex, body: &[u8]) -> Result<(RingVec, Input), PeerReason> {
+    fn verify<'b>(
+        &self,
+        from: PartyIndex,
+        body: &'b [u8],
+    ) -> Result<(MaskedInputIn, &'b [u8]), PeerReason> {
         let Round {
             keys,
             binding,
             inputs,
             ..
         } = &self.round;
-        let params = keys.parameters();
-        if from.at() >= params.n() {
+        if from.at() >= keys.parameters().n() {
             return Err(PeerReason::Unexpected);
         }
         if inputs.contains_key(&from) {
             return Err(PeerReason::Duplicate);
         }
-        let message: MaskedInputIn = wire::decode(body, self.limit).ok_or(PeerReason::Malformed)?;
+        let (message, vector) =
+            wire::decode_input(body, self.limit).ok_or(PeerReason::Malformed)?;
         if !binding.matches(&message.binding) {
             return Err(PeerReason::Foreign);
         }
         if !message.proof.is_empty() {
             return Err(PeerReason::Proof);
         }
-        check_lengths(from, params, self.packed, &message)?;
-        let vector = RingVec::unpack(self.spec.modulus, self.spec.len, &message.vector)
-            .map_err(PeerReason::Vector)?;
-        Ok((vector, Input::new(binding, from, params, message)))
+        if vector.len() != self.packed {
+            return Err(PeerReason::Length("vector"));
+        }
+        check_lengths(keys.neighbours(from).len() + 1, &message)?;
+        Ok((message, vector))
     }
 }
 
 impl Input {
-    fn new(
-        binding: &Binding,
-        from: PartyIndex,
-        params: &Parameters,
-        message: MaskedInputIn,
-    ) -> Self {
-        let columns: Vec<u8> = message
-            .shares
-            .chunks_exact(WORD * params.n())
-            .flat_map(|c| *column_digest(c).as_bytes())
-            .collect();
-        let vector = vector_digest(&message.vector);
+    fn new(binding: &Binding, from: PartyIndex, message: MaskedInputIn, vector: &[u8]) -> Self {
+        let vector = vector_digest(vector);
         let secrets = secrets_digest(&message.secrets);
-        let digest = binding.input_digest(from, vector.as_ref(), secrets.as_ref(), &columns);
         let MaskedInputIn {
             sealed,
-            shares,
-            secrets,
+            columns,
+            secrets: commitments,
             ..
         } = message;
         Self {
-            digest,
+            digest: binding.input_digest(from, vector.as_ref(), secrets.as_ref(), &columns),
             vector,
-            columns,
             sealed,
-            shares,
-            secrets,
+            columns,
+            secrets: commitments,
         }
     }
 
-    /// The commitment to the secret with `target`.
-    pub(crate) fn secret(&self, target: PartyIndex) -> &[u8] {
+    /// The commitment to the secret of this rank.
+    pub(crate) fn secret(&self, rank: usize) -> &[u8] {
         self.secrets
             .chunks_exact(WORD)
-            .nth(target.at())
+            .nth(rank)
             .unwrap_or_default()
     }
 
-    fn shown_to(&self, reader: PartyIndex, dealer: PartyIndex) -> DealerIn {
+    /// The digest of the commitments to the shares of the holder of this rank.
+    pub(crate) fn column(&self, rank: usize) -> &[u8] {
+        self.columns
+            .chunks_exact(WORD)
+            .nth(rank)
+            .unwrap_or_default()
+    }
+
+    /// As shown to the neighbour of this place among the neighbours.
+    pub(crate) fn shown_to(&self, neighbour: usize) -> DealerIn {
         DealerIn {
-            party: dealer.get().into(),
             vector: self.vector.as_ref().to_vec(),
             secrets: secrets_digest(&self.secrets).as_ref().to_vec(),
             columns: self.columns.clone(),
-            sealed: self.sealed.get(reader.at()).cloned().unwrap_or_default(),
+            sealed: self.sealed.get(neighbour).cloned().unwrap_or_default(),
         }
     }
 }
 
 impl Round {
+    /// The view of a survivor; `None` for others.
+    pub(crate) fn view(&self, shown: &Shown, reader: PartyIndex) -> Option<Vec<u8>> {
+        self.inputs.get(&reader)?;
+        let neighbours = self.keys.neighbours(reader);
+        let known = self.keys.parameters().everyone().filter(|party| {
+            *party == reader
+                || !shown.survivors.contains(*party)
+                || neighbours.binary_search(party).is_ok()
+        });
+        let known: Vec<_> = known.map(PartyIndex::at).collect();
+        let dealers = neighbours.iter().filter_map(|dealer| {
+            let input = self.inputs.get(dealer)?;
+            let place = self.keys.neighbours(*dealer).binary_search(&reader).ok()?;
+            Some(input.shown_to(place))
+        });
+        let tree = shown.tree.proof(&known);
+        let view = SurvivorViewIn {
+            binding: self.binding.to_vec(),
+            survivors: shown.survivors.bits().to_vec(),
+            dealers: dealers.collect(),
+            tree: tree.iter().flat_map(|digest| *digest.as_bytes()).collect(),
+        };
+        Some(view.encode_to_vec())
+    }
+
     fn check_pairs(&self) -> Result<(), Fault> {
         for (a, input) in &self.inputs {
-            for (b, other) in self.inputs.range(..*a) {
-                if input.secret(*b) != other.secret(*a) {
+            let members = self.keys.neighbourhood(*a);
+            for (rank, b) in members.members().iter().enumerate() {
+                let Some(other) = self.inputs.get(b).filter(|_| b < a) else {
+                    continue;
+                };
+                let back = self.keys.neighbourhood(*b).rank(*a);
+                if back.is_none_or(|back| input.secret(rank) != other.secret(back)) {
                     return Err(Fault::Pair(*b, *a));
                 }
             }
         }
         Ok(())
     }
-
-    fn views(&self) -> Vec<Addressed> {
-        let view = |reader: PartyIndex| SurvivorViewIn {
-            binding: self.binding.to_vec(),
-            dealers: self
-                .inputs
-                .iter()
-                .map(|(dealer, input)| input.shown_to(reader, *dealer))
-                .collect(),
-        };
-        self.inputs
-            .keys()
-            .map(|reader| (*reader, view(*reader).encode_to_vec()))
-            .collect()
-    }
 }
 
-fn check_lengths(
-    from: PartyIndex,
-    params: &Parameters,
-    packed: usize,
-    message: &MaskedInputIn,
-) -> Result<(), PeerReason> {
-    let n = params.n();
-    let sealed = wire::sealed_len(params);
-    let bundle_ok = |(holder, bundle): (PartyIndex, &Vec<u8>)| {
-        bundle.len() == if holder == from { 0 } else { sealed }
-    };
+fn check_lengths(members: usize, message: &MaskedInputIn) -> Result<(), PeerReason> {
+    let sealed = wire::sealed_len(members);
     let checks = [
-        (message.vector.len() == packed, "vector"),
-        (message.shares.len() == n * n * WORD, "share commitments"),
-        (message.secrets.len() == n * WORD, "secret commitments"),
-        (message.sealed.len() == n, "sealed bundles"),
+        (message.columns.len() == members * WORD, "share commitments"),
         (
-            params.everyone().zip(&message.sealed).all(bundle_ok),
+            message.secrets.len() == members * WORD,
+            "secret commitments",
+        ),
+        (message.sealed.len() == members - 1, "sealed bundles"),
+        (
+            message.sealed.iter().all(|bundle| bundle.len() == sealed),
             "sealed bundle",
         ),
     ];

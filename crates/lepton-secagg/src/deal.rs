@@ -1,31 +1,29 @@
 //! Dealing: shares of an attempt's secrets, and commitments to them (SA-08, SA-09).
 
-use lepton_crypto::{Digest, Seed, Zeroizing, shamir};
+use lepton_crypto::sharing::Sharing;
+use lepton_crypto::{Digest, Seed, Zeroizing};
 use rand_core::CryptoRng;
 
 use crate::context::{Binding, column_digest};
+use crate::neighbourhood::Neighbourhood;
 use crate::wire::WORD;
 use crate::{Parameters, PartyIndex};
 
-/// One holder's shares from one dealer, by secret.
+/// One holder's shares from one dealer, by rank of the secret.
 pub(crate) struct Column(Zeroizing<Vec<u8>>);
 
 impl Column {
-    /// `None` unless there are exactly `n` shares.
-    pub(crate) fn new(shares: Zeroizing<Vec<u8>>, params: &Parameters) -> Option<Self> {
-        (shares.len() == params.n() * WORD).then_some(Self(shares))
+    /// `None` unless there is one share for each member of the dealer's closed neighbourhood.
+    pub(crate) fn new(shares: Zeroizing<Vec<u8>>, dealer: &Neighbourhood) -> Option<Self> {
+        (shares.len() == dealer.len() * WORD).then_some(Self(shares))
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The share of the secret that the dealer has with `target`.
-    pub(crate) fn share(&self, target: PartyIndex) -> &[u8] {
-        self.0
-            .chunks_exact(WORD)
-            .nth(target.at())
-            .unwrap_or_default()
+    pub(crate) fn shares(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.chunks_exact(WORD)
     }
 
     /// The commitments to all shares, concatenated.
@@ -35,15 +33,12 @@ impl Column {
         dealer: PartyIndex,
         holder: PartyIndex,
     ) -> Vec<u8> {
-        let targets = (0..).map(PartyIndex::new);
-        let shares = self.0.chunks_exact(WORD).zip(targets);
-        shares
-            .flat_map(|(share, target)| {
-                *binding
-                    .share_commitment([dealer, target, holder], share)
-                    .as_bytes()
-            })
-            .collect()
+        let commit = ShareCommitments::new(binding, dealer, holder);
+        let mut all = Vec::with_capacity(self.0.len());
+        for (rank, share) in (0..).zip(self.shares()) {
+            all.extend_from_slice(commit.to(rank, share).as_ref());
+        }
+        all
     }
 
     /// The digest of the commitments: what message (a) binds for this holder.
@@ -57,59 +52,66 @@ impl Column {
     }
 }
 
+/// Commitments to the shares that one dealer gives one holder.
+pub(crate) struct ShareCommitments(lepton_crypto::HashPrefix);
+
+impl ShareCommitments {
+    pub(crate) fn new(binding: &Binding, dealer: PartyIndex, holder: PartyIndex) -> Self {
+        Self(binding.column(dealer, holder))
+    }
+
+    /// To the share of the secret of this rank in the dealer's closed neighbourhood.
+    pub(crate) fn to(&self, rank: u8, share: &[u8]) -> Digest {
+        let mut tail = Zeroizing::new([0; WORD + 1]);
+        if let Some((first, rest)) = tail.split_first_mut() {
+            *first = rank;
+            rest.iter_mut()
+                .zip(share)
+                .for_each(|(to, from)| *to = *from);
+        }
+        self.0.finish(tail.as_slice())
+    }
+}
+
 /// What one party deals in one attempt.
 pub(crate) struct Dealt {
-    /// By holder.
+    /// By rank of the holder.
     pub(crate) columns: Vec<Column>,
-    /// Commitments to shares, by holder, then by secret.
-    pub(crate) shares: Vec<u8>,
-    /// Commitments to secrets.
+    /// Commitments to secrets, by rank.
     pub(crate) secrets: Vec<u8>,
-    /// Per holder, the digest of its commitments.
+    /// Digests of the commitments to shares, by rank of the holder.
     pub(crate) digests: Vec<u8>,
 }
 
-/// Shares every secret (`secrets` by roster position, the dealer's self mask at its own) among all parties.
+/// Shares every secret (`secrets` by rank, the dealer's self mask at its own) among its closed neighbourhood.
 pub(crate) fn deal(
     binding: &Binding,
-    dealer: PartyIndex,
+    dealer: &Neighbourhood,
     params: &Parameters,
     secrets: &[Seed],
     rng: &mut impl CryptoRng,
 ) -> Dealt {
-    let width = params.n() * WORD;
-    let mut columns: Vec<_> = params
-        .everyone()
-        .map(|_| Zeroizing::new(Vec::with_capacity(width)))
-        .collect();
+    let mut plain = Zeroizing::new(Vec::with_capacity(secrets.len() * WORD));
     for secret in secrets {
-        let shares = shamir::split(secret, params.sharing_threshold(), params.shares(), rng)
-            .expect("parameters hold 2 <= t <= n <= 255 (SA-01)");
-        for (column, share) in columns.iter_mut().zip(&shares) {
-            column.extend_from_slice(&share.bytes);
-        }
+        plain.extend_from_slice(secret.as_bytes());
     }
-    let columns: Vec<_> = columns.into_iter().map(Column).collect();
-    let by_holder: Vec<_> = columns
-        .iter()
-        .zip(params.everyone())
-        .map(|(c, holder)| c.commitments(binding, dealer, holder))
-        .collect();
-    let digests = by_holder
-        .iter()
-        .flat_map(|commitments| *column_digest(commitments).as_bytes())
-        .collect();
-    let committed = secrets.iter().zip(params.everyone());
-    let committed = committed
-        .flat_map(|(secret, target)| {
-            *binding
-                .secret_commitment(dealer, target, secret.as_bytes())
-                .as_bytes()
-        })
-        .collect();
+    let holders =
+        u8::try_from(dealer.len()).expect("a closed neighbourhood has at most 255 members (SA-01)");
+    let sharing = Sharing::new(params.sharing_threshold(), holders)
+        .expect("2 <= t <= size of every closed neighbourhood (SA-01, checked with the graph)");
+    let columns: Vec<_> = sharing.deal(&plain, rng).into_iter().map(Column).collect();
+    let party = dealer.party();
+    let mut digests = Vec::with_capacity(columns.len() * WORD);
+    for (column, holder) in columns.iter().zip(dealer.members()) {
+        digests.extend_from_slice(column.digest(binding, party, *holder).as_ref());
+    }
+    let mut committed = Vec::with_capacity(columns.len() * WORD);
+    for (secret, target) in secrets.iter().zip(dealer.members()) {
+        let commitment = binding.secret_commitment(party, *target, secret.as_bytes());
+        committed.extend_from_slice(commitment.as_ref());
+    }
     Dealt {
         columns,
-        shares: by_holder.concat(),
         secrets: committed,
         digests,
     }

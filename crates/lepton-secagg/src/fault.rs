@@ -72,6 +72,9 @@ pub enum PeerReason {
     /// A key of small order, or one that another party uses too (SA-03).
     #[error("the advertised key is of small order or used twice")]
     Key,
+    /// A revealed part of the graph's seed that is not the one committed to (SA-22).
+    #[error("the revealed part of the graph's seed does not open its commitment")]
+    Reveal,
     /// A vector with non-zero padding (SA-10).
     #[error("the masked vector is refused: {0}")]
     Vector(RingError),
@@ -104,8 +107,8 @@ pub enum CoordinatorReason {
     /// The party's own key came back altered (SA-04).
     #[error("relayed another key than this party's own")]
     OwnKey,
-    /// Survivors that are not distinct roster members in ascending order (SA-12).
-    #[error("the survivors are not distinct roster members in ascending order")]
+    /// Survivors that are not members of the roster (SA-12).
+    #[error("the survivors are not members of the roster")]
     Survivors,
     /// Fewer survivors than the floor (SA-12).
     #[error("{have} survivors where this party demands at least {need}")]
@@ -115,9 +118,19 @@ pub enum CoordinatorReason {
         /// The floor.
         need: usize,
     },
-    /// The party itself is missing among the survivors, or with another message than it sent (SA-12).
-    #[error("this party's own message is missing or altered in the view")]
+    /// The party itself is missing among the survivors (SA-12).
+    #[error("this party's own message is missing in the view")]
     OwnInput,
+    /// A survivor whose self mask could not be opened (SA-24).
+    #[error(
+        "{have} survivors in the closed neighbourhood of party {party}, fewer than the threshold"
+    )]
+    Stranded {
+        /// The survivor.
+        party: PartyIndex,
+        /// Survivors in its closed neighbourhood, itself among them.
+        have: usize,
+    },
     /// A sealed bundle that does not open (SA-13).
     #[error(
         "the bundle of party {dealer} does not open: the coordinator altered it or its dealer sealed it wrongly"
@@ -140,8 +153,10 @@ pub enum CoordinatorReason {
         /// Whose signature it should be.
         signer: PartyIndex,
     },
-    /// A signer that repeats or is not a survivor (SA-16).
-    #[error("party {signer} cannot sign here: it repeats or is not a survivor")]
+    /// A signer that repeats, is not in the committee or not a survivor (SA-16).
+    #[error(
+        "party {signer} cannot sign here: it repeats, is not in the committee or not a survivor"
+    )]
     Signer {
         /// The refused signer.
         signer: PartyIndex,
@@ -159,6 +174,12 @@ pub enum CallerReason {
         /// `n`.
         need: usize,
     },
+    /// More sparse graphs than their failure probability allows (SA-21).
+    #[error("a job may open {0} epochs on a sparse graph: start a new job")]
+    Epochs(u64),
+    /// A party with too few neighbours to hold its shares (SA-01).
+    #[error("the random graph left party {0} with too few neighbours: open a new epoch")]
+    Degree(PartyIndex),
     /// An identity twice in the roster.
     #[error("one identity is twice in the roster")]
     RepeatedIdentity,

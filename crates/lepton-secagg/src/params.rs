@@ -4,6 +4,8 @@ use core::fmt;
 
 use thiserror::Error;
 
+use crate::graph;
+
 /// A party's position in the roster, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartyIndex(u16);
@@ -36,22 +38,60 @@ impl fmt::Display for PartyIndex {
     }
 }
 
-/// Parameters that satisfy every inequality of SA-01.
+/// Most parties of a complete graph: a share is a point of GF(256), and zero is the secret's.
+pub const MAX_COMPLETE: u16 = 255;
+
+/// From this many parties on, [`Parameters::fitting`] prefers a sparse graph: every message is then of bounded size.
+const PREFER_SPARSE: u16 = 129;
+
+/// Failure probability of a sparse graph over a whole job, as `-log2` (SA-21).
+const SPARSE_SECURITY: u32 = 40;
+
+/// Who shares masks with whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topology {
+    /// Everybody with everybody; everybody may sign.
+    Complete,
+    /// A random graph and a random committee that signs (SA-21).
+    Sparse {
+        /// Random Hamiltonian cycles whose union is the graph: each party has at most twice as many neighbours.
+        cycles: u16,
+        /// Parties that sign.
+        committee: u16,
+    },
+}
+
+/// Parameters that satisfy every inequality of SA-01 and, for a sparse graph, SA-21.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameters {
-    parties: u8,
+    parties: u16,
     colluders: u16,
     drops: u16,
     threshold: u8,
     quorum: u16,
+    topology: Topology,
 }
 
 /// A violated inequality of SA-01 and the nearest choice that satisfies it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ParameterError {
     /// `2 <= n <= 255` is violated.
-    #[error("{0} parties: a masked sum needs 2 to 255")]
+    #[error("{0} parties: a masked sum needs 2 to 255 on a complete graph")]
     Parties(u16),
+    /// No sparse graph keeps SA-21.
+    #[error(
+        "no sparse graph keeps {colluders} colluders and {drops} drops among {parties} parties apart: {reason}"
+    )]
+    Sparse {
+        /// `n`.
+        parties: u16,
+        /// `c`.
+        colluders: u16,
+        /// `d`.
+        drops: u16,
+        /// What fails and the nearest possible choice.
+        reason: &'static str,
+    },
     /// `c <= n - 2` is violated.
     #[error(
         "{colluders} colluders among {parties} parties would learn the others' data from any sum: choose colluders <= {nearest}"
@@ -118,9 +158,9 @@ impl Parameters {
         threshold: Option<u16>,
         quorum: Option<u16>,
     ) -> Result<Self, ParameterError> {
-        let Some(n) = u8::try_from(parties).ok().filter(|n| *n >= 2) else {
+        if !(2..=MAX_COMPLETE).contains(&parties) {
             return Err(ParameterError::Parties(parties));
-        };
+        }
         if colluders > parties - 2 {
             return Err(ParameterError::Colluders {
                 parties,
@@ -147,18 +187,146 @@ impl Parameters {
         }
         let threshold = checked_threshold(threshold.unwrap_or(quorum), colluders, remaining)?;
         Ok(Self {
-            parties: n,
+            parties,
             colluders,
             drops,
             threshold,
             quorum,
+            topology: Topology::Complete,
         })
+    }
+
+    /// A sparse graph for `n` parties, `c` colluders and `d` drops whose failure probability over a whole job is at most 2^-40 (SA-21),
+    /// with the fewest neighbours for which that holds. Refuses numbers for which there is none.
+    pub fn sparse(parties: u16, colluders: u16, drops: u16) -> Result<Self, ParameterError> {
+        let demand = graph::Demand {
+            parties,
+            colluders,
+            drops,
+            security: SPARSE_SECURITY,
+        };
+        let choice = graph::choose(demand).map_err(|error| ParameterError::Sparse {
+            parties,
+            colluders,
+            drops,
+            reason: error.reason(),
+        })?;
+        Ok(Self {
+            parties,
+            colluders,
+            drops,
+            threshold: choice.threshold,
+            quorum: choice.quorum,
+            topology: Topology::Sparse {
+                cycles: choice.cycles,
+                committee: choice.committee,
+            },
+        })
+    }
+
+    /// The graph that a federation of this size should have: complete up to 128 parties, sparse above where there is one, else complete.
+    pub fn fitting(parties: u16, colluders: u16, drops: u16) -> Result<Self, ParameterError> {
+        let complete = || Self::new(parties, colluders, drops, None, None);
+        if parties < PREFER_SPARSE {
+            return complete();
+        }
+        match Self::sparse(parties, colluders, drops) {
+            Err(_) if parties <= MAX_COMPLETE => complete(),
+            choice => choice,
+        }
+    }
+
+    /// A sparse graph with this many neighbours, whatever its failure probability: for measurements and simulations only. A coordinator that
+    /// cheats may single out parties with a probability that [`Self::security_bits`] bounds, if at all.
+    pub fn insecure_sparse(
+        parties: u16,
+        colluders: u16,
+        drops: u16,
+        neighbours: u16,
+    ) -> Result<Self, ParameterError> {
+        let refused = |reason| ParameterError::Sparse {
+            parties,
+            colluders,
+            drops,
+            reason,
+        };
+        let cycles = neighbours / 2;
+        let k = 2 * cycles;
+        if !(2..MAX_COMPLETE).contains(&k) || k + 1 >= parties || drops >= parties {
+            return Err(refused(
+                "neighbours must lie between 2 and 254 and below the number of parties",
+            ));
+        }
+        let threshold =
+            u8::try_from((2 * k).div_ceil(3).max(2)).map_err(|_| refused("too many neighbours"))?;
+        let committee = (4 * k).min(parties);
+        Ok(Self {
+            parties,
+            colluders,
+            drops,
+            threshold,
+            quorum: (2 * committee).div_ceil(3),
+            topology: Topology::Sparse { cycles, committee },
+        })
+    }
+
+    /// `-log2` of the probability that the graph fails to keep its guarantee somewhere in a whole job (SA-21); `None` for a complete graph,
+    /// which cannot fail.
+    #[must_use]
+    pub fn security_bits(&self) -> Option<f64> {
+        match self.topology {
+            Topology::Complete => None,
+            Topology::Sparse { .. } => Some(graph::security_of(self)),
+        }
+    }
+
+    /// Any numbers on a complete graph, for the tests that show why SA-01 refuses them.
+    #[cfg(test)]
+    pub(crate) fn insecure(
+        parties: u16,
+        colluders: u16,
+        drops: u16,
+        threshold: u8,
+        quorum: u16,
+    ) -> Self {
+        Self {
+            parties,
+            colluders,
+            drops,
+            threshold,
+            quorum,
+            topology: Topology::Complete,
+        }
     }
 
     /// `n`.
     #[must_use]
     pub fn parties(&self) -> u16 {
-        u16::from(self.parties)
+        self.parties
+    }
+
+    /// Who shares masks with whom.
+    #[must_use]
+    pub fn topology(&self) -> Topology {
+        self.topology
+    }
+
+    /// `k`: the most neighbours a party has.
+    #[must_use]
+    pub fn neighbours(&self) -> u16 {
+        match self.topology {
+            Topology::Complete => self.parties - 1,
+            Topology::Sparse { cycles, .. } => cycles.saturating_mul(2).min(self.parties - 1),
+        }
+    }
+
+    /// `L`: how many parties may sign.
+    #[must_use]
+    pub fn committee(&self) -> u16 {
+        match self.topology {
+            Topology::Complete => self.parties,
+            Topology::Sparse { committee, .. } => committee,
+        }
     }
 
     /// `c`: parties that may pool what they know with the coordinator.
@@ -173,7 +341,7 @@ impl Parameters {
         self.drops
     }
 
-    /// `t`: shares that open a secret.
+    /// `t`: shares that open a secret, of those of its dealer's closed neighbourhood.
     #[must_use]
     pub fn threshold(&self) -> u16 {
         u16::from(self.threshold)
@@ -193,10 +361,6 @@ impl Parameters {
             .max(self.quorum)
     }
 
-    pub(crate) fn shares(&self) -> u8 {
-        self.parties
-    }
-
     pub(crate) fn sharing_threshold(&self) -> u8 {
         self.threshold
     }
@@ -205,17 +369,27 @@ impl Parameters {
         usize::from(self.parties)
     }
 
+    pub(crate) fn is_sparse(&self) -> bool {
+        matches!(self.topology, Topology::Sparse { .. })
+    }
+
     pub(crate) fn everyone(&self) -> impl Iterator<Item = PartyIndex> + use<> {
         (0..self.parties()).map(PartyIndex::new)
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
+        let (cycles, committee) = match self.topology {
+            Topology::Complete => (0, 0),
+            Topology::Sparse { cycles, committee } => (cycles, committee),
+        };
         [
             self.parties(),
             self.colluders,
             self.drops,
             self.threshold(),
             self.quorum,
+            cycles,
+            committee,
         ]
         .into_iter()
         .flat_map(u16::to_le_bytes)

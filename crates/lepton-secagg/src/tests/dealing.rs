@@ -4,6 +4,7 @@ use lepton_crypto::{Digest, open, seal};
 
 use super::*;
 use crate::context::{column_digest, secrets_digest, vector_digest};
+use crate::deal::ShareCommitments;
 use crate::wire::MaskedInputIn;
 
 /// Lets `dealer` change its message and seal other shares, with valid seals over the message's new digest.
@@ -23,9 +24,13 @@ fn redeal(
             }
             let victim = &inputs.masked[h];
             let aad = victim.bundle_context_from(party(dealer), &old);
-            open(victim.opener(party(dealer)), &aad, &message.sealed[h])
-                .unwrap()
-                .to_vec()
+            open(
+                victim.opener(party(dealer)),
+                &aad,
+                &message.sealed[place(dealer, h)],
+            )
+            .unwrap()
+            .to_vec()
         })
         .collect();
     change(&mut message, &mut columns);
@@ -33,18 +38,13 @@ fn redeal(
     for h in (0..n).filter(|h| *h != dealer) {
         let victim = &inputs.masked[h];
         let aad = victim.bundle_context_from(party(dealer), &new);
-        message.sealed[h] = seal(victim.opener(party(dealer)), &aad, &columns[h]);
+        message.sealed[place(dealer, h)] = seal(victim.opener(party(dealer)), &aad, &columns[h]);
     }
     inputs.masked[dealer].set_digest(new);
     inputs.bodies[dealer] = prost::Message::encode_to_vec(&message);
 }
 
 fn digest_of(inputs: &Inputs, dealer: usize, message: &MaskedInputIn) -> Digest {
-    let columns: Vec<u8> = message
-        .shares
-        .chunks(inputs.masked.len() * 32)
-        .flat_map(|c| *column_digest(c).as_bytes())
-        .collect();
     let (vector, secrets) = (
         vector_digest(&message.vector),
         secrets_digest(&message.secrets),
@@ -53,7 +53,7 @@ fn digest_of(inputs: &Inputs, dealer: usize, message: &MaskedInputIn) -> Digest 
         party(dealer),
         vector.as_ref(),
         secrets.as_ref(),
-        &columns,
+        &message.columns,
     )
 }
 
@@ -76,12 +76,15 @@ fn sa13_a_bundle_of_the_wrong_length() {
     redeal(&mut inputs, 2, |_, columns| columns[4].truncate(32));
     // The coordinator would refuse the message for its length; here it colludes and shows the bundle.
     let sealed = prost::Message::decode(inputs.bodies[2].as_slice())
-        .map(|m: MaskedInputIn| m.sealed[4].clone())
+        .map(|m: MaskedInputIn| m.sealed[place(2, 4)].clone())
         .unwrap();
-    inputs.bodies[2] =
-        edit::<MaskedInputIn>(&inputs.bodies[2], |m| m.sealed[4].resize(5 * 32 + 16, 0));
+    inputs.bodies[2] = edit::<MaskedInputIn>(&inputs.bodies[2], |m| {
+        m.sealed[place(2, 4)].resize(5 * 32 + 16, 0)
+    });
     let (_, views) = f.close(FIRST, &inputs, &[0, 1, 2, 3, 4]);
-    let view = edit::<crate::wire::SurvivorViewIn>(&views[4].1, |v| v.dealers[2].sealed = sealed);
+    let view = edit::<crate::wire::SurvivorViewIn>(&views[4].1, |v| {
+        v.dealers[place(4, 2)].sealed = sealed
+    });
     let fault = inputs.masked.remove(4).sign(&view, &f.identities[4]).err();
     assert_eq!(fault, Some(peer(2, PeerReason::Dealt)));
 }
@@ -93,12 +96,13 @@ fn summed_with_bad_sharing(target: usize, senders: &[usize]) -> Option<Fault> {
     redeal(&mut inputs, 2, |message, columns| {
         let share = &mut columns[0][target * 32..][..32];
         share[9] ^= 0x10;
-        let path = [party(2), party(target), party(0)];
-        message.shares[target * 32..][..32].copy_from_slice(
-            f.binding_of(FIRST, spec(16, 4))
-                .share_commitment(path, share)
-                .as_ref(),
-        );
+        let binding = f.binding_of(FIRST, spec(16, 4));
+        let commit = ShareCommitments::new(&binding, party(2), party(0));
+        let commitments: Vec<u8> = (0..)
+            .zip(columns[0].chunks(32))
+            .flat_map(|(rank, share)| *commit.to(rank, share).as_bytes())
+            .collect();
+        message.columns[..32].copy_from_slice(column_digest(&commitments).as_ref());
     });
     let (mut signing, views) = f.close(FIRST, &inputs, senders);
     let mut all = Vec::new();
@@ -115,7 +119,7 @@ fn summed_with_bad_sharing(target: usize, senders: &[usize]) -> Option<Fault> {
     let (mut opening, bundle) = signing.close().unwrap();
     all.into_iter()
         .for_each(|(i, s)| opening.accept(party(i), &s.open(&bundle).unwrap()).unwrap());
-    opening.finish().err()
+    opening.finish(ONE).err()
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn run(
             .unwrap();
     }
     prop_assert!(opening.ready());
-    let summed = opening.finish().unwrap();
+    let summed = opening.finish(ONE).unwrap();
     prop_assert!(summed.sum == expected);
     prop_assert_eq!(
         summed.survivors,

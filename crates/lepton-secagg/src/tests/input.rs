@@ -21,7 +21,8 @@ fn refused(change: impl FnOnce(&mut MaskedInputIn)) -> Option<Fault> {
     // The sum is as before: the genuine message still counts, and the round is exact.
     (0..5).for_each(|i| collecting.accept(party(i), &inputs.bodies[i]).unwrap());
     let expected = inputs.sum_of(&[0, 1, 2, 3, 4]);
-    let (mut signing, views) = collecting.close().unwrap();
+    let mut signing = collecting.close().unwrap();
+    let views: Vec<_> = signing.views().collect();
     let mut all = Vec::new();
     for (i, m) in inputs.masked.into_iter().enumerate() {
         let (signed, body) = f.sign(m, &views).unwrap();
@@ -32,7 +33,7 @@ fn refused(change: impl FnOnce(&mut MaskedInputIn)) -> Option<Fault> {
     all.into_iter()
         .enumerate()
         .for_each(|(i, s)| opening.accept(party(i), &s.open(&bundle).unwrap()).unwrap());
-    assert!(opening.finish().unwrap().sum == expected);
+    assert!(opening.finish(ONE).unwrap().sum == expected);
     fault
 }
 
@@ -63,7 +64,7 @@ fn sa10_commitments_and_bundles_of_wrong_length() {
     let length = |field| Some(peer(1, PeerReason::Length(field)));
     assert_eq!(
         refused(|m| {
-            m.shares.pop();
+            m.columns.pop();
         }),
         length("share commitments")
     );
@@ -208,4 +209,16 @@ fn sa15_two_claims_about_one_pair_seed() {
         collecting.close().err(),
         Some(Fault::Pair(party(1), party(3)))
     );
+}
+
+/// Protocol Buffers let the last of two equal fields win: which vector was summed and which was hashed must not be open to question.
+#[test]
+fn sa10_two_vectors_in_one_message() {
+    let (f, inputs) = masked();
+    let mut collecting = f.collecting(FIRST, inputs.spec);
+    let mut body = inputs.bodies[1].clone();
+    body.extend_from_slice(&[0x12, 1, 0]);
+    let refused = collecting.accept(party(1), &body);
+    assert_eq!(refused, Err(peer(1, PeerReason::Malformed)));
+    assert!(collecting.received().is_empty());
 }

@@ -6,12 +6,15 @@ mod input;
 mod noise;
 mod opening;
 mod setup;
+mod sparse;
+mod split;
 mod survivors;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use chacha20::ChaCha20Rng;
-use lepton_crypto::{IdentityKey, IdentityPublic, Seed};
+use lepton_crypto::{IdentityKey, Seed};
 use lepton_ring::{Modulus, RingVec};
 use rand_core::{Rng, SeedableRng};
 
@@ -58,12 +61,16 @@ pub(crate) fn spec(bits: u8, len: usize) -> VectorSpec {
     }
 }
 
-pub(crate) fn identities(n: u16) -> (Vec<IdentityKey>, Vec<IdentityPublic>) {
+pub(crate) fn identities(n: u16) -> (Vec<IdentityKey>, Roster) {
     let keys: Vec<_> = (0..n)
-        .map(|i| IdentityKey::from_seed(Seed::from_bytes([u8::try_from(i + 1).unwrap(); 32])))
+        .map(|i| {
+            let mut seed = [0; 32];
+            seed[..2].copy_from_slice(&(i + 1).to_le_bytes());
+            IdentityKey::from_seed(Seed::from_bytes(seed))
+        })
         .collect();
-    let roster = keys.iter().map(IdentityKey::public).collect();
-    (keys, roster)
+    let roster: Vec<_> = keys.iter().map(IdentityKey::public).collect();
+    (keys, Roster::new(&roster).unwrap())
 }
 
 pub(crate) fn begin(
@@ -80,16 +87,41 @@ pub(crate) fn begin(
     begun.unzip()
 }
 
+/// All parties see the adverts; what they reveal then.
+pub(crate) fn freeze(
+    setups: Vec<PartySetup>,
+    adverts: &[Addressed],
+) -> (Vec<PartyFrozen>, Vec<Addressed>) {
+    let frozen: Vec<_> = setups
+        .into_iter()
+        .map(|setup| setup.freeze(adverts).unwrap())
+        .collect();
+    let reveals = frozen.iter().enumerate();
+    let reveals = reveals
+        .filter_map(|(i, frozen)| Some((party(i), frozen.reveal()?)))
+        .collect();
+    (frozen, reveals)
+}
+
+/// The place of `holder` among the neighbours of `dealer` on a complete graph.
+pub(crate) fn place(dealer: usize, holder: usize) -> usize {
+    holder - usize::from(holder > dealer)
+}
+
+pub(crate) const ONE: NonZeroUsize = NonZeroUsize::MIN;
+
 impl Federation {
     pub(crate) fn new(params: Parameters, context: EpochContext, seed: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let (identities, roster) = identities(params.parties());
         let (setups, adverts) = begin(params, context, &mut rng);
-        let epochs = setups
+        let (frozen, reveals) = freeze(setups, &adverts);
+        let epochs = frozen
             .into_iter()
-            .map(|s| s.finish(&adverts).unwrap())
+            .map(|s| s.finish(&reveals).unwrap())
             .collect();
-        let keys = Arc::new(EpochKeys::verify(params, &roster, context, &adverts).unwrap());
+        let keys = EpochKeys::verify(params, &roster, context, &adverts, &reveals).unwrap();
+        let keys = Arc::new(keys);
         Self {
             params,
             identities,
@@ -146,7 +178,9 @@ impl Federation {
         for i in senders {
             collecting.accept(party(*i), &inputs.bodies[*i]).unwrap();
         }
-        collecting.close().unwrap()
+        let signing = collecting.close().unwrap();
+        let views = signing.views().collect();
+        (signing, views)
     }
 
     /// Lets `masked` sign its view among `views`.

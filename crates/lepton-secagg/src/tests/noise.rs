@@ -32,7 +32,8 @@ fn run(noise: &mut Noise) -> Result<(), Fault> {
     }
     let survivors: Vec<_> = collecting.received().iter().map(|p| p.at()).collect();
     let expected = inputs.sum_of(&survivors);
-    let (mut signing, views) = collecting.close()?;
+    let mut signing = collecting.close()?;
+    let views: Vec<_> = signing.views().collect();
     let mut all = Vec::new();
     for masked in inputs.masked {
         let index = masked.opener_index();
@@ -52,7 +53,7 @@ fn run(noise: &mut Noise) -> Result<(), Fault> {
             let _lost = opening.accept(index, &noise.pass(body));
         }
     }
-    assert!(opening.finish()?.sum == expected);
+    assert!(opening.finish(ONE)?.sum == expected);
     Ok(())
 }
 

@@ -11,6 +11,7 @@ fn sa17_exactly_the_due_shares_are_opened() {
     for (senders, count) in [(vec![0, 1, 2, 3], 8), (vec![0, 1, 2, 3, 4], 5)] {
         let mut f = Federation::five();
         let (_, signed, bundle, _) = f.signed(&senders);
+        let held = signed[0].held();
         let body: OpeningsIn = prost::Message::decode(
             signed
                 .into_iter()
@@ -21,8 +22,13 @@ fn sa17_exactly_the_due_shares_are_opened() {
                 .as_slice(),
         )
         .unwrap();
-        assert_eq!(body.shares.len(), count * 32);
-        assert_eq!(body.shares.chunks(32).collect::<BTreeSet<_>>().len(), count);
+        // One entry for every secret of every surviving dealer; the share itself only where one is due, else the commitment to it.
+        assert_eq!(body.entries.len(), senders.len() * 5 * 32);
+        let due = held.iter().flatten().filter(|share| {
+            let mut entries = body.entries.chunks(32);
+            entries.any(|entry| entry == share.as_slice())
+        });
+        assert_eq!(due.count(), count);
     }
 }
 
@@ -39,8 +45,12 @@ fn sa17_both_shares_of_a_peer_are_never_opened() {
                 prost::Message::decode(inputs.bodies[dealer].as_slice()).unwrap();
             let holder = &inputs.masked[0];
             let aad = holder.bundle_context_from(party(dealer), &inputs.masked[dealer].digest());
-            let plain = lepton_crypto::open(holder.opener(party(dealer)), &aad, &message.sealed[0])
-                .unwrap();
+            let plain = lepton_crypto::open(
+                holder.opener(party(dealer)),
+                &aad,
+                &message.sealed[place(dealer, 0)],
+            )
+            .unwrap();
             plain.chunks(32).map(<[u8]>::to_vec).collect()
         })
         .collect();
@@ -54,7 +64,7 @@ fn sa17_both_shares_of_a_peer_are_never_opened() {
     let (_, bundle) = signing.close().unwrap();
     let body: OpeningsIn =
         prost::Message::decode(all.remove(0).open(&bundle).unwrap().as_slice()).unwrap();
-    let opened: BTreeSet<Vec<u8>> = body.shares.chunks(32).map(<[u8]>::to_vec).collect();
+    let opened: BTreeSet<Vec<u8>> = body.entries.chunks(32).map(<[u8]>::to_vec).collect();
     for (dealer, column) in (1..5).zip(&held) {
         for (target, share) in column.iter().enumerate() {
             let due = dealer != 4 && (target == dealer || target == 4);
@@ -76,13 +86,13 @@ fn sa18_altered_openings_name_the_opener() {
         .map(|s| s.open(&bundle).unwrap())
         .collect();
     let altered =
-        |position: usize| edit::<OpeningsIn>(&bodies[1], |m| m.shares[position * 32 + 5] ^= 1);
+        |position: usize| edit::<OpeningsIn>(&bodies[1], |m| m.entries[position * 32 + 5] ^= 1);
     assert_eq!(
-        opening.accept(party(1), &altered(2)),
+        opening.accept(party(1), &altered(12)),
         Err(peer(1, PeerReason::Opened { dealer: party(2) }))
     );
     assert_eq!(
-        opening.accept(party(1), &altered(7)),
+        opening.accept(party(1), &altered(19)),
         Err(peer(1, PeerReason::Opened { dealer: party(3) }))
     );
     // Another's opening is not one's own.
@@ -93,7 +103,7 @@ fn sa18_altered_openings_name_the_opener() {
     for (i, body) in bodies.iter().enumerate().skip(1) {
         opening.accept(party(i), body).unwrap();
     }
-    assert!(opening.finish().unwrap().sum == sum);
+    assert!(opening.finish(ONE).unwrap().sum == sum);
 }
 
 #[test]
@@ -111,17 +121,17 @@ fn sa18_wrong_openings_are_refused() {
         accept(
             0,
             &edit::<OpeningsIn>(&body, |m| {
-                m.shares.pop();
+                m.entries.pop();
             })
         ),
-        Some(peer(0, PeerReason::Length("shares")))
+        Some(peer(0, PeerReason::Length("entries")))
     );
     assert_eq!(
-        accept(0, &edit::<OpeningsIn>(&body, |m| m.shares.extend([0; 32]))),
-        Some(peer(0, PeerReason::Length("shares")))
+        accept(0, &edit::<OpeningsIn>(&body, |m| m.entries.extend([0; 32]))),
+        Some(peer(0, PeerReason::Length("entries")))
     );
     assert_eq!(
-        accept(0, &edit::<OpeningsIn>(&body, |m| m.shares.resize(4096, 0))),
+        accept(0, &edit::<OpeningsIn>(&body, |m| m.entries.resize(4096, 0))),
         Some(peer(0, PeerReason::Malformed))
     );
     assert_eq!(accept(0, &body), None);
@@ -137,7 +147,7 @@ fn sa19_below_the_threshold() {
     }
     assert!(!opening.ready());
     assert_eq!(
-        opening.finish().err(),
+        opening.finish(ONE).err(),
         Some(Fault::TooFew {
             have: 2,
             need: 3,

@@ -1,6 +1,6 @@
 //! Attacks on the set-up: SA-01 to SA-06.
 
-use lepton_crypto::AgreementKey;
+use lepton_crypto::{AgreementKey, IdentityPublic};
 
 use super::*;
 use crate::keys::{ADVERT_DOMAIN, EpochStatement};
@@ -15,15 +15,21 @@ fn begun() -> (Vec<PartySetup>, Vec<Addressed>) {
 }
 
 fn finish(adverts: &[Addressed]) -> Option<Fault> {
-    begun().0.swap_remove(0).finish(adverts).err()
+    begun()
+        .0
+        .swap_remove(0)
+        .freeze(adverts)
+        .and_then(|frozen| frozen.finish(&[]))
+        .err()
 }
 
 /// An advert of `key`, signed by roster member `by` as if at `position`.
 fn forged(position: usize, by: usize, key: [u8; 32]) -> Vec<u8> {
     let (identities, roster) = identities(3);
     let public = lepton_crypto::AgreementPublic::from_bytes(key);
-    let statement =
-        EpochStatement::new(&params(), &roster, &context(1)).advert(party(position), &public);
+    let statement = EpochStatement::new(&params(), &roster, &context(1))
+        .unwrap()
+        .advert(party(position), &public, &[]);
     let signature = identities[by]
         .sign(ADVERT_DOMAIN, &statement)
         .to_bytes()
@@ -31,6 +37,7 @@ fn forged(position: usize, by: usize, key: [u8; 32]) -> Vec<u8> {
     prost::Message::encode_to_vec(&KeyAdvertIn {
         key: key.to_vec(),
         signature,
+        commitment: Vec::new(),
     })
 }
 
@@ -38,23 +45,29 @@ fn forged(position: usize, by: usize, key: [u8; 32]) -> Vec<u8> {
 fn sa01_rosters_that_do_not_fit() {
     let (keys, roster) = identities(3);
     let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let members = roster.identities();
     let mut begin = |index, key: &IdentityKey, roster: &[IdentityPublic]| {
-        PartySetup::begin(party(index), key, roster, params(), context(1), &mut rng).err()
+        let roster = Roster::new(roster).map_err(Fault::from);
+        roster
+            .and_then(|roster| {
+                PartySetup::begin(party(index), key, &roster, params(), context(1), &mut rng)
+            })
+            .err()
     };
     assert_eq!(
-        begin(0, &keys[0], &roster[..2]),
+        begin(0, &keys[0], &members[..2]),
         Some(CallerReason::RosterSize { have: 2, need: 3 }.into())
     );
     assert_eq!(
-        begin(0, &keys[0], &[roster[0], roster[1], roster[0]]),
+        begin(0, &keys[0], &[members[0], members[1], members[0]]),
         Some(CallerReason::RepeatedIdentity.into())
     );
     assert_eq!(
-        begin(1, &keys[0], &roster),
+        begin(1, &keys[0], members),
         Some(CallerReason::Identity.into())
     );
     assert_eq!(
-        begin(3, &keys[0], &roster),
+        begin(3, &keys[0], members),
         Some(CallerReason::Identity.into())
     );
 }
@@ -236,11 +249,12 @@ fn sa02_parties_shown_different_keys_do_not_sum() {
     let mut second = adverts.clone();
     second[3] = begin(params, context(1), &mut rng).1[3].clone();
     let (_, roster) = identities(4);
-    let keys = Arc::new(EpochKeys::verify(params, &roster, context(1), &adverts).unwrap());
+    let keys = Arc::new(EpochKeys::verify(params, &roster, context(1), &adverts, &[]).unwrap());
     let mut collecting = Collecting::new(keys, FIRST, spec(16, 1)).unwrap();
     for (i, setup) in setups.into_iter().enumerate().take(3) {
         let mut epoch = setup
-            .finish(if i < 2 { &adverts } else { &second })
+            .freeze(if i < 2 { &adverts } else { &second })
+            .and_then(|frozen| frozen.finish(&[]))
             .unwrap();
         let zeros = RingVec::zeros(spec(16, 1).modulus, 1);
         let (_, body) = epoch.mask(FIRST, spec(16, 1), zeros, &mut rng).unwrap();

@@ -26,70 +26,77 @@ fn coordinator(reason: CoordinatorReason) -> Option<Fault> {
 fn sa12_below_the_floor_or_without_oneself() {
     use CoordinatorReason as R;
     assert_eq!(shown(|_| ()), None);
+    // Party 1's view: bit i for party i.
     assert_eq!(
-        shown(|v| v.dealers.truncate(3)),
+        shown(|v| v.survivors = vec![0b0_0111]),
         coordinator(R::BelowFloor { have: 3, need: 4 })
     );
     assert_eq!(
-        shown(|v| v.dealers.clear()),
+        shown(|v| v.survivors = vec![0]),
         coordinator(R::BelowFloor { have: 0, need: 4 })
     );
     assert_eq!(
-        shown(|v| {
-            v.dealers.remove(1);
-        }),
+        shown(|v| v.survivors = vec![0b1_1101]),
         coordinator(R::OwnInput)
     );
 }
 
 #[test]
-fn sa12_disorder_and_strangers() {
+fn sa12_strangers_and_bundles_that_do_not_fit_the_survivors() {
     use CoordinatorReason as R;
-    assert_eq!(shown(|v| v.dealers.swap(2, 3)), coordinator(R::Survivors));
     assert_eq!(
-        shown(|v| v.dealers[3] = v.dealers[2].clone()),
+        shown(|v| v.survivors = vec![0b11_1111]),
         coordinator(R::Survivors)
     );
-    assert_eq!(shown(|v| v.dealers[4].party = 5), coordinator(R::Survivors));
     assert_eq!(
-        shown(|v| v.dealers[4].party = 1 << 16 | 4),
+        shown(|v| v.survivors = vec![0b1_1111, 0]),
         coordinator(R::Survivors)
+    );
+    assert_eq!(shown(|v| v.survivors.clear()), coordinator(R::Survivors));
+    // A survivor whose bundle is not shown, and a bundle more.
+    assert_eq!(
+        shown(|v| {
+            v.dealers.pop();
+        }),
+        coordinator(R::Malformed)
     );
     assert_eq!(
         shown(|v| {
-            let again = v.dealers[4].clone();
+            let again = v.dealers[3].clone();
             v.dealers.push(again);
         }),
         coordinator(R::Malformed)
     );
-}
-
-#[test]
-fn sa12_own_message_altered() {
-    let own = coordinator(CoordinatorReason::OwnInput);
-    assert_eq!(shown(|v| v.dealers[1].vector[0] ^= 1), own);
-    assert_eq!(shown(|v| v.dealers[1].columns[40] ^= 1), own);
+    // Bundles in another order are not the ones of their places.
+    assert_eq!(
+        shown(|v| v.dealers.swap(2, 3)),
+        coordinator(R::Bundle { dealer: party(3) })
+    );
+    // On a complete graph a party knows all leaves: there is nothing to show it of the tree.
+    assert_eq!(shown(|v| v.tree = vec![0; 32]), coordinator(R::Malformed));
+    assert_eq!(shown(|v| v.tree = vec![0; 5]), coordinator(R::Malformed));
 }
 
 /// Whatever the coordinator changes of another's message, the bundle no longer opens.
 #[test]
 fn sa13_others_messages_altered() {
     let bundle = coordinator(CoordinatorReason::Bundle { dealer: party(2) });
-    assert_eq!(shown(|v| v.dealers[2].vector[0] ^= 1), bundle);
-    assert_eq!(shown(|v| v.dealers[2].secrets[0] ^= 1), bundle);
-    assert_eq!(shown(|v| v.dealers[2].columns[159] ^= 1), bundle);
-    assert_eq!(shown(|v| v.dealers[2].sealed[7] ^= 1), bundle);
-    assert_eq!(shown(|v| v.dealers[2].sealed.clear()), bundle);
+    // The reader, party 1, is not among its dealers: party 2 is the second.
+    assert_eq!(shown(|v| v.dealers[1].vector[0] ^= 1), bundle);
+    assert_eq!(shown(|v| v.dealers[1].secrets[0] ^= 1), bundle);
+    assert_eq!(shown(|v| v.dealers[1].columns[159] ^= 1), bundle);
+    assert_eq!(shown(|v| v.dealers[1].sealed[7] ^= 1), bundle);
+    assert_eq!(shown(|v| v.dealers[1].sealed.clear()), bundle);
     assert_eq!(
         shown(|v| {
-            let other = v.dealers[3].sealed.clone();
-            v.dealers[2].sealed = other;
+            let other = v.dealers[2].sealed.clone();
+            v.dealers[1].sealed = other;
         }),
         bundle
     );
     assert_eq!(
         shown(|v| {
-            v.dealers[2].columns.pop();
+            v.dealers[1].columns.pop();
         }),
         coordinator(CoordinatorReason::Malformed)
     );
