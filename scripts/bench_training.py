@@ -3,8 +3,10 @@
 
     pip install torch opacus scikit-learn && python3 scripts/bench_training.py
 
-Ours comes from `cargo run --release -p lepton-protocol --example throughput`. Two threads mean two parties training at once for us, and two
-compute threads for PyTorch. Random data, loading excluded; the fastest of several windows for everybody. Peers that are not installed are left out.
+Ours comes from `cargo run --release -p lepton-learn --example throughput` (clipping) and the example of the same name in `lepton-protocol`
+(clipping with exact integer noise). Two threads mean two parties training at once for us, and two
+compute threads for PyTorch. Random data, loading excluded; the fastest of several windows for everybody. Without
+"noise" in its name a line clips and sums only, for everybody; Opacus then runs with a noise multiplier of 0. Peers that are not installed are left out.
 """
 import json, pathlib, subprocess, sys, time, warnings, logging
 
@@ -13,22 +15,35 @@ logging.disable(logging.WARNING)
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
-def ours():
-    done = subprocess.run(["cargo", "run", "--release", "--quiet", "-p", "lepton-protocol", "--example", "throughput"],
+BATCHES = (256, 1024)
+CPU = "--cpu" in sys.argv
+THREADS = (1,) if CPU else (1, 2)
+CNN = "cnn 28x28-16-32-32-10"
+
+
+def example(package):
+    done = subprocess.run(["cargo", "run", "--release", "--quiet", "-p", package, "--example", "throughput", "--"] + ["--cpu"] * CPU,
                           cwd=ROOT, capture_output=True, text=True, check=True)
     return [dict(json.loads(line), who="Lepton") for line in done.stdout.splitlines()]
 
 
+def ours():
+    if CPU:
+        return example("lepton-learn")
+    noised = [dict(row, mode="clipped + integer noise") for row in example("lepton-protocol") if "noise" in row["mode"]]
+    return example("lepton-learn") + [row for row in noised if row["batch"] in BATCHES]
+
+
 def fastest(step, batch, seconds=0.3, windows=7):
+    clock, best = time.process_time if CPU else time.perf_counter, 0.0
     for _ in range(5):
         step()
-    best = 0.0
     for _ in range(windows):
-        start, count = time.perf_counter(), 0
-        while time.perf_counter() - start < seconds:
+        start, count = clock(), 0
+        while clock() - start < seconds:
             step()
             count += 1
-        best = max(best, batch * count / (time.perf_counter() - start))
+        best = max(best, batch * count / (clock() - start))
     return best
 
 
@@ -43,20 +58,25 @@ def torch_rows():
         from torch.utils.data import DataLoader, TensorDataset
     except Exception:
         PrivacyEngine = None
+
+    def cnn():
+        return nn.Sequential(nn.Unflatten(1, (1, 28, 28)), nn.Conv2d(1, 16, 8, 2, padding=3), nn.ReLU(), nn.MaxPool2d(2, 1),
+                             nn.Conv2d(16, 32, 4, 2), nn.ReLU(), nn.MaxPool2d(2, 1), nn.Flatten(), nn.Linear(512, 32), nn.ReLU(), nn.Linear(32, 10))
+
     makes = {"mlp 784-128-10": (lambda: nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10)), 784, 10),
-             "logistic 30-1": (lambda: nn.Linear(30, 2), 30, 2)}
+             CNN: (cnn, 784, 10), "logistic 30-1": (lambda: nn.Linear(30, 2), 30, 2)}
     rows = []
-    for threads in (1, 2):
+    for threads in THREADS:
         torch.set_num_threads(threads)
         for name, (make, inputs, classes) in makes.items():
-            for batch in (64, 256):
+            for batch in BATCHES:
                 x, y = torch.rand(batch * 16, inputs), torch.randint(0, classes, (batch * 16,))
-                for mode in ["plain f32"] + (["ghost clipping + float noise", "per-example gradients + float noise"] if PrivacyEngine else []):
+                for mode in ["plain f32"] + (["ghost clipping", "ghost clipping + float noise", "per-example gradients + float noise"] if PrivacyEngine else []):
                     model, loss = make(), nn.CrossEntropyLoss()
                     optimiser = torch.optim.SGD(model.parameters(), lr=0.01)
                     if mode != "plain f32":
                         loader = DataLoader(TensorDataset(x, y), batch_size=batch)
-                        options = dict(module=model, optimizer=optimiser, data_loader=loader, noise_multiplier=1.0, max_grad_norm=1.0, poisson_sampling=False)
+                        options = dict(module=model, optimizer=optimiser, data_loader=loader, noise_multiplier=1.0 if "noise" in mode else 0.0, max_grad_norm=1.0, poisson_sampling=False)
                         if mode.startswith("ghost"):
                             model, optimiser, loss, loader = PrivacyEngine().make_private(criterion=loss, grad_sample_mode="ghost", **options)
                         else:
@@ -84,7 +104,7 @@ def sklearn_rows():
     except Exception:
         return []
     rng, rows = np.random.default_rng(0), []
-    for batch in (64, 256):
+    for batch in BATCHES:
         x, y = rng.random((batch * 16, 784), dtype=np.float32), rng.integers(0, 10, batch * 16)
         model = MLPClassifier((128,), solver="sgd", batch_size=batch)
         model.partial_fit(x, y, classes=range(10))
@@ -94,7 +114,7 @@ def sklearn_rows():
 
 
 def main():
-    rows = ours() + torch_rows() + sklearn_rows()
+    rows = ours() + torch_rows() + ([] if CPU else sklearn_rows())
     print("| model | batch | who, how | 1 thread | 2 threads |\n|---|---|---|---|---|")
     keys = dict.fromkeys((r["model"], r["batch"], r["who"], r["mode"]) for r in rows)
     for key in sorted(keys, key=lambda k: (k[0] != "mlp 784-128-10", k[1])):

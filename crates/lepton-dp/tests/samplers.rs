@@ -1,4 +1,4 @@
-//! The samplers' laws (DG-07, DG-08), by chi-square and moments.
+//! The samplers' laws (DG-07, DG-08, DG-12), by chi-square and moments.
 //!
 //! False alarms: a chi-square statistic with k degrees of freedom exceeds `k + 2 sqrt(k x) + 2 x` with probability at most `exp(-x)`
 //! (Laurent, Massart 2000, lemma 1); `x = 18` makes that 2e-8 per test, every cell expecting at least 50 draws. Moments: 6 standard deviations, 2e-9. Seeds
@@ -16,7 +16,7 @@
 )]
 
 use chacha20::ChaCha20Rng;
-use lepton_dp::{DiscreteGaussian, DiscreteLaplace};
+use lepton_dp::{DiscreteGaussian, DiscreteLaplace, MAX_TABLE_SIGMA, TableGaussian};
 use rand_core::SeedableRng;
 
 const DRAWS: usize = 1_000_000;
@@ -88,6 +88,77 @@ fn discrete_gaussian_has_its_law() {
     }
 }
 
+fn table_draws(sigma: u64, seed: u64) -> Vec<i64> {
+    let mut draws = vec![0; DRAWS];
+    TableGaussian::new(sigma)
+        .unwrap()
+        .fill(&mut draws, &mut ChaCha20Rng::seed_from_u64(seed));
+    draws
+}
+
+/// DG-12: the table has the law of the exact sampler. Twin: the law of a sigma twice as large, and of one that is 2 % larger.
+#[test]
+fn table_gaussian_has_its_law() {
+    for sigma in [1u64, 2, 3, 5, 16, 100] {
+        let draws = table_draws(sigma, 40 + sigma);
+        let reach = 12 * sigma as i64;
+        let honest = alarm(&draws, gaussian_weight(sigma as f64), reach);
+        assert!(honest < 1.0, "sigma {sigma}: {honest}");
+        assert!(alarm(&draws, gaussian_weight(2.0 * sigma as f64), reach) > 10.0);
+        if sigma > 2 {
+            assert!(alarm(&draws, gaussian_weight(1.02 * sigma as f64), reach) > 1.0);
+        }
+    }
+}
+
+/// DG-10 and DG-11: short and long vectors, one generator state one result, and every length filled.
+#[test]
+fn table_fills_any_length() {
+    let noise = TableGaussian::new(1000).unwrap();
+    for length in [0usize, 1, 31, 511, 512, 513, 2000] {
+        let draw = |seed| {
+            let mut out = vec![i64::MAX; length];
+            noise.fill(&mut out, &mut ChaCha20Rng::seed_from_u64(seed));
+            out
+        };
+        assert_eq!(draw(7), draw(7));
+        assert!(length == 0 || draw(7) != draw(8));
+        assert!(draw(9).iter().all(|draw| draw.abs() < 13_000));
+    }
+    assert!(TableGaussian::new(0).is_err());
+    assert!(TableGaussian::new(MAX_TABLE_SIGMA + 1).is_err());
+}
+
+/// DG-12 and DG-15: the bound on the distance is small, and not below the mass beyond the strips (summed here term by term).
+#[test]
+fn table_distance_is_bounded() {
+    for sigma in [1u64, 2, 3, 16, 100, 1000, 1 << 20] {
+        let noise = TableGaussian::new(sigma).unwrap();
+        let distance = noise.statistical_distance();
+        assert!(distance < 2f64.powi(-106), "{sigma} {distance:e}");
+        assert!(noise.delta_for(1 << 30) >= distance * (1u64 << 30) as f64);
+        assert_eq!(
+            noise.delta_for(0),
+            noise.statistical_distance() * 0f64.next_up()
+        );
+        // Strips of 2^shift end at the first multiple at or after twelve sigmas, plus one strip.
+        let width = 1u64 << sigma.ilog2().saturating_sub(1);
+        let reach = ((12 * sigma).div_ceil(width) + 1) * width;
+        let weight = gaussian_weight(sigma as f64);
+        let terms = if sigma < 1 << 20 {
+            30 * sigma
+        } else {
+            8 * sigma
+        };
+        let tail: f64 = (reach..reach + terms).map(|y| weight(y as i64)).sum();
+        let total = (2.0 * std::f64::consts::PI).sqrt() * sigma as f64;
+        assert!(
+            2.0 * tail / total <= distance && distance < 40.0 * tail / total,
+            "{sigma}"
+        );
+    }
+}
+
 #[test]
 fn discrete_laplace_has_its_law() {
     for scale in [1u64, 2, 5, 100] {
@@ -121,9 +192,10 @@ fn corrupted_samplers_are_caught() {
 /// Mean, second and fourth moment for large sigmas, in units of sigma: 0, 1, 3, with standard deviations 1, sqrt 2, sqrt 96 per draw.
 #[test]
 fn moments_of_large_sigmas() {
-    for bits in [10, 24, 40] {
+    let drawn = [10u64, 24, 40].map(|bits| (bits, gaussian_draws(1 << bits, bits)));
+    let tables = [10u64, 20].map(|bits| (bits, table_draws(1 << bits, bits)));
+    for (bits, draws) in drawn.into_iter().chain(tables) {
         let sigma = (1u64 << bits) as f64;
-        let draws = gaussian_draws(1 << bits, bits);
         let mean = |power: i32| {
             draws
                 .iter()

@@ -4,8 +4,9 @@ use chacha20::ChaCha20Rng;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use lepton_learn::{
-    Activation, ClipNorm, Examples, LocalConfig, Matrix, Model, ModelKind, ModelSpec, Optimiser,
-    Outputs, Precision, Span, Target, clipped_gradient_sum, train_local,
+    Activation, ClipNorm, Convolution, EmbeddingTable, Examples, GradientWorkspace, LocalConfig,
+    Matrix, Model, ModelKind, ModelSpec, Normalisation, Optimiser, Outputs, Pool, PoolKind,
+    Precision, Span, Target, train_local,
 };
 use rand_core::{Rng, SeedableRng};
 
@@ -19,10 +20,20 @@ enum Case {
     Mlp784x128x10,
     Softmax784x10,
     Logistic30,
+    /// The network most papers on private MNIST use: 26,010 parameters.
+    Cnn,
+    /// Ten columns of 50 levels, ten numbers.
+    Embedding,
 }
 
-const CASES: [Case; 3] = [Case::Mlp784x128x10, Case::Softmax784x10, Case::Logistic30];
-const BATCHES: [usize; 2] = [64, 256];
+const CASES: [Case; 5] = [
+    Case::Mlp784x128x10,
+    Case::Softmax784x10,
+    Case::Logistic30,
+    Case::Cnn,
+    Case::Embedding,
+];
+const BATCHES: [usize; 3] = [64, 256, 1024];
 
 fn spec(case: Case) -> ModelSpec {
     let (kind, inputs, classes) = match case {
@@ -36,12 +47,48 @@ fn spec(case: Case) -> ModelSpec {
         ),
         Case::Softmax784x10 => (ModelKind::Logistic, 784, 10),
         Case::Logistic30 => (ModelKind::Logistic, 30, 2),
+        Case::Cnn => (cnn(), 784, 10),
+        Case::Embedding => {
+            let table = |feature| EmbeddingTable {
+                features: vec![feature],
+                levels: 50,
+                width: 8,
+            };
+            let kind = ModelKind::Embedding {
+                tables: (0..10).map(table).collect(),
+                hidden: vec![64],
+                activation: Activation::Relu,
+            };
+            (kind, 20, 2)
+        }
     };
     ModelSpec {
         kind,
         inputs,
         outputs: Outputs::Classes(classes),
         l2: 0.0,
+    }
+}
+
+fn cnn() -> ModelKind {
+    let pool = Some(Pool {
+        kind: PoolKind::Max,
+        size: 2,
+        stride: Some(1),
+    });
+    let convolution = |channels, kernel, padding| Convolution {
+        channels,
+        kernel,
+        stride: 2,
+        padding,
+        pool,
+    };
+    ModelKind::Cnn {
+        image: [1, 28, 28],
+        convolutions: vec![convolution(16, 8, 3), convolution(32, 4, 0)],
+        activation: Activation::Relu,
+        normalisation: Normalisation::None,
+        hidden: vec![32],
     }
 }
 
@@ -94,15 +141,26 @@ fn plain_f64<const BATCH: usize>(bencher: Bencher<'_, '_>, case: Case) {
 }
 
 #[divan::bench(args = CASES, consts = BATCHES)]
+fn clipped_f32<const BATCH: usize>(bencher: Bencher<'_, '_>, case: Case) {
+    clipped(bencher, case, BATCH, Precision::Single);
+}
+
+#[divan::bench(args = CASES, consts = BATCHES)]
 fn clipped_f64<const BATCH: usize>(bencher: Bencher<'_, '_>, case: Case) {
-    let (spec, data) = (spec(case), examples(case, BATCH));
+    clipped(bencher, case, BATCH, Precision::Double);
+}
+
+fn clipped(bencher: Bencher<'_, '_>, case: Case, batch: usize, precision: Precision) {
+    let (spec, data) = (spec(case), examples(case, batch));
     let params = Model::init(spec.clone(), &mut ChaCha20Rng::from_seed([2; 32]))
         .expect("valid")
         .params()
         .to_vec();
-    let rows: Vec<usize> = (0..BATCH).collect();
+    let rows: Vec<usize> = (0..batch).collect();
     let clip = ClipNorm::new(1.0).expect("in range");
-    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
-        clipped_gradient_sum(&spec, black_box(&params), (&data, &rows), clip, None).expect("fits")
+    let mut workspace = GradientWorkspace::new(&spec, precision).expect("valid");
+    bencher.counter(ItemsCount::new(batch)).bench_local(|| {
+        let sum = workspace.clipped_gradient_sum(black_box(&params), (&data, &rows), clip, None);
+        black_box(sum.expect("fits").rows)
     });
 }

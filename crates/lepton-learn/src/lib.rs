@@ -11,6 +11,7 @@ mod data;
 mod error;
 mod explain;
 mod kernel;
+mod layers;
 mod local;
 mod metrics;
 mod model;
@@ -22,6 +23,7 @@ mod scalar;
 mod server;
 mod spec;
 mod stopping;
+mod suggest;
 
 pub use classes::balanced_class_weights;
 pub use data::{Examples, Matrix, Target};
@@ -39,11 +41,14 @@ pub use prepare::{
     numeric_contribution, numeric_range, numeric_sensitivity, row_key,
 };
 pub use private::{
-    ClipNorm, GradientSum, MAX_ROWS_PER_STEP, clipped_gradient_sum, effective_rate,
-    float_error_eta, poisson_sample,
+    AdaptiveClip, ClipNorm, GradientSum, GradientWorkspace, MAX_ROWS_PER_STEP, clip_update,
+    clipped_gradient_sum, count_noise, effective_rate, float_error_eta, poisson_sample,
+    update_noise,
 };
 pub use server::{ServerOptimiser, ServerState};
 pub use spec::{
-    Activation, ModelKind, ModelSpec, Outputs, Tensor, l2_gradient, param_len, tensors,
+    Activation, Convolution, EmbeddingTable, ModelKind, ModelSpec, Normalisation, Outputs, Pool,
+    PoolKind, Tensor, l2_gradient, param_len, tensors,
 };
 pub use stopping::{EarlyStopping, Goal, Progress};
+pub use suggest::{SuggestInput, Suggestion, suggest};

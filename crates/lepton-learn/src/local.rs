@@ -177,15 +177,7 @@ fn train_in<S: Scalar>(
             .get(from..order.len().min(from + config.batch))
             .unwrap_or(&[]);
         net.set_params(&params);
-        net.load(data.x(), rows);
-        net.forward(&params);
-        net.output_deltas(data.y(), rows, config.class_weights.as_deref());
-        net.backward(&params);
-        let scale = S::ONE / S::from_f64(rows.len() as f64);
-        gradient
-            .iter_mut()
-            .zip(net.gradient())
-            .for_each(|(g, &sum)| *g = sum * scale);
+        mean_gradient(&mut net, &params, (data, rows), config, &mut gradient);
         add_penalties(spec, config.proximal, (&params, &origin), &mut gradient);
         stepper.step(&mut params, &gradient);
     }
@@ -195,6 +187,33 @@ fn train_in<S: Scalar>(
         .zip(&origin)
         .map(|(&p, &o)| p.to_f64() - o.to_f64());
     start.iter().zip(moved).map(|(s, d)| s + d).collect()
+}
+
+/// Mean gradient of the rows at the parameters last set. Stacks of dense layers take a batch at once, others in blocks.
+fn mean_gradient<S: Scalar>(
+    net: &mut Network<S>,
+    params: &[S],
+    (data, rows): (&Examples, &[usize]),
+    config: &LocalConfig,
+    gradient: &mut [S],
+) {
+    let block = if net.layers().iter().any(|l| l.record_len() > 0) {
+        net.block_rows()
+    } else {
+        rows.len().max(1)
+    };
+    let scale = S::ONE / S::from_f64(rows.len() as f64);
+    gradient.fill(S::ZERO);
+    for rows in rows.chunks(block) {
+        net.load(data.x(), rows);
+        net.forward(params);
+        net.output_deltas(data.y(), rows, config.class_weights.as_deref());
+        net.backward(params);
+        gradient
+            .iter_mut()
+            .zip(net.gradient())
+            .for_each(|(g, &sum)| *g += sum * scale);
+    }
 }
 
 fn add_penalties<S: Scalar>(

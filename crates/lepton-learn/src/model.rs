@@ -4,12 +4,10 @@ use rand_core::CryptoRng;
 
 use crate::data::{Examples, Matrix, Target};
 use crate::error::{LearnError, expect_len};
+use crate::layers::{Layer, Op};
 use crate::network::{Network, sigmoid, softmax};
 use crate::random::normal;
 use crate::spec::{Activation, ModelKind, ModelSpec, Outputs, param_len};
-
-/// Rows evaluated together; bounds memory, no effect on results.
-const BLOCK_ROWS: usize = 256;
 
 /// What a model says about each row.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,22 +82,16 @@ impl Model {
 
     /// Starting parameters: zeros for linear and logistic models; for an mlp normal weights with variance `2 / inputs`
     /// (ReLU; He et al. 2015, section 2.2) or `2 / (inputs + outputs)` (tanh; Glorot and Bengio 2010, section 4.2.1) and
-    /// zero biases.
+    /// zero biases, for a convolution with the inputs and outputs of one unit; embeddings have variance `1 / width`,
+    /// normalisations start as identities.
     ///
     /// # Errors
     /// [`LearnError::Spec`].
     pub fn init(spec: ModelSpec, rng: &mut impl CryptoRng) -> Result<Self, LearnError> {
         let mut params = vec![0.0; param_len(&spec)?];
-        if let ModelKind::Mlp { activation, .. } = &spec.kind {
+        if !matches!(spec.kind, ModelKind::Linear | ModelKind::Logistic) {
             for layer in spec.layers() {
-                let variance = match activation {
-                    Activation::Relu => 2.0 / layer.input as f64,
-                    Activation::Tanh => 2.0 / (layer.input + layer.output) as f64,
-                };
-                let range = layer.weights();
-                for w in params.iter_mut().take(range.end).skip(range.start) {
-                    *w = variance.sqrt() * normal(rng);
-                }
+                start_layer(&layer, spec.activation(), &mut params, rng);
             }
         }
         Ok(Self { spec, params })
@@ -127,7 +119,7 @@ impl Model {
         net.set_params(&self.params);
         let mut data = Vec::with_capacity(x.rows() * self.spec.outputs.width());
         let all: Vec<usize> = (0..x.rows()).collect();
-        for rows in all.chunks(BLOCK_ROWS) {
+        for rows in all.chunks(net.block_rows()) {
             net.load(x, rows);
             let scores = net.forward(&self.params);
             match self.spec.outputs {
@@ -179,6 +171,42 @@ impl Model {
             .map(|l| squares(l.weights()))
             .sum();
         0.5 * self.spec.l2 * total
+    }
+}
+
+/// Draws the starting weights of one layer.
+fn start_layer(
+    layer: &Layer,
+    activation: Activation,
+    params: &mut [f64],
+    rng: &mut impl CryptoRng,
+) {
+    let mut draw = |range: std::ops::Range<usize>, variance: f64| {
+        for w in params.iter_mut().take(range.end).skip(range.start) {
+            *w = variance.sqrt() * normal(rng);
+        }
+    };
+    match &layer.op {
+        Op::Embed(embed) => {
+            for table in &embed.tables {
+                let start = layer.offset + table.offset;
+                let end = start + table.levels * table.width;
+                draw(start..end, 1.0 / table.width as f64);
+            }
+        }
+        Op::Norm(norm) => {
+            let scales = layer.biases().start;
+            let ones = params.iter_mut().skip(scales).take(norm.channels);
+            ones.for_each(|a| *a = 1.0);
+        }
+        Op::Dense | Op::Conv(_) | Op::Pool(_) => {
+            let (inputs, outputs) = layer.fans();
+            let variance = match activation {
+                Activation::Relu => 2.0 / inputs as f64,
+                Activation::Tanh => 2.0 / (inputs + outputs) as f64,
+            };
+            draw(layer.weights(), variance);
+        }
     }
 }
 

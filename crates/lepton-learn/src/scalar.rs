@@ -21,6 +21,10 @@ pub(crate) trait Scalar:
 {
     const ZERO: Self;
     const ONE: Self;
+    /// Unit roundoff.
+    const ROUNDOFF: f64;
+    /// Smallest normal number.
+    const SMALLEST: Self;
 
     fn from_f32(value: f32) -> Self;
     fn from_f64(value: f64) -> Self;
@@ -35,6 +39,8 @@ pub(crate) trait Scalar:
 impl Scalar for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    const ROUNDOFF: f64 = f32::EPSILON as f64 / 2.0;
+    const SMALLEST: Self = Self::MIN_POSITIVE;
 
     #[inline(always)]
     fn from_f32(value: f32) -> Self {
@@ -70,6 +76,8 @@ impl Scalar for f32 {
 impl Scalar for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    const ROUNDOFF: f64 = f64::EPSILON / 2.0;
+    const SMALLEST: Self = Self::MIN_POSITIVE;
 
     #[inline(always)]
     fn from_f32(value: f32) -> Self {

@@ -32,6 +32,21 @@ pub enum ServerOptimiser {
         /// Added to the root, above 0.
         eps: f64,
     },
+    /// Adam for a noised gradient, without the noise in its second moment (DP-AdamBC; Tang, Shpilevskiy and Lecuyer 2024,
+    /// algorithm 1): `params += learning_rate * m / sqrt(max(v - noise_variance, eps^2))`, `m` and `v` corrected for their
+    /// start. Works on the release alone, so it costs no privacy (rule DP-17).
+    DpAdam {
+        /// Step length, above 0.
+        learning_rate: f64,
+        /// Decay of the mean, in `[0, 1)`.
+        beta1: f64,
+        /// Decay of the mean square, in `[0, 1)`.
+        beta2: f64,
+        /// Least root, above 0.
+        eps: f64,
+        /// Public variance of the noise in each coordinate of `delta`, not negative.
+        noise_variance: f64,
+    },
 }
 
 /// A rule with its state; serialise it into the checkpoint.
@@ -69,10 +84,24 @@ impl ServerState {
                 beta2,
                 eps,
             } => {
-                positive("learning_rate", learning_rate)?;
-                decay("beta1", beta1)?;
-                decay("beta2", beta2)?;
-                positive("eps", eps)?;
+                adam_settings(learning_rate, (beta1, beta2), eps)?;
+                (len, len)
+            }
+            ServerOptimiser::DpAdam {
+                learning_rate,
+                beta1,
+                beta2,
+                eps,
+                noise_variance,
+            } => {
+                adam_settings(learning_rate, (beta1, beta2), eps)?;
+                if !(noise_variance.is_finite() && noise_variance >= 0.0) {
+                    return Err(LearnError::setting(
+                        "noise_variance",
+                        "finite and not negative",
+                        noise_variance,
+                    ));
+                }
                 (len, len)
             }
         };
@@ -148,17 +177,46 @@ impl ServerState {
                 beta2,
                 eps,
             } => {
-                let correct = |beta: f64| 1.0 / (1.0 - libm::pow(beta, self.steps as f64));
-                let (scale1, scale2) = (correct(beta1), correct(beta2));
-                let state = self.first.iter_mut().zip(&mut self.second);
-                for ((p, d), (m, v)) in params.iter_mut().zip(delta).zip(state) {
-                    *m = beta1 * *m + (1.0 - beta1) * d;
-                    *v = beta2 * *v + (1.0 - beta2) * d * d;
-                    *p += learning_rate * (*m * scale1) / ((*v * scale2).sqrt() + eps);
-                }
+                self.moments(params, delta, (beta1, beta2), |m, v| {
+                    learning_rate * m / (v.sqrt() + eps)
+                });
             }
+            ServerOptimiser::DpAdam {
+                learning_rate,
+                beta1,
+                beta2,
+                eps,
+                noise_variance,
+            } => self.moments(params, delta, (beta1, beta2), |m, v| {
+                learning_rate * m / (v - noise_variance).max(eps * eps).sqrt()
+            }),
         }
     }
+
+    /// Updates both moments and moves each parameter by `step` of them, corrected for their start at zero.
+    fn moments(
+        &mut self,
+        params: &mut [f64],
+        delta: &[f64],
+        (beta1, beta2): (f64, f64),
+        step: impl Fn(f64, f64) -> f64,
+    ) {
+        let correct = |beta: f64| 1.0 / (1.0 - libm::pow(beta, self.steps as f64));
+        let (scale1, scale2) = (correct(beta1), correct(beta2));
+        let state = self.first.iter_mut().zip(&mut self.second);
+        for ((p, d), (m, v)) in params.iter_mut().zip(delta).zip(state) {
+            *m = beta1 * *m + (1.0 - beta1) * d;
+            *v = beta2 * *v + (1.0 - beta2) * d * d;
+            *p += step(*m * scale1, *v * scale2);
+        }
+    }
+}
+
+fn adam_settings(rate: f64, (beta1, beta2): (f64, f64), eps: f64) -> Result<(), LearnError> {
+    positive("learning_rate", rate)?;
+    decay("beta1", beta1)?;
+    decay("beta2", beta2)?;
+    positive("eps", eps)
 }
 
 #[cfg(test)]
@@ -205,6 +263,26 @@ mod tests {
         state.apply(&mut params, &[-1.0]).unwrap();
         let second = first + 0.1 * (0.08 / 0.19) / ((0.0496_f64 / 0.0199).sqrt() + 1e-3);
         assert!((params[0] - second).abs() < 1e-12);
+    }
+
+    /// DP-17: the known variance of the noise leaves the second moment; where nothing else is left, `eps` bounds the step.
+    #[test]
+    fn private_adam_subtracts_the_noise_by_hand() {
+        let rule = |noise_variance| ServerOptimiser::DpAdam {
+            learning_rate: 0.1,
+            beta1: 0.9,
+            beta2: 0.99,
+            eps: 1e-3,
+            noise_variance,
+        };
+        // First step: corrected moments 2 and 4.
+        for (noise, root) in [(3.0, 1.0), (0.0, 2.0), (5.0, 1e-3)] {
+            let mut state = ServerState::new(rule(noise), 1).unwrap();
+            let mut params = [1.0];
+            state.apply(&mut params, &[2.0]).unwrap();
+            assert!((params[0] - (1.0 + 0.1 * 2.0 / root)).abs() < 1e-9);
+        }
+        assert!(ServerState::new(rule(-1.0), 1).is_err());
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{LearnError, expect_len};
+use crate::layers::{Layer, plan};
 
 /// Most parameters a model may have.
-const MAX_PARAMETERS: usize = 1 << 28;
+pub(crate) const MAX_PARAMETERS: usize = 1 << 28;
 /// Widest layer.
-const MAX_WIDTH: usize = 1 << 20;
+pub(crate) const MAX_WIDTH: usize = 1 << 20;
 /// Most hidden layers.
 const MAX_HIDDEN: usize = 16;
 
@@ -36,6 +37,104 @@ pub enum ModelKind {
         /// Non-linearity after each hidden layer.
         activation: Activation,
     },
+    /// A small convolutional network: convolutions, each followed by normalisation, non-linearity and pooling, then dense
+    /// layers. A row of features is the flat image `channels x height x width`.
+    Cnn {
+        /// Channels, height and width; their product is the number of features.
+        image: [usize; 3],
+        /// Convolutions in order, at least one.
+        convolutions: Vec<Convolution>,
+        /// Non-linearity after each convolution and hidden dense layer.
+        activation: Activation,
+        /// Normalisation of each convolution's output before the non-linearity.
+        #[serde(default)]
+        normalisation: Normalisation,
+        /// Widths of the hidden dense layers behind the convolutions; may be empty.
+        #[serde(default)]
+        hidden: Vec<usize>,
+    },
+    /// Embedding tables for categorical index features; their vectors and the remaining (numeric) features feed dense layers.
+    Embedding {
+        /// The tables, at least one. A feature belongs to at most one.
+        tables: Vec<EmbeddingTable>,
+        /// Width of each hidden layer, at least one.
+        hidden: Vec<usize>,
+        /// Non-linearity after each hidden layer.
+        activation: Activation,
+    },
+}
+
+/// Normalisation between a convolution and its non-linearity. There is no batch normalisation, on purpose: it mixes the
+/// examples of a batch, so that one record changes the gradients of all others and clipping each record bounds nothing
+/// (rules DP-06 and DP-14).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Normalisation {
+    /// None.
+    #[default]
+    None,
+    /// Group normalisation (Wu and He 2018) with a trained scale and shift for each channel. The number of groups is the
+    /// largest divisor of the channels that is at most a quarter of them and at most 16.
+    Group,
+}
+
+/// One convolution and the pooling behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Convolution {
+    /// Output channels.
+    pub channels: usize,
+    /// Side of the square kernel.
+    pub kernel: usize,
+    /// Step of the kernel.
+    #[serde(default = "one")]
+    pub stride: usize,
+    /// Zeros added at every side.
+    #[serde(default)]
+    pub padding: usize,
+    /// Pooling behind it.
+    #[serde(default)]
+    pub pool: Option<Pool>,
+}
+
+/// Pooling over square windows without padding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// What a window becomes.
+    pub kind: PoolKind,
+    /// Side of the window.
+    pub size: usize,
+    /// Step of the window; absent: its size.
+    #[serde(default)]
+    pub stride: Option<usize>,
+}
+
+/// What a pooling window becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PoolKind {
+    /// Its mean.
+    Average,
+    /// Its largest entry, the first on a tie.
+    Max,
+}
+
+/// One embedding table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddingTable {
+    /// The features that look up this table, usually one; several share it, as columns of codes of one kind do.
+    pub features: Vec<usize>,
+    /// Rows of the table. A feature value is an index from 0; values that are no such index are cut down to whole numbers
+    /// and moved into the range, never refused (rule DP-07).
+    pub levels: usize,
+    /// Length of one embedding.
+    pub width: usize,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// What the model predicts.
@@ -77,33 +176,16 @@ pub struct ModelSpec {
 /// Name, shape and place of one parameter tensor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tensor {
-    /// `layer{i}.weight` or `layer{i}.bias`.
+    /// `layer{i}.weight` or `layer{i}.bias`, for an embedding `layer0.table{j}`; `i` counts the layers that have parameters.
     pub name: String,
-    /// `[out, in]` (row-major) or `[out]`.
+    /// Row-major. Dense `[out, in]` and `[out]`; convolution `[out, kernel, kernel, in]` and `[out]` (channels last, as are
+    /// the features a dense layer takes from a convolution: row, column, channel); group normalisation `[channels]` twice
+    /// (scale, shift); embedding `[levels, width]`.
     pub shape: Vec<usize>,
     /// First index in the flat parameter vector.
     pub offset: usize,
     /// Number of parameters.
     pub len: usize,
-}
-
-/// One dense layer inside the flat parameter vector: weights `[output, input]` at `offset`, then biases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Layer {
-    pub(crate) input: usize,
-    pub(crate) output: usize,
-    pub(crate) offset: usize,
-}
-
-impl Layer {
-    pub(crate) fn weights(&self) -> std::ops::Range<usize> {
-        self.offset..self.offset + self.input * self.output
-    }
-
-    pub(crate) fn biases(&self) -> std::ops::Range<usize> {
-        let start = self.offset + self.input * self.output;
-        start..start + self.output
-    }
 }
 
 impl ModelSpec {
@@ -134,63 +216,43 @@ impl ModelSpec {
             }
             _ => {}
         }
-        if let ModelKind::Mlp { hidden, .. } = &self.kind {
-            if hidden.is_empty() || hidden.len() > MAX_HIDDEN {
-                return bad("an mlp needs between 1 and 16 hidden layers");
+        if let Some((hidden, least)) = self.hidden() {
+            if hidden.len() < least || hidden.len() > MAX_HIDDEN {
+                return bad("between 1 (behind convolutions: 0) and 16 hidden layers are possible");
             }
             if hidden.iter().any(|&h| h == 0 || h > MAX_WIDTH) {
                 return bad("every hidden layer must have between 1 and 1048576 units");
             }
         }
-        match self.checked_len() {
-            Some(len) if len <= MAX_PARAMETERS => Ok(()),
+        match plan(self)?.last() {
+            Some(last) if last.params().end <= MAX_PARAMETERS => Ok(()),
             _ => bad("the model has more than 2^28 parameters"),
+        }
+    }
+
+    /// Widths of the hidden dense layers and how many there must be at least.
+    pub(crate) fn hidden(&self) -> Option<(&[usize], usize)> {
+        match &self.kind {
+            ModelKind::Linear | ModelKind::Logistic => None,
+            ModelKind::Mlp { hidden, .. } | ModelKind::Embedding { hidden, .. } => {
+                Some((hidden, 1))
+            }
+            ModelKind::Cnn { hidden, .. } => Some((hidden, 0)),
         }
     }
 
     pub(crate) fn activation(&self) -> Activation {
         match &self.kind {
-            ModelKind::Mlp { activation, .. } => *activation,
+            ModelKind::Mlp { activation, .. }
+            | ModelKind::Cnn { activation, .. }
+            | ModelKind::Embedding { activation, .. } => *activation,
             ModelKind::Linear | ModelKind::Logistic => Activation::Relu,
         }
     }
 
-    /// Widths from the features to the outputs.
-    fn widths(&self) -> Vec<usize> {
-        let mut widths = vec![self.inputs];
-        if let ModelKind::Mlp { hidden, .. } = &self.kind {
-            widths.extend_from_slice(hidden);
-        }
-        widths.push(self.outputs.width());
-        widths
-    }
-
-    fn checked_len(&self) -> Option<usize> {
-        let widths = self.widths();
-        widths
-            .iter()
-            .zip(widths.iter().skip(1))
-            .try_fold(0_usize, |total, (&input, &output)| {
-                total.checked_add(input.checked_add(1)?.checked_mul(output)?)
-            })
-    }
-
+    /// The layers of a valid description.
     pub(crate) fn layers(&self) -> Vec<Layer> {
-        let widths = self.widths();
-        let mut offset = 0;
-        widths
-            .iter()
-            .zip(widths.iter().skip(1))
-            .map(|(&input, &output)| {
-                let layer = Layer {
-                    input,
-                    output,
-                    offset,
-                };
-                offset += (input + 1) * output;
-                layer
-            })
-            .collect()
+        plan(self).unwrap_or_default()
     }
 }
 
@@ -200,7 +262,7 @@ impl ModelSpec {
 /// [`LearnError::Spec`].
 pub fn param_len(spec: &ModelSpec) -> Result<usize, LearnError> {
     spec.validate()?;
-    Ok(spec.layers().iter().map(|l| (l.input + 1) * l.output).sum())
+    Ok(spec.layers().last().map_or(0, |l| l.params().end))
 }
 
 /// The parameter tensors in the order of the flat vector.
@@ -209,28 +271,11 @@ pub fn param_len(spec: &ModelSpec) -> Result<usize, LearnError> {
 /// [`LearnError::Spec`].
 pub fn tensors(spec: &ModelSpec) -> Result<Vec<Tensor>, LearnError> {
     spec.validate()?;
-    let both = |(i, layer): (usize, Layer)| {
-        let (weights, biases) = (layer.weights(), layer.biases());
-        [
-            Tensor {
-                name: format!("layer{i}.weight"),
-                shape: vec![layer.output, layer.input],
-                offset: weights.start,
-                len: weights.len(),
-            },
-            Tensor {
-                name: format!("layer{i}.bias"),
-                shape: vec![layer.output],
-                offset: biases.start,
-                len: biases.len(),
-            },
-        ]
-    };
-    Ok(spec
-        .layers()
-        .into_iter()
+    let layers = spec.layers();
+    let trained = layers.iter().filter(|l| !l.params().is_empty());
+    Ok(trained
         .enumerate()
-        .flat_map(both)
+        .flat_map(|(i, layer)| layer.tensors(i))
         .collect())
 }
 

@@ -9,9 +9,9 @@
 
 use chacha20::ChaCha20Rng;
 use lepton_learn::{
-    Activation, ClipNorm, Examples, LearnError, Matrix, Model, ModelKind, ModelSpec, Outputs,
-    Target, clipped_gradient_sum, effective_rate, float_error_eta, l2_gradient, poisson_sample,
-    tensors,
+    Activation, ClipNorm, Examples, GradientWorkspace, LearnError, Matrix, Model, ModelKind,
+    ModelSpec, Outputs, Precision, Target, clipped_gradient_sum, effective_rate, float_error_eta,
+    l2_gradient, poisson_sample, tensors,
 };
 use proptest::prelude::*;
 use rand_core::{Rng, SeedableRng};
@@ -160,6 +160,14 @@ fn sum_of(model: &Model, examples: &Examples, rows: &[usize], clip: f64) -> Vec<
         .sum
 }
 
+/// The same in double precision.
+fn exact_sum_of(model: &Model, examples: &Examples, rows: &[usize], clip: f64) -> Vec<f64> {
+    let mut workspace = GradientWorkspace::new(model.spec(), Precision::Double).unwrap();
+    let clip = ClipNorm::new(clip).unwrap();
+    let sum = workspace.clipped_gradient_sum(model.params(), (examples, rows), clip, None);
+    sum.unwrap().sum.clone()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
@@ -173,8 +181,11 @@ proptest! {
             expected.iter_mut().zip(&g).for_each(|(e, g)| *e += weight * g);
         }
         let all: Vec<usize> = (0..rows).collect();
-        for (got, want) in sum_of(&model, &examples, &all, clip).iter().zip(&expected) {
+        for (got, want) in exact_sum_of(&model, &examples, &all, clip).iter().zip(&expected) {
             prop_assert!((got - want).abs() < 1e-10, "{got} {want}");
+        }
+        for (got, want) in sum_of(&model, &examples, &all, clip).iter().zip(&expected) {
+            prop_assert!((got - want).abs() < 1e-4, "{got} {want}");
         }
     }
 
@@ -207,7 +218,7 @@ fn gradients_agree_with_finite_differences() {
     for seed in 0..12 {
         let (model, examples) = setting(seed, 5);
         let rows: Vec<usize> = (0..5).collect();
-        let sum = sum_of(&model, &examples, &rows, 1e9);
+        let sum = exact_sum_of(&model, &examples, &rows, 1e9);
         let penalty = l2_gradient(model.spec(), model.params()).unwrap();
         for at in 0..sum.len() {
             let loss = |shift: f64| {
@@ -340,6 +351,6 @@ fn the_effective_rate_never_exceeds_the_stated_one() {
 fn the_error_allowance_is_small_and_grows_with_the_rows() {
     let (model, _) = setting(1, 1);
     let eta = |rows| float_error_eta(model.spec(), rows).unwrap();
-    assert!(eta(1) < eta(4096) && eta(1 << 20) < 1.1e-6);
+    assert!(eta(1) < eta(4096) && eta(1 << 20) < 1.3e-4);
     assert!(float_error_eta(model.spec(), (1 << 20) + 1).is_err());
 }

@@ -1,5 +1,6 @@
 //! `lepton doctor`: whether this machine can run Lepton, and what to do where it cannot.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use lepton_crypto::IdentityKey;
 use lepton_ring::{Modulus, RingVec};
 use lepton_secagg::{
     Attempt, Collecting, EpochContext, EpochKeys, Fault, Parameters, PartyIndex, PartySetup,
-    VectorSpec,
+    Roster, VectorSpec,
 };
 use rand_core::{CryptoRng, Rng};
 use serde::Serialize;
@@ -257,13 +258,14 @@ fn try_sum(rng: &mut impl CryptoRng) -> Result<(Vec<i64>, Vec<i64>), Fault> {
     );
     let identities: Vec<IdentityKey> = (0..PARTIES).map(|_| IdentityKey::generate(rng)).collect();
     let roster: Vec<_> = identities.iter().map(IdentityKey::public).collect();
+    let roster = Roster::new(&roster)?;
     let (mut setups, mut adverts) = (Vec::new(), Vec::new());
     for (index, identity) in (0..).map(PartyIndex::new).zip(&identities) {
         let (setup, advert) = PartySetup::begin(index, identity, &roster, params, context, rng)?;
         setups.push(setup);
         adverts.push((index, advert.bytes));
     }
-    let keys = EpochKeys::verify(params, &roster, context, &adverts)?;
+    let keys = EpochKeys::verify(params, &roster, context, &adverts, &[])?;
     let mut collecting = Collecting::new(Arc::new(keys), attempt, spec)?;
     let (mut masked, mut expected) = (Vec::new(), vec![0_i64; spec.len]);
     for (index, setup) in (0..).map(PartyIndex::new).zip(setups) {
@@ -275,11 +277,15 @@ fn try_sum(rng: &mut impl CryptoRng) -> Result<(Vec<i64>, Vec<i64>), Fault> {
             .zip(&input)
             .for_each(|(sum, value)| *sum += value);
         let input = RingVec::from_signed(spec.modulus, &input).map_err(|_| internal())?;
-        let (state, body) = setup.finish(&adverts)?.mask(attempt, spec, input, rng)?;
+        let (state, body) = setup
+            .freeze(&adverts)?
+            .finish(&[])?
+            .mask(attempt, spec, input, rng)?;
         collecting.accept(index, &body)?;
         masked.push(state);
     }
-    let (mut signing, views) = collecting.close()?;
+    let mut signing = collecting.close()?;
+    let views: Vec<_> = signing.views().collect();
     let mut signed = Vec::new();
     for ((state, (to, view)), identity) in masked.into_iter().zip(views).zip(&identities) {
         let (state, signature) = state.sign(&view, identity)?;
@@ -290,7 +296,7 @@ fn try_sum(rng: &mut impl CryptoRng) -> Result<(Vec<i64>, Vec<i64>), Fault> {
     for (from, state) in signed {
         opening.accept(from, &state.open(&bundle)?)?;
     }
-    Ok((opening.finish()?.sum.to_signed(), expected))
+    Ok((opening.finish(NonZeroUsize::MIN)?.sum.to_signed(), expected))
 }
 
 /// The constants above were refused: a fault of this file.

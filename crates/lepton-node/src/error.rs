@@ -94,6 +94,9 @@ impl NodeError {
     /// Whether a policy, a budget or a privacy goal forbade what was asked.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
+        if let Self::Ledger(LedgerError::Budget(error)) = self {
+            return error.is_refusal();
+        }
         matches!(
             self,
             Self::Refused(_)
@@ -105,6 +108,9 @@ impl NodeError {
     /// Whether the command was used wrongly: a flag, a job file.
     #[must_use]
     pub fn is_wrong_use(&self) -> bool {
+        if let Self::Ledger(LedgerError::Budget(error)) = self {
+            return !error.is_refusal();
+        }
         matches!(
             self,
             Self::Use(_)

@@ -202,6 +202,15 @@ impl FileLedger {
         })
     }
 
+    /// Whether `charge` keeps the job's own limit, without charging it.
+    ///
+    /// # Errors
+    /// [`LedgerError`] as [`Ledger::reserve`] would refuse it.
+    pub fn check(&self, charge: &Charge) -> Result<(), LedgerError> {
+        let within = |limit: Limit| ledger::admit(self.spent(charge.side), charge, &limit);
+        self.limit.map_or(Ok(()), |limit| within(limit).map(|_| ()))
+    }
+
     /// Composition of everything charged to `side`.
     #[must_use]
     pub fn spent(&self, side: Side) -> &Accountant {

@@ -6,11 +6,14 @@
     reason = "this is the shell: the one library that reads clocks and files and asks the operating system for randomness"
 )]
 
+pub mod audit;
 mod baselines;
+pub mod bench;
 pub mod doctor;
 pub mod error;
 pub mod federation;
 pub mod files;
+pub mod ledger;
 pub mod model_file;
 pub mod predict;
 mod privacy_statement;
@@ -19,6 +22,7 @@ pub mod report;
 pub mod run_folder;
 pub mod scaffold;
 pub mod scenario;
+pub mod signed_report;
 pub mod simulate;
 mod summary;
 pub mod tables;

@@ -13,7 +13,7 @@ use crate::error::NodeError;
 /// The statement of a finished job; all numbers absent without a goal.
 pub(crate) fn document(plan: &Plan, training: &Training) -> Result<PrivacyDoc, NodeError> {
     let Some(privacy) = plan.privacy() else {
-        return Ok(without_goal());
+        return Ok(without_goal(plan));
     };
     let goal = privacy.goal;
     let exchange = plan.exchange(Kind::Training, training.public())?;
@@ -66,7 +66,23 @@ pub(crate) fn document(plan: &Plan, training: &Training) -> Result<PrivacyDoc, N
     })
 }
 
-fn without_goal() -> PrivacyDoc {
+/// What groups change about the sums of training rounds.
+fn groups(plan: &Plan) -> Option<String> {
+    let groups = plan.groups()?;
+    let honest = plan.privacy().map_or_else(String::new, |privacy| {
+        format!(
+            ", and at least {} honest parties add their full noise share to each",
+            privacy.training_shares.honest
+        )
+    });
+    Some(format!(
+        "Training rounds open {} sums, one for each group of parties, over at least {} parties each{honest}: the coordinator learns every group's sum.",
+        groups.count(),
+        groups.floor()
+    ))
+}
+
+fn without_goal(plan: &Plan) -> PrivacyDoc {
     PrivacyDoc {
         epsilon: None,
         delta: None,
@@ -83,14 +99,44 @@ fn without_goal() -> PrivacyDoc {
         steps: None,
         sigma_party: None,
         releases: Vec::new(),
-        assumptions: vec![
-            "Each sum was masked: the coordinator saw sums over at least the survivor floor of parties and no single party's numbers, as long as no more than the stated colluders pool what they know with it.".to_owned(),
-        ],
-        not_protected: vec![
-            "Sums were exact. The model, the metrics and differences between rounds can reveal single records; set a [privacy] goal to bound that.".to_owned(),
-            "With few parties, a party can subtract its own part from a sum.".to_owned(),
-        ],
+        assumptions: [
+            vec![
+                "Each sum was masked: the coordinator saw sums over at least the survivor floor of parties and no single party's numbers, as long as no more than the stated colluders pool what they know with it.".to_owned(),
+            ],
+            groups(plan).into_iter().collect(),
+            common_assumptions(),
+        ]
+        .concat(),
+        not_protected: [
+            vec![
+                "Sums were exact. The model, the metrics and differences between rounds can reveal single records; set a [privacy] goal to bound that.".to_owned(),
+                "The model's file is a release: whoever has it has what it tells about single records.".to_owned(),
+                "With few parties, a party can subtract its own part from a sum.".to_owned(),
+            ],
+            never_protected(),
+        ]
+        .concat(),
     }
+}
+
+/// What every statement rests on.
+fn common_assumptions() -> Vec<String> {
+    [
+        "Parties know each other's enrolled identity keys; a simulation makes them up for the run.",
+        "Nothing rests on clocks: a wrong one decides whom the coordinator waits for, not what is protected.",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// What no protection of this program covers.
+fn never_protected() -> Vec<String> {
+    [
+        "Names of the columns, the job's settings, that a party takes part, when it answers and how much it sends.",
+        "In a simulation: anything, from whoever runs it. Rows, keys and noise of all parties are on that person's machine.",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 fn epsilon(
@@ -156,7 +202,7 @@ fn assumptions(plan: &Plan, training: &Training) -> Vec<String> {
     let parameters = plan.parameters();
     let mut all = vec![
         format!(
-            "At most {} of the {} parties pool what they know with the coordinator, and at least {} honest parties add their noise to every sum; parties enforce a survivor set of at least {}.",
+            "At most {} of the {} parties pool what they know with the coordinator, and at least {} honest parties add their full noise share to every sum; parties enforce a survivor set of at least {}.",
             parameters.colluders(),
             parameters.parties(),
             plan.privacy().map_or(0, |privacy| privacy.shares.honest),
@@ -170,14 +216,15 @@ fn assumptions(plan: &Plan, training: &Training) -> Vec<String> {
         } else {
             "Parties run this program unchanged; randomness comes from the operating system.".to_owned()
         },
-        "The time a party takes and the fact that it takes part are not hidden.".to_owned(),
     ];
+    all.extend(common_assumptions());
     if plan
         .privacy()
         .is_some_and(|privacy| privacy.goal.noise == NoiseAt::Distributed)
     {
         all.push("The training noise is the sum of the parties' discrete Gaussian shares; what a sum of shares lacks against one discrete Gaussian is charged (Kairouz, Liu, Steinke 2021).".to_owned());
     }
+    all.extend(groups(plan));
     if training.rounds_done() < plan.rounds() {
         all.push("Training ended before the planned rounds, at a moment that released numbers had a say in: what is guaranteed is the goal; the smaller figures account for what was charged.".to_owned());
     }
@@ -189,8 +236,9 @@ fn not_protected(plan: &Plan) -> Vec<String> {
         "Facts about groups: what is true of many records at once can be learnt, that is the purpose.".to_owned(),
         "A record against its own party, which holds it.".to_owned(),
         "Rows that appear at several parties or in several jobs: each job and each copy costs anew.".to_owned(),
-        "Everything in this report marked \"simulation only\": it is made from raw rows, for the person who ran the simulation.".to_owned(),
+        "Everything in the run's report.html and report.json marked \"simulation only\": it is made from raw rows, for the person who ran the simulation.".to_owned(),
     ];
+    all.extend(never_protected());
     if !plan.discovered().is_empty() {
         all.push("The existence of common categories: a slot of the category hash that stands out of the noise becomes an input of the model.".to_owned());
     }

@@ -82,6 +82,12 @@ impl RunFolder {
         Ok((folder, run))
     }
 
+    /// Removes a folder that was just made, because its job was refused.
+    pub(crate) fn remove(&self) {
+        // The refusal is what is reported.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+
     /// Removes the folder if nothing is in it.
     pub(crate) fn remove_empty(&self) {
         // The failure that led here is what is reported.

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use crate::error::NodeError;
 use crate::federation::{self, Setup};
 use crate::files::{Durability, FileStore};
+use crate::ledger::{JobLedger, LedgerUse};
 use crate::model_file::ModelFile;
 use crate::random::Entropy;
 use crate::run_folder::{RunFile, RunFolder, RunLock};
@@ -49,9 +50,11 @@ pub struct Done {
     pub report: Report,
     /// The run folder.
     pub folder: PathBuf,
+    /// Lifetime budgets that are nearly spent, in words.
+    pub low_budgets: Vec<String>,
 }
 
-/// Runs it. `started` is the wall clock as RFC 3339 and as a compact stamp for the folder's name; events go to `watcher` as they happen.
+/// Runs it without a durable ledger, or in the one it began in: [`run_charged`].
 ///
 /// # Errors
 /// [`NodeError`].
@@ -61,8 +64,22 @@ pub async fn run(
     watcher: mpsc::UnboundedSender<Progress>,
     stop: watch::Receiver<bool>,
 ) -> Result<Done, NodeError> {
+    run_charged(request, LedgerUse::default(), started, watcher, stop).await
+}
+
+/// Runs it, the data charged in `ledger`; a resumed run goes on in the ledger it began in. `started` is the wall clock as RFC 3339 and as a compact stamp for the folder's name; events go to `watcher` as they happen.
+///
+/// # Errors
+/// [`NodeError`].
+pub async fn run_charged(
+    request: Request,
+    ledger: LedgerUse,
+    started: (&str, &str),
+    watcher: mpsc::UnboundedSender<Progress>,
+    stop: watch::Receiver<bool>,
+) -> Result<Done, NodeError> {
     let clock = Instant::now();
-    let opened = open(request, started)?;
+    let opened = open(request, &ledger, started)?;
     let (sender, receiver) = mpsc::unbounded_channel();
     let (failed, log_failed) = watch::channel(false);
     let logger = tokio::spawn(log(
@@ -89,6 +106,7 @@ pub async fn run(
         federation,
         entropy,
         lock,
+        ledger,
         ..
     } = opened;
     let finished = Finished {
@@ -103,9 +121,11 @@ pub async fn run(
     let report = tokio::task::spawn_blocking(move || summary::write(finished))
         .await
         .map_err(|error| NodeError::Internal(error.to_string()))??;
+    let low_budgets = ledger.map_or(Ok(Vec::new()), |ledger| ledger.close())?;
     drop(lock);
     Ok(Done {
         report,
+        low_budgets,
         folder: folder.root().to_owned(),
     })
 }
@@ -119,6 +139,7 @@ struct Opened {
     training: Training,
     scenario: Scenario,
     entropy: Entropy,
+    ledger: Option<JobLedger>,
 }
 
 impl Opened {
@@ -137,13 +158,18 @@ impl Opened {
                 .collect(),
             folder: self.folder.path("state"),
             entropy: self.entropy,
+            ledger: self.ledger.clone(),
             scenario: self.scenario.clone(),
             stop,
         })
     }
 }
 
-fn open(request: Request, (started, stamp): (&str, &str)) -> Result<Opened, NodeError> {
+fn open(
+    request: Request,
+    ledger: &LedgerUse,
+    (started, stamp): (&str, &str),
+) -> Result<Opened, NodeError> {
     match request {
         Request::New {
             source,
@@ -167,7 +193,10 @@ fn open(request: Request, (started, stamp): (&str, &str)) -> Result<Opened, Node
             folder.save(&run).inspect_err(|_| folder.remove_empty())?;
             folder.write("job.toml", federation.job_text.as_bytes())?;
             let lock = folder.lock()?;
+            let ledger = JobLedger::begin(ledger, &folder, (&federation, &run.source))
+                .inspect_err(|_| folder.remove())?;
             Ok(Opened {
+                ledger,
                 lock,
                 entropy: entropy_of(&federation),
                 folder,
@@ -177,7 +206,7 @@ fn open(request: Request, (started, stamp): (&str, &str)) -> Result<Opened, Node
                 scenario: faults,
             })
         }
-        Request::Resume(path) => resume(&path),
+        Request::Resume(path) => resume(&path, ledger),
     }
 }
 
@@ -203,10 +232,14 @@ fn make_folder(place: Place, federation: &Federation, stamp: &str) -> Result<Run
     ))
 }
 
-fn resume(path: &Path) -> Result<Opened, NodeError> {
+fn resume(path: &Path, ledger: &LedgerUse) -> Result<Opened, NodeError> {
     let (folder, mut run) = RunFolder::open(path)?;
     let lock = folder.lock()?;
     if folder.path("report.json").exists() {
+        // A crash may have come between the report and the end of the job in its ledger.
+        if let Some(ledger) = JobLedger::of(&folder, ledger.clock)? {
+            ledger.close()?;
+        }
         return Err(NodeError::Use(format!(
             "{} is finished; show it with `lepton report {0}`",
             path.display()
@@ -230,10 +263,12 @@ fn resume(path: &Path) -> Result<Opened, NodeError> {
         None => Training::new(&federation.plan, start_model(&federation, &run.source)?),
     };
     training.resumed(&federation.plan)?;
+    let ledger = JobLedger::resume(&folder, ledger.clock, (&federation, &run.source))?;
     // Durable before any key of the new epoch is used (rule FT-14).
     run.epoch += 1;
     folder.save(&run)?;
     Ok(Opened {
+        ledger,
         lock,
         entropy: entropy_of(&federation),
         folder,

@@ -20,6 +20,7 @@ use crate::privacy_statement;
 use crate::random::{Entropy, public_generator};
 use crate::report::{model_card, render_html};
 use crate::run_folder::{RunFile, RunFolder};
+use crate::signed_report::{self, Simulated};
 use crate::tables::Federation;
 
 /// Most rows in the picture of single rows.
@@ -45,7 +46,7 @@ struct Rows {
     hold_out: Vec<Examples>,
 }
 
-/// Writes model, report and model card; gives the report.
+/// Writes model, model card, privacy report and report; gives the report.
 pub(crate) fn write(finished: Finished) -> Result<Report, NodeError> {
     let started = Instant::now();
     let rows = rows_of(&finished)?;
@@ -58,7 +59,16 @@ pub(crate) fn write(finished: Finished) -> Result<Report, NodeError> {
     let folder = &finished.folder;
     file.save(&folder.path("model"))?;
     folder.write("model/model_card.md", model_card(&report).as_bytes())?;
-    folder.write("report.html", render_html(&report).as_bytes())?;
+    let privacy = signed_report::write(&Simulated {
+        plan: &finished.federation.plan,
+        training: &finished.outcome.training,
+        report: &report,
+        folder,
+        entropy: finished.entropy,
+        epoch: finished.run.epoch,
+    })?;
+    let page = render_html(&report, Some(&privacy));
+    folder.write("report.html", page.as_bytes())?;
     // Last: a run with a report.json is a finished run.
     let json = serde_json::to_vec_pretty(&report)
         .map_err(|error| NodeError::Internal(error.to_string()))?;
@@ -254,6 +264,8 @@ fn model_summary(file: &ModelFile) -> ModelSummary {
         lepton_learn::ModelKind::Linear => ("linear", Vec::new()),
         lepton_learn::ModelKind::Logistic => ("logistic", Vec::new()),
         lepton_learn::ModelKind::Mlp { hidden, .. } => ("mlp", hidden.clone()),
+        lepton_learn::ModelKind::Cnn { hidden, .. } => ("cnn", hidden.clone()),
+        lepton_learn::ModelKind::Embedding { hidden, .. } => ("embedding", hidden.clone()),
     };
     let widths: Vec<String> = std::iter::once(spec.inputs)
         .chain(middle)

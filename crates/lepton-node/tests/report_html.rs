@@ -20,7 +20,7 @@ const HOSTILE: &str = "<script>alert(1)</script>\"'&|`";
 #[test]
 fn every_sample_is_a_sound_page() {
     for (name, report) in samples() {
-        let page = render_html(&report);
+        let page = render_html(&report, None);
         check_page(&page).unwrap_or_else(|fault| panic!("{name}: {fault}"));
         assert!(page.matches("<h2>").count() >= 5, "{name}");
         assert!(page.matches("<svg class=\"chart\"").count() >= 2, "{name}");
@@ -45,7 +45,7 @@ fn every_sample_is_a_sound_page() {
 #[test]
 fn hostile_names_stay_text() {
     let report = hostile();
-    let page = render_html(&report);
+    let page = render_html(&report, None);
     check_page(&page).unwrap();
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
     let card = model_card(&report);
@@ -60,7 +60,7 @@ fn hostile_names_stay_text() {
 
 #[test]
 fn the_check_of_a_page_sees_faults() {
-    let good = render_html(&private());
+    let good = render_html(&private(), None);
     assert!(check_page(&good).is_ok());
     let broken = [
         good.replace("</main>", ""),
@@ -78,7 +78,7 @@ fn the_check_of_a_page_sees_faults() {
 #[test]
 fn numbers_that_are_none_show_as_dashes() {
     for report in [poisoned(), empty()] {
-        let page = render_html(&report);
+        let page = render_html(&report, None);
         check_page(&page).unwrap();
         assert!(page.contains('–'));
         let card = model_card(&report);
@@ -88,7 +88,7 @@ fn numbers_that_are_none_show_as_dashes() {
 
 #[test]
 fn the_privacy_verdict_is_true() {
-    let page = render_html(&private());
+    let page = render_html(&private(), None);
     assert!(page.contains(
         "Five simulated parties trained a logistic model on about 5,282 rows without pooling them; accuracy 0.80, AUC 0.84"
     ));
@@ -100,7 +100,7 @@ fn the_privacy_verdict_is_true() {
     assert!(page.contains("epsilon ≤ 3.00 against the coordinator together with up to one party"));
     assert!(!page.contains("2.41"), "epsilon is rounded up");
 
-    let page = render_html(&exact());
+    let page = render_html(&exact(), None);
     assert!(page.contains("<p class=\"verdict bad\">No privacy goal: exact sums were released."));
     assert!(!page.contains("is protected with epsilon"));
 
@@ -111,7 +111,7 @@ fn the_privacy_verdict_is_true() {
     let mut unbounded = private();
     unbounded.privacy.epsilon = Some(f64::INFINITY);
     for report in [seeded, over, unbounded] {
-        for text in [render_html(&report), model_card(&report)] {
+        for text in [render_html(&report, None), model_card(&report)] {
             assert!(
                 text.contains("do not rely on it") && !text.contains("is protected with epsilon")
             );
@@ -124,29 +124,29 @@ fn the_privacy_verdict_is_true() {
 fn the_second_epsilon_names_whom_it_holds_against() {
     let single = "the coordinator, and against any single party";
     let mut report = private();
-    assert!(!render_html(&report).contains(single));
+    assert!(!render_html(&report, None).contains(single));
     report.protection.colluders = 0;
-    assert!(render_html(&report).contains(single));
+    assert!(render_html(&report, None).contains(single));
 }
 
 #[test]
 fn violated_conditions_are_called_so() {
     let mut report = private();
-    assert!(!render_html(&report).contains("violated"));
+    assert!(!render_html(&report, None).contains("violated"));
     report.protection.quorum = 3;
-    assert!(render_html(&report).contains("violated: 2Q &gt; n + c: 6 &gt; 6"));
+    assert!(render_html(&report, None).contains("violated: 2Q &gt; n + c: 6 &gt; 6"));
 }
 
 #[test]
 fn the_task_decides_how_errors_are_shown() {
-    let page = render_html(&regression());
+    let page = render_html(&regression(), None);
     assert!(!page.contains("class=\"confusion"));
     assert!(
         page.contains("R²")
             && page.contains("Mean absolute error")
             && page.contains("Always the mean")
     );
-    let page = render_html(&ten_classes());
+    let page = render_html(&ten_classes(), None);
     assert!(page.contains("class=\"confusion many\""));
     assert_eq!(page.matches("<td class=\"number right").count(), 10);
 }

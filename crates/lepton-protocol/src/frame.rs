@@ -62,6 +62,10 @@ pub enum Step {
     Advert = 2,
     /// Coordinator to party: everybody's adverts.
     Adverts = 3,
+    /// Party to coordinator: its part of the graph's seed (sparse graphs only).
+    Reveal = 7,
+    /// Coordinator to party: everybody's parts.
+    Reveals = 8,
     /// Party to coordinator: the slot key, sealed once per receiver.
     SlotKeys = 4,
     /// Coordinator to party: the slot key sealed for it.
@@ -87,10 +91,12 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::Invite,
         Self::Advert,
         Self::Adverts,
+        Self::Reveal,
+        Self::Reveals,
         Self::SlotKeys,
         Self::SlotKey,
         Self::Ready,

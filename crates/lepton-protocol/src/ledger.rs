@@ -1,8 +1,22 @@
 //! The ledger: a party's record of privacy loss, and the one door through which every release is charged (FT-08, FT-09).
+//!
+//! [`Limit`] and [`admit`] keep one job within its goal; [`Book`] keeps all jobs together within the lifetime budgets of the data (docs/protocols/ledger.md).
+
+mod amount;
+mod book;
+mod budget;
+mod entry;
+mod planned;
 
 use lepton_dp::rdp::{Accountant, Event};
 use lepton_dp::{Delta, Epsilon};
 use serde::{Deserialize, Serialize};
+
+pub use amount::{Amount, Curve};
+pub use book::{Block, Book, Job};
+pub use budget::{Budget, BudgetError, Round, Shortfall, Unit, percent};
+pub use entry::{Entry, FORMAT, Head, Reserved, Rows, What};
+pub use planned::{Planned, cost as planned_cost, largest_epsilon, planned};
 
 /// Which records of a data set a charge touches; the two sides compose in parallel (FT-03).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -93,6 +107,9 @@ pub enum LedgerError {
     /// The accountant cannot express it.
     #[error("the privacy loss of a {0} cannot be computed: {1}")]
     Arithmetic(String, String),
+    /// A lifetime budget would be passed.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
     /// It could not be written.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),

@@ -14,6 +14,7 @@ pub mod privacy;
 pub mod progress;
 pub mod public;
 pub mod report;
+pub mod robust;
 pub mod store;
 pub mod training;
 pub mod wire;

@@ -59,8 +59,10 @@ pub struct NoiseShares {
 pub struct PrivacyPlan {
     /// The goal it keeps.
     pub goal: Goal,
-    /// Whose noise counts.
+    /// Whose noise counts in a sum over all parties.
     pub shares: NoiseShares,
+    /// Whose noise counts in a training sum: those of a group, where updates are combined over groups (FT-20).
+    pub training_shares: NoiseShares,
     /// Survey and statistics, each.
     pub prepare: NoiseMultiplier,
     /// Each training step.
@@ -131,6 +133,7 @@ impl PrivacyPlan {
             limit,
             goal,
             shares,
+            training_shares: shares,
             prepare,
             training,
             evaluation,
@@ -143,7 +146,7 @@ impl PrivacyPlan {
     /// # Errors
     /// [`DpError`] when sigma is out of the sampler's range.
     pub fn whole_sum(&self, z: NoiseMultiplier, shape: Shape) -> Result<Noise, DpError> {
-        self.shared_noise(z, shape, gaussian)
+        self.shared_noise(z, shape, self.shares, gaussian)
     }
 
     /// Noise of one training step over a vector of the given [`Shape`].
@@ -153,7 +156,10 @@ impl PrivacyPlan {
     pub fn training_step(&self, shape: Shape) -> Result<Noise, DpError> {
         let rate = self.goal.sampling_rate;
         match self.goal.noise {
-            NoiseAt::Distributed => self.shared_noise(self.training, shape, |z| step(rate, z)),
+            NoiseAt::Distributed => {
+                let shares = self.training_shares;
+                self.shared_noise(self.training, shape, shares, |z| step(rate, z))
+            }
             NoiseAt::Local => {
                 let sigma = integer_sigma(self.training.get() * shape.sensitivity)?;
                 let event = step(rate, effective(sigma, 1, shape.sensitivity)?);
@@ -170,17 +176,18 @@ impl PrivacyPlan {
         &self,
         z: NoiseMultiplier,
         Shape { sensitivity, len }: Shape,
+        shares: NoiseShares,
         event: impl Fn(NoiseMultiplier) -> Event,
     ) -> Result<Noise, DpError> {
-        let sigma = integer_sigma(z.get() * sensitivity / f64::from(self.shares.honest).sqrt())?;
+        let sigma = integer_sigma(z.get() * sensitivity / f64::from(shares.honest).sqrt())?;
         let seen_by = |parties: u32| -> Result<Event, DpError> {
             let noise = DistributedNoise::new(parties, sigma, len)?;
             Ok(event(effective(sigma, parties, sensitivity)?).with_slack(noise))
         };
         Ok(Noise {
             sigma,
-            event: seen_by(self.shares.honest)?,
-            public_event: seen_by(self.shares.floor)?,
+            event: seen_by(shares.honest)?,
+            public_event: seen_by(shares.floor)?,
         })
     }
 }

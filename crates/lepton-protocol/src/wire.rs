@@ -23,6 +23,14 @@ pub struct AdvertsIn {
     pub adverts: Vec<Vec<u8>>,
 }
 
+/// Coordinator to party: the parts of the graph's seed of all parties, in party order.
+#[derive(Clone, PartialEq, Message)]
+pub struct RevealsIn {
+    /// One part per party.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub reveals: Vec<Vec<u8>>,
+}
+
 /// Party to coordinator: the slot key sealed for each other party.
 #[derive(Clone, PartialEq, Message)]
 pub struct SlotKeysIn {

@@ -98,7 +98,10 @@ impl Worker {
         let mut vector = match work.exchange.kind {
             Kind::Survey => self.survey(plan, &slot)?,
             Kind::Statistics => self.statistics(plan, &work.public, &slot)?,
-            Kind::Training => return self.train(plan, work, &slot, rng),
+            Kind::Training => {
+                let part = self.train(plan, work, &slot, rng)?;
+                return Ok(placed(part, work));
+            }
             Kind::Evaluation | Kind::FinalEvaluation => self.evaluate(plan, work, &slot)?,
         };
         add_noise(&mut vector, &work.exchange, rng)?;
@@ -237,6 +240,17 @@ pub fn slot_function(key: Option<&Seed>, slots: u32) -> impl Fn(&str, &str) -> u
     }
 }
 
+/// A party's part in the entries of its group, zero everywhere else (rule FT-17).
+fn placed(part: Vec<i64>, work: &Work) -> Vec<i64> {
+    if part.len() == work.exchange.len {
+        return part;
+    }
+    let mut vector = vec![0; work.exchange.len];
+    let own = vector.iter_mut().skip(work.own.start).take(work.own.len());
+    own.zip(part).for_each(|(entry, value)| *entry = value);
+    vector
+}
+
 /// Rule FT-12: the weight, then the weighted change.
 fn plain_round(
     plan: &Plan,
@@ -247,7 +261,7 @@ fn plain_round(
     let spec = plan.model_spec(&work.public)?;
     let weight = i64::try_from(train.len()).map_err(|_| WorkError::TooManyRows)?;
     if weight == 0 {
-        return Ok(vec![0; work.exchange.len]);
+        return Ok(vec![0; work.own.len()]);
     }
     let trained = lepton_learn::train_local(
         &spec,
@@ -256,10 +270,17 @@ fn plain_round(
         &plan.local_config(&work.public),
         rng,
     )?;
+    let mut changes: Vec<f64> = trained
+        .iter()
+        .zip(&work.parameters)
+        .map(|(new, old)| new - old)
+        .collect();
+    if let Some(norm) = plan.clip_update() {
+        clip(&mut changes, norm)?;
+    }
     let encoding = FixedPoint::new(CHANGE_BITS);
     let mut vector = vec![weight];
-    for (new, old) in trained.iter().zip(&work.parameters) {
-        let change = new - old;
+    for change in changes {
         if change.abs() > MAX_CHANGE {
             return Err(WorkError::TooFar);
         }
@@ -268,6 +289,24 @@ fn plain_round(
         vector.push(encoding.encode(weighted).map_err(PlanError::from)?);
     }
     Ok(vector)
+}
+
+/// Rule FT-21: shortens an update to the Euclidean norm `limit`.
+fn clip(changes: &mut [f64], limit: f64) -> Result<(), WorkError> {
+    // Scaled by the largest, so that no square overflows.
+    let largest = changes
+        .iter()
+        .fold(0.0_f64, |most, change| most.max(change.abs()));
+    if !largest.is_finite() || changes.iter().any(|change| change.is_nan()) {
+        return Err(WorkError::TooFar);
+    }
+    if largest > 0.0 {
+        let squares = changes.iter().map(|change| (change / largest).powi(2));
+        let norm = largest * libm::sqrt(squares.sum());
+        let factor = (limit / norm).min(1.0);
+        changes.iter_mut().for_each(|change| *change *= factor);
+    }
+    Ok(())
 }
 
 /// Rule FT-05: one Poisson-sampled, clipped gradient step in integers, with this party's noise.
@@ -323,6 +362,9 @@ fn local_private_round(
     let changes = parameters.iter().zip(&work.parameters);
     let encoded =
         changes.map(|(new, old)| encoding.encode((new - old).clamp(-MAX_CHANGE, MAX_CHANGE)));
+    // In a group this party counts itself: who survived is known anyway.
+    let count = plan.groups().map(|_| Ok(1));
+    let encoded = count.into_iter().chain(encoded);
     Ok(encoded.collect::<Result<_, _>>().map_err(PlanError::from)?)
 }
 

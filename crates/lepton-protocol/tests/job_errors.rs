@@ -112,7 +112,7 @@ const CASES: &[Case] = &[
         "job.toml:18: training.rounds: expected a whole number from 1 to 10000, found the text \"50\"; write 50 without quotes",
     ]),
     ("rounds = 50", "colour = 3", "", &[
-        "job.toml:18: unknown key \"colour\" in [training]; write \"rounds\", \"local_epochs\", \"local_steps\", \"batch\", \"sampling_rate\", \"optimiser\", \"learning_rate\", \"momentum\", \"server_optimiser\", \"server_learning_rate\", \"proximal\", \"class_weights\" or \"topology\"",
+        "job.toml:18: unknown key \"colour\" in [training]; write \"rounds\", \"local_epochs\", \"local_steps\", \"batch\", \"sampling_rate\", \"optimiser\", \"learning_rate\", \"momentum\", \"server_optimiser\", \"server_learning_rate\", \"proximal\", \"class_weights\", \"combine\", \"groups\", \"trim\", \"clip_update\" or \"topology\"",
     ]),
     ("table = \"heart.csv\"", "table = heart.csv # the data", "", &[
         "job.toml:5: not valid TOML: heart.csv is no number and has no quotes; write \"heart.csv\" if it is a text",
@@ -154,6 +154,24 @@ const CASES: &[Case] = &[
     ("rounds = 50", "rounds = 50\ntopology = \"mesh\"\noptimiser = \"rmsprop\"", "", &[
         "job.toml:19: training.topology = \"mesh\" is not in this version; write \"star\"",
         "job.toml:20: training.optimiser = \"rmsprop\" is not a choice; write \"sgd\" or \"adam\"",
+    ]),
+    ("rounds = 50", "rounds = 50\ncombine = \"krum\"", "", &[
+        "job.toml:19: training.combine = \"krum\" is not a choice; write \"mean\", \"trimmed_mean\" or \"median\"",
+    ]),
+    ("rounds = 50", "rounds = 50\ngroups = 4\ntrim = 1", "", &[
+        "job.toml:19: training.groups contradicts training.combine = \"mean\" (the default), which has no groups; remove it, or write combine = \"trimmed_mean\" or combine = \"median\"",
+        "job.toml:20: training.trim contradicts training.combine = \"mean\" (the default), which trims nothing; remove it, or write combine = \"trimmed_mean\"",
+    ]),
+    ("rounds = 50", "rounds = 50\ncombine = \"median\"\ntrim = 1", "", &[
+        "job.toml:19: combine = \"median\" has no groups; add groups = 3, or more where there are many parties",
+        "job.toml:20: training.trim contradicts training.combine = \"median\" (line 19), which trims nothing; remove it, or write combine = \"trimmed_mean\"",
+    ]),
+    ("rounds = 50", "rounds = 50\ncombine = \"trimmed_mean\"\ngroups = 6\ntrim = 3", "", &[
+        "job.toml:21: training.trim contradicts training.groups = 6 (line 20): nothing would be left; write trim = 2 or less",
+    ]),
+    ("rounds = 50", "rounds = 50\ncombine = \"trimmed_mean\"\ngroups = 2\nclip_update = 0", "", &[
+        "job.toml:20: training.groups = 2 is out of range; write a whole number from 3 to 1000; the nearest is 3",
+        "job.toml:21: training.clip_update = 0 is out of range; write a number greater than 0",
     ]),
     ("kind = \"logistic\"", "kind = \"logitsic\"", "", &[
         "job.toml:15: model.kind = \"logitsic\" is not a choice; write \"linear\", \"logistic\" or \"mlp\"; the nearest is \"logistic\"",

@@ -18,6 +18,7 @@
 mod checks;
 mod config;
 mod intercept;
+pub mod masked_sum;
 mod memory;
 mod outcome;
 mod party_node;

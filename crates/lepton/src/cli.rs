@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use lepton_node::error::NodeError;
 
+use crate::account::AccountArgs;
+use crate::audit::AuditArgs;
+use crate::bench::BenchArgs;
+use crate::budget::BudgetArgs;
 use crate::doctor::DoctorArgs;
 use crate::model::ModelArgs;
 use crate::new::NewArgs;
@@ -12,6 +16,7 @@ use crate::output;
 use crate::predict::PredictArgs;
 use crate::report::ReportArgs;
 use crate::run::RunArgs;
+use crate::verify::VerifyArgs;
 
 /// Exit code: failed.
 const FAILED: u8 = 1;
@@ -52,6 +57,27 @@ enum Command {
     /// Show the report of a run again
     #[command(after_help = "Example: lepton report runs/churn-20260101-120000")]
     Report(ReportArgs),
+    /// Check the signatures of a document, and that it was not changed
+    #[command(
+        after_help = "Example: lepton verify runs/churn-20260101-120000/privacy.json --key coordinator.pem\n\nWithout a key it can only be checked that nothing was changed since the signatures were made."
+    )]
+    Verify(VerifyArgs),
+    /// Attack a job's training and hold what is found against its claim
+    #[command(
+        after_help = "Example: lepton audit privacy examples/churn/job.toml --set privacy.epsilon=3"
+    )]
+    Audit(AuditArgs),
+    /// Measure what the protocols cost on this machine
+    #[command(after_help = "Example: lepton bench masked-sum --parties 100 --dropouts 10")]
+    Bench(BenchArgs),
+    /// Account for releases: epsilon at a delta, delta at an epsilon, or the least noise for both
+    #[command(
+        after_help = "Example: lepton account events.json --accountant pld --delta 1e-5 --json"
+    )]
+    Account(AccountArgs),
+    /// Set, show and check the lifetime privacy budgets of data sets
+    #[command(after_help = "Example: lepton budget show --ledger ledger.db")]
+    Budget(BudgetArgs),
     /// Check that this machine can run Lepton
     #[command(after_help = "Example: lepton doctor")]
     Doctor(DoctorArgs),
@@ -68,6 +94,11 @@ impl Cli {
             Command::Predict(args) => args.run(),
             Command::Model(args) => args.run(),
             Command::Report(args) => args.run(),
+            Command::Verify(args) => args.run(),
+            Command::Audit(args) => args.run(),
+            Command::Bench(args) => args.run(),
+            Command::Account(args) => args.run(),
+            Command::Budget(args) => args.run(),
             Command::Doctor(args) => args.run(),
         };
         match result {

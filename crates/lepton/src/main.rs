@@ -4,6 +4,10 @@
     reason = "the command reads the clock and the terminal; the libraries below it do not"
 )]
 
+mod account;
+mod audit;
+mod bench;
+mod budget;
 mod cli;
 mod clock;
 mod doctor;
@@ -14,6 +18,7 @@ mod predict;
 mod progress;
 mod report;
 mod run;
+mod verify;
 
 use std::process::ExitCode;
 

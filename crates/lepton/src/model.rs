@@ -120,6 +120,20 @@ fn kind(kind: &ModelKind) -> String {
     match kind {
         ModelKind::Linear => "a linear model".to_owned(),
         ModelKind::Logistic => "a logistic model".to_owned(),
+        ModelKind::Cnn {
+            image,
+            convolutions,
+            ..
+        } => {
+            let [channels, height, width] = image;
+            format!(
+                "a convolutional network ({} convolutions over {channels} x {height} x {width})",
+                convolutions.len()
+            )
+        }
+        ModelKind::Embedding { tables, .. } => {
+            format!("a network over {} embedding tables", tables.len())
+        }
         ModelKind::Mlp { hidden, activation } => {
             let widths: Vec<String> = hidden.iter().map(ToString::to_string).collect();
             format!(
@@ -208,7 +222,7 @@ fn largest(file: &ModelFile, tensors: &[Tensor]) -> Vec<Weight> {
     let header = &file.header;
     let Some(tensor) = tensors
         .first()
-        .filter(|_| !matches!(header.spec.kind, ModelKind::Mlp { .. }))
+        .filter(|_| matches!(header.spec.kind, ModelKind::Linear | ModelKind::Logistic))
     else {
         return Vec::new();
     };

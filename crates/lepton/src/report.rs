@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use lepton_node::error::NodeError;
 use lepton_node::run_folder::RunFolder;
+use lepton_node::signed_report::{self, PrivacyReport};
 use lepton_node::tables::read_text;
 use lepton_protocol::job::Job;
 use lepton_protocol::report::Report;
@@ -36,16 +37,28 @@ impl ReportArgs {
                 problem: format!("cannot be read as a report ({error})"),
                 remedy: "restore the file, or start a new run".to_owned(),
             })?;
-        folder.write(
-            "report.html",
-            lepton_node::report::render_html(&report).as_bytes(),
-        )?;
+        let page = lepton_node::report::render_html(&report, privacy(&folder)?.as_ref());
+        folder.write("report.html", page.as_bytes())?;
         if self.json {
             output::json(&report)
         } else {
             output::text(&run::closing(&report, folder.root()))
         }
     }
+}
+
+/// The run's privacy report, whose signatures must hold; runs of earlier versions have none.
+fn privacy(folder: &RunFolder) -> Result<Option<PrivacyReport>, NodeError> {
+    let path = folder.path(signed_report::FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let report = signed_report::open(&read_text(&path)?).map_err(|problem| NodeError::File {
+        place: path.display().to_string(),
+        problem: format!("is not as it was signed ({problem})"),
+        remedy: format!("restore it; see `lepton verify {}`", path.display()),
+    })?;
+    Ok(Some(report))
 }
 
 /// How far the run got and how to go on.

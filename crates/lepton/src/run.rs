@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lepton_node::error::NodeError;
+use lepton_node::ledger::LedgerUse;
 use lepton_node::simulate::{self, Done, Place, Request};
 use lepton_node::tables::Source;
 use lepton_protocol::report::{MetricsDoc, Report};
@@ -38,6 +39,9 @@ pub(crate) struct RunArgs {
     /// Exactly this run folder, which must not exist
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
+    /// Charge the data in this ledger; the job is refused where its budget does not cover it
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    ledger: Option<PathBuf>,
     /// Print the report as one JSON document on stdout
     #[arg(long)]
     json: bool,
@@ -53,8 +57,15 @@ impl RunArgs {
             .enable_all()
             .build()
             .map_err(|error| NodeError::Internal(format!("the runtime does not start: {error}")))?;
+        let ledger = LedgerUse {
+            path: self.ledger.clone(),
+            clock: crate::budget::time,
+        };
         let (json, quiet) = (self.json, self.quiet);
-        let done = runtime.block_on(drive(self.request(), quiet))?;
+        let done = runtime.block_on(drive(ledger, self.request(), quiet))?;
+        for line in &done.low_budgets {
+            output::note(&format!("warning: {line}"));
+        }
         if json {
             output::json(&done.report)
         } else {
@@ -79,7 +90,7 @@ impl RunArgs {
     }
 }
 
-async fn drive(request: Request, quiet: bool) -> Result<Done, NodeError> {
+async fn drive(ledger: LedgerUse, request: Request, quiet: bool) -> Result<Done, NodeError> {
     let (events, inbox) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
@@ -91,7 +102,7 @@ async fn drive(request: Request, quiet: bool) -> Result<Done, NodeError> {
     });
     let screen = tokio::spawn(progress::show(inbox, quiet));
     let (time, stamp) = clock::now();
-    let done = simulate::run(request, (&time, &stamp), events, stopped).await;
+    let done = simulate::run_charged(request, ledger, (&time, &stamp), events, stopped).await;
     screen
         .await
         .map_err(|error| NodeError::Internal(error.to_string()))?;
@@ -111,7 +122,9 @@ pub(crate) fn closing(report: &Report, folder: &Path) -> String {
     text += &table(report);
     text += &privacy_line(report);
     let folder = folder.display();
-    text += &format!("\nmodel   {folder}/model\nreport  {folder}/report.html\n");
+    text += &format!(
+        "\nmodel   {folder}/model\nreport  {folder}/report.html\nprivacy {folder}/privacy.json (signed; see `lepton verify`)\n"
+    );
     text
 }
 

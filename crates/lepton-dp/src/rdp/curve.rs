@@ -12,9 +12,9 @@ const LOG_SLACK: f64 = 8.0 * f64::EPSILON;
 const LARGEST: f64 = 1e100;
 
 /// Gaussian mechanism: `order / (2 z^2)` (Mironov 2017, corollary 3), exact for discrete noise and integer shifts too (AC-04).
-pub(super) fn gaussian(order: u32, noise_multiplier: NoiseMultiplier) -> f64 {
+pub(super) fn gaussian(order: f64, noise_multiplier: NoiseMultiplier) -> f64 {
     let z = noise_multiplier.get().min(LARGEST);
-    round_up(f64::from(order) / (2.0 * z * z))
+    round_up(order / (2.0 * z * z))
 }
 
 /// Poisson-sampled Gaussian mechanism under add-remove (Mironov, Talwar, Zhang 2019, section 3.3):
@@ -28,7 +28,7 @@ pub(super) fn sampled_gaussian(
     noise_multiplier: NoiseMultiplier,
 ) -> f64 {
     if rate.get() >= 1.0 {
-        return gaussian(order, noise_multiplier);
+        return gaussian(f64::from(order), noise_multiplier);
     }
     let z = noise_multiplier.get().min(LARGEST);
     let mut logs = Vec::with_capacity(order as usize);
@@ -127,10 +127,10 @@ mod tests {
     fn extremes_stay_outward() {
         let (rate, tiny) = units(0.5, 1e-200);
         assert_eq!(sampled_gaussian(2, rate, tiny), f64::INFINITY);
-        assert_eq!(gaussian(2, tiny), f64::INFINITY);
+        assert_eq!(gaussian(2.0, tiny), f64::INFINITY);
         let (rate, huge) = units(1e-300, 1e300);
         assert!(sampled_gaussian(1024, rate, huge) > 0.0);
-        assert!(gaussian(1024, huge) > 0.0);
+        assert!(gaussian(1024.0, huge) > 0.0);
     }
 
     proptest! {
@@ -139,7 +139,7 @@ mod tests {
         fn monotone(rate in 1e-6f64..0.999, z in 0.1f64..50.0, order in 2u32..70) {
             let (q, multiplier) = units(rate, z);
             let here = sampled_gaussian(order, q, multiplier);
-            prop_assert!(here <= gaussian(order, multiplier) * (1.0 + 1e-10));
+            prop_assert!(here <= gaussian(f64::from(order), multiplier) * (1.0 + 1e-10));
             let (less, quieter) = units(rate * 0.9, z * 1.1);
             prop_assert!(sampled_gaussian(order, less, multiplier) < here);
             prop_assert!(sampled_gaussian(order, q, quieter) < here);

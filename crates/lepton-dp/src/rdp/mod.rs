@@ -1,11 +1,16 @@
 //! Rényi differential privacy accounting at integer orders (docs/protocols/accounting.md).
 
 mod accountant;
+pub(crate) mod convert;
 mod curve;
 mod event;
+mod moments;
+mod quadrature;
+mod renyi;
 
 pub use accountant::Accountant;
 pub use event::Event;
+pub use renyi::Renyi;
 
 /// The orders alpha at which Rényi divergences are tracked: 2..=64, 72, 96, 128, 192, 256, 512 and 1024 (AC-07).
 ///

@@ -130,7 +130,7 @@ const EXP_MINUS: [u64; MAX_GAMMA as usize] = [
     clippy::cast_possible_truncation,
     reason = "taking the two halves of the product is the purpose"
 )]
-pub(super) fn uniform_below(bound: u64, rng: &mut impl CryptoRng) -> u64 {
+pub(crate) fn uniform_below(bound: u64, rng: &mut impl CryptoRng) -> u64 {
     let mut product = u128::from(rng.next_u64()) * u128::from(bound);
     if (product as u64) < bound {
         let threshold = bound.wrapping_neg() % bound;

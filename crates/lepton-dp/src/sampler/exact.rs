@@ -1,4 +1,4 @@
-//! Decides `R < exp(-gamma)` exactly, for a uniform real `R` whose bits are drawn as they are needed (DG-05).
+//! Decides `R < exp(-gamma)` exactly, for a uniform real `R` whose bits are drawn as they are needed (DG-05, DG-13).
 //!
 //! `exp(gamma)` is enclosed between two fixed-point numbers by its power series (all terms positive, so nothing
 //! cancels), rounded down and up at every step; `R * exp(gamma) < 1` is then compared in integers. While the enclosure does
@@ -42,24 +42,41 @@ impl Gamma {
 /// Whether `R < exp(-gamma)`, where `first_word` holds the first 64 bits of the binary expansion of a uniform real `R` in [0, 1)
 /// and the others come from `rng`.
 pub(super) fn decide(first_word: u64, gamma: Gamma, rng: &mut impl CryptoRng) -> bool {
-    let mut uniform = vec![first_word]; // little endian; deeper bits are put in front
+    lies_below([first_word, 0], 1, &[gamma], rng)
+}
+
+/// Whether `V < bound * exp(-gammas)`, the exponents added up, where `V` is a real whose integer part is `whole`, whose next 64 binary digits are
+/// `first_word`, and whose further digits come from `rng` (DG-13).
+pub(super) fn lies_below(
+    [first_word, whole]: [u64; 2],
+    bound: u64,
+    gammas: &[Gamma],
+    rng: &mut impl CryptoRng,
+) -> bool {
+    let mut digits = vec![first_word]; // little endian; deeper digits are put in front
     let mut limbs = 2;
     loop {
-        let deeper = (uniform.len()..limbs).map(|_| rng.next_u64());
-        uniform = deeper
+        let deeper = (digits.len()..limbs).map(|_| rng.next_u64());
+        digits = deeper
             .collect::<Vec<_>>()
             .into_iter()
-            .chain(uniform)
+            .chain(digits)
             .collect();
-        let (low, high) = exp_bounds(gamma, limbs);
-        if reaches_one(&multiply(&uniform, &low), 2 * limbs) {
+        let mut below = digits.clone();
+        below.extend([whole, 0]);
+        // V < above, strictly: a product of exactly the bound still means that V lies below.
+        let mut above = below.clone();
+        increment(&mut above, 1);
+        for &gamma in gammas {
+            let (low, high) = exp_bounds(gamma, limbs);
+            below = multiply(&below, &low);
+            above = multiply(&above, &high);
+        }
+        let fraction = (gammas.len() + 1) * limbs;
+        if reaches(&below, fraction, bound) {
             return false;
         }
-        // R < uniform + 1 in the last place, strictly: a product of exactly one still means R * exp(gamma) < 1.
-        let mut above = uniform.clone();
-        above.push(0);
-        increment(&mut above, 1);
-        if !exceeds_one(&multiply(&above, &high), 2 * limbs) {
+        if !exceeds(&above, fraction, bound) {
             return true;
         }
         limbs *= 2;
@@ -109,17 +126,18 @@ fn next_term(term: &mut Vec<u64>, gamma: Gamma, index: u64, rounding: Rounding) 
     term.truncate(len); // gamma <= 32: the value stays below 2^47, so what is cut is zero
 }
 
-/// Whether the fixed-point number is at least one.
-fn reaches_one(number: &[u64], fraction: usize) -> bool {
-    number.iter().skip(fraction).any(|&limb| limb != 0)
+/// Whether the fixed-point number is at least `bound`.
+fn reaches(number: &[u64], fraction: usize, bound: u64) -> bool {
+    let integer = number.get(fraction).copied().unwrap_or(0);
+    integer >= bound || number.iter().skip(fraction + 1).any(|&limb| limb != 0)
 }
 
-/// Whether the fixed-point number is more than one.
-fn exceeds_one(number: &[u64], fraction: usize) -> bool {
+/// Whether the fixed-point number is more than `bound`.
+fn exceeds(number: &[u64], fraction: usize, bound: u64) -> bool {
     let integer = number.get(fraction).copied().unwrap_or(0);
     let beyond = number.iter().skip(fraction + 1).any(|&limb| limb != 0);
     let below = number.iter().take(fraction).any(|&limb| limb != 0);
-    beyond || integer > 1 || (integer == 1 && below)
+    beyond || integer > bound || (integer == bound && below)
 }
 
 /// Low and high words.

@@ -3,7 +3,7 @@
 mod hub;
 mod party_task;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lepton_crypto::{IdentityKey, IdentityPublic, Seed};
@@ -16,6 +16,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::error::NodeError;
+use crate::files::{Durability, replace};
+use crate::ledger::{JobLedger, SignedHead};
 use crate::random::Entropy;
 use crate::scenario::Scenario;
 use hub::{Hub, Link};
@@ -42,6 +44,8 @@ pub struct Setup {
     pub folder: PathBuf,
     /// Where randomness comes from.
     pub entropy: Entropy,
+    /// The durable ledger that every charge goes through first, if there is one.
+    pub ledger: Option<JobLedger>,
     /// What goes wrong.
     pub scenario: Scenario,
     /// Whether the user wants to stop.
@@ -108,6 +112,9 @@ pub async fn run(
     watcher: mpsc::UnboundedSender<Progress>,
 ) -> Result<Outcome, NodeError> {
     let mut roster = Roster::new(&setup)?;
+    if let Some(ledger) = &setup.ledger {
+        roster.countersign(ledger, &setup.folder)?;
+    }
     let (to_coordinator, inbox) = mpsc::unbounded_channel();
     let (finished, mut results) = mpsc::unbounded_channel();
     let mut tasks = JoinSet::new();
@@ -170,6 +177,21 @@ impl Roster {
             public: identities.iter().map(IdentityKey::public).collect(),
             identities: identities.into_iter().map(Some).collect(),
         })
+    }
+
+    /// Every party signs where the ledger stands (LG-07). The signatures are kept in it and in the run folder: a ledger rolled back later does not have that head.
+    fn countersign(&self, job: &JobLedger, folder: &Path) -> Result<(), NodeError> {
+        let ledger = job.durable();
+        let (name, head) = (ledger.book()?.ledger().to_owned(), ledger.head()?);
+        let mut lines = String::new();
+        for identity in self.identities.iter().flatten() {
+            let signed = SignedHead::sign(&name, head, identity);
+            ledger.record_countersignature(&signed)?;
+            lines = lines + &signed.to_json()? + "\n";
+        }
+        let path = folder.join("ledger-heads.jsonl");
+        replace(&path, lines.as_bytes(), Durability::Machine)
+            .map_err(|error| NodeError::file(&path, &error))
     }
 
     /// A party's identity: each task takes its own, once.

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::{Roster, Setup, ToCoordinator, from_hex};
 use crate::error::NodeError;
 use crate::files::{Durability, FileLedger, FileStore};
+use crate::ledger::Door;
 use crate::random::ratchet;
 use crate::scenario::Scenario;
 
@@ -24,7 +25,7 @@ pub(super) struct PartyTask {
     party: Party,
     worker: Option<Worker>,
     store: FileStore,
-    ledger: FileLedger,
+    ledger: Door,
     rng: ChaCha20Rng,
     work_rng: Option<ChaCha20Rng>,
     delays: Arc<Scenario>,
@@ -50,7 +51,8 @@ impl PartyTask {
         let folder = setup.folder.join("parties").join(format!("{index}"));
         let store = FileStore::open(&folder, Durability::Process)?;
         let limit = setup.plan.privacy().map(|privacy| privacy.limit);
-        let ledger = FileLedger::open(&folder.join("ledger.jsonl"), limit, Durability::Process)?;
+        let file = FileLedger::open(&folder.join("ledger.jsonl"), limit, Durability::Process)?;
+        let ledger = Door::new(file, setup.ledger.clone(), name);
         let rng = setup
             .entropy
             .generator(&format!("keys and masks of party {index}"), setup.epoch)?;

@@ -8,6 +8,7 @@ mod chart;
 mod errors;
 mod figures;
 mod format;
+mod officer;
 mod parties;
 mod privacy;
 mod result;
@@ -18,6 +19,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 pub use card::model_card;
 
+use crate::signed_report::PrivacyReport;
+
 /// The page's only style sheet, put into the page.
 const STYLE: &str = include_str!("style.css");
 
@@ -27,9 +30,9 @@ const SIMULATION_ONLY: &str = "simulation only, not private";
 /// The report as one HTML page: no scripts, nothing loaded from elsewhere, every text of the report escaped.
 ///
 /// Figures that the report has no numbers for are left out, numbers that are no numbers are shown as a dash, and every
-/// epsilon and delta is rounded up.
+/// epsilon and delta is rounded up. With the run's `privacy` report, its facts are there for a data-protection officer.
 #[must_use]
-pub fn render_html(report: &Report) -> String {
+pub fn render_html(report: &Report, privacy: Option<&PrivacyReport>) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -41,11 +44,12 @@ pub fn render_html(report: &Report) -> String {
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                (verdict::header(report))
+                (verdict::header(report, privacy.is_some()))
                 main {
                     (result::section(report))
                     (figures::learning(report))
                     (privacy::section(report))
+                    @if let Some(privacy) = privacy { (officer::section(privacy)) }
                     (errors::section(report))
                     (figures::importance(report))
                     (figures::scatter(report))

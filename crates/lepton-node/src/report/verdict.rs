@@ -37,8 +37,8 @@ pub(super) fn standing(report: &Report) -> Standing {
     }
 }
 
-/// Top of the page.
-pub(super) fn header(report: &Report) -> Markup {
+/// Top of the page; `officer` is whether the section of that name is there.
+pub(super) fn header(report: &Report, officer: bool) -> Markup {
     let standing = standing(report);
     html! {
         header {
@@ -56,7 +56,7 @@ pub(super) fn header(report: &Report) -> Markup {
                     "keep this page as confidential as the rows. What is released is the model folder."
                 }
             }
-            (contents(report))
+            (contents(report, officer))
         }
     }
 }
@@ -220,11 +220,12 @@ fn tiles(report: &Report) -> Markup {
     }
 }
 
-fn contents(report: &Report) -> Markup {
+fn contents(report: &Report, officer: bool) -> Markup {
     let links = [
         ("result", "Result", true),
         ("learning", "Learning", true),
         ("privacy", "Privacy", true),
+        ("officer", "Data protection", officer),
         ("errors", "Errors", true),
         ("importance", "Importance", !report.importance.is_empty()),
         ("scatter", "Rows", report.scatter.is_some()),

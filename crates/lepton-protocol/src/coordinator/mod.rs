@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lepton_crypto::{IdentityKey, IdentityPublic};
-use lepton_secagg::{Collecting, EpochContext, EpochKeys, Fault, Opening, PartyIndex, Signing};
+use lepton_secagg::{
+    Collecting, EpochContext, EpochKeys, Fault, Opening, PartyIndex, Roster, Signing, Topology,
+};
 use prost::Message;
 use rand_core::CryptoRng;
 
@@ -19,7 +21,7 @@ use crate::plan::{Plan, PlanError};
 use crate::progress::Progress;
 use crate::store::Record;
 use crate::training::{CHECKPOINT, Next, Training};
-use crate::wire::{AdvertsIn, DeclineIn, InviteIn, SlotKeyIn, SlotKeysIn};
+use crate::wire::{AdvertsIn, DeclineIn, InviteIn, RevealsIn, SlotKeyIn, SlotKeysIn};
 
 /// What the coordinator is given.
 pub struct Seat {
@@ -103,6 +105,8 @@ impl CoordinatorFault {
 enum Phase {
     Idle,
     Adverts(BTreeMap<u16, Vec<u8>>),
+    /// Adverts, and the reveals so far.
+    Revealing(BTreeMap<u16, Vec<u8>>, BTreeMap<u16, Vec<u8>>),
     SlotKeys,
     Readying(BTreeSet<u16>),
     Collecting(Next, Box<Collecting>),
@@ -249,6 +253,9 @@ impl Coordinator {
             (Phase::Adverts(adverts), Step::Advert) => {
                 adverts.entry(party).or_insert(frame.body);
             }
+            (Phase::Revealing(_, reveals), Step::Reveal) => {
+                reveals.entry(party).or_insert(frame.body);
+            }
             (Phase::SlotKeys, Step::SlotKeys) if party == 0 => {
                 self.relay_slot_keys(&frame.body, effects)?
             }
@@ -310,8 +317,9 @@ impl Coordinator {
         let everyone = self.seat.roster.len();
         match &self.phase {
             Phase::Adverts(adverts) if adverts.len() == everyone => self.send_adverts(effects),
+            Phase::Revealing(_, reveals) if reveals.len() == everyone => self.send_reveals(effects),
             Phase::Readying(ready) if ready.len() == everyone => self.begin(effects, rng),
-            Phase::Adverts(_) | Phase::SlotKeys | Phase::Readying(_)
+            Phase::Adverts(_) | Phase::Revealing(..) | Phase::SlotKeys | Phase::Readying(_)
                 if !self.gone.is_empty() || !self.declined.is_empty() =>
             {
                 Err(self.set_up_failed())
@@ -355,7 +363,9 @@ impl Coordinator {
             Phase::Collecting(..) | Phase::Signing(..) | Phase::Opening(..) => {
                 self.close_step(effects, rng)
             }
-            Phase::Adverts(_) | Phase::SlotKeys | Phase::Readying(_) => Err(self.set_up_failed()),
+            Phase::Adverts(_) | Phase::Revealing(..) | Phase::SlotKeys | Phase::Readying(_) => {
+                Err(self.set_up_failed())
+            }
             Phase::Idle | Phase::Over => Ok(()),
         }
     }
@@ -390,27 +400,53 @@ impl Coordinator {
         let Phase::Adverts(adverts) = std::mem::replace(&mut self.phase, Phase::SlotKeys) else {
             return Ok(());
         };
-        let numbered: Vec<(PartyIndex, Vec<u8>)> = adverts
-            .iter()
-            .map(|(party, advert)| (PartyIndex::new(*party), advert.clone()))
-            .collect();
+        let body = AdvertsIn {
+            adverts: adverts.values().cloned().collect(),
+        }
+        .encode_to_vec();
+        match self.plan.parameters().topology() {
+            Topology::Complete => self.verify_keys(&adverts, &BTreeMap::new())?,
+            Topology::Sparse { .. } => self.phase = Phase::Revealing(adverts, BTreeMap::new()),
+        }
+        self.broadcast(self.set_up_place(), Step::Adverts, &body, effects);
+        self.set_deadline(effects);
+        Ok(())
+    }
+
+    /// All parties have seen all commitments; what they revealed draws the graph.
+    fn send_reveals(&mut self, effects: &mut Effects) -> Result<(), CoordinatorFault> {
+        let phase = std::mem::replace(&mut self.phase, Phase::SlotKeys);
+        let Phase::Revealing(adverts, reveals) = phase else {
+            return Ok(());
+        };
+        self.verify_keys(&adverts, &reveals)?;
+        let reveals = reveals.into_values().collect();
+        let body = RevealsIn { reveals }.encode_to_vec();
+        self.broadcast(self.set_up_place(), Step::Reveals, &body, effects);
+        self.set_deadline(effects);
+        Ok(())
+    }
+
+    fn verify_keys(
+        &mut self,
+        adverts: &BTreeMap<u16, Vec<u8>>,
+        reveals: &BTreeMap<u16, Vec<u8>>,
+    ) -> Result<(), CoordinatorFault> {
         let context = EpochContext {
             job: self.seat.job,
             epoch: self.seat.epoch,
         };
-        let parameters = self.plan.parameters().to_owned();
-        let keys = EpochKeys::verify(parameters, &self.seat.roster, context, &numbered).map_err(
-            |fault| {
+        let keys = Roster::new(&self.seat.roster)
+            .map_err(Fault::from)
+            .and_then(|roster| {
+                let parameters = self.plan.parameters().to_owned();
+                let (adverts, reveals) = (numbered(adverts), numbered(reveals));
+                EpochKeys::verify(parameters, &roster, context, &adverts, &reveals)
+            })
+            .map_err(|fault| {
                 CoordinatorFault::Stopped(format!("the parties could not agree on keys: {fault}"))
-            },
-        )?;
+            })?;
         self.keys = Some(Arc::new(keys));
-        let body = AdvertsIn {
-            adverts: adverts.into_values().collect(),
-        }
-        .encode_to_vec();
-        self.broadcast(self.set_up_place(), Step::Adverts, &body, effects);
-        self.set_deadline(effects);
         Ok(())
     }
 
@@ -497,4 +533,11 @@ impl Coordinator {
                 .push((party, self.frame(place, party, step, body.to_vec())));
         }
     }
+}
+
+fn numbered(bodies: &BTreeMap<u16, Vec<u8>>) -> Vec<(PartyIndex, Vec<u8>)> {
+    bodies
+        .iter()
+        .map(|(party, body)| (PartyIndex::new(*party), body.clone()))
+        .collect()
 }

@@ -1,5 +1,7 @@
 //! The steps of one exchange: begin, close each of the three, absorb or abandon.
 
+use std::num::NonZeroUsize;
+
 use lepton_ring::RingVec;
 use lepton_secagg::{Attempt, Collecting, PartyIndex, VectorSpec};
 use prost::Message;
@@ -175,8 +177,8 @@ impl Coordinator {
                     .map(PartyIndex::get)
                     .collect();
                 self.settle(next.kind, received, effects)?;
-                let (signing, views) = machine.close()?;
-                for (party, view) in views {
+                let signing = machine.close()?;
+                for (party, view) in signing.views() {
                     effects.send.push((
                         party.get(),
                         self.frame(place, party.get(), Step::View, view),
@@ -203,7 +205,7 @@ impl Coordinator {
                 self.set_deadline(effects);
             }
             Phase::Opening(next, machine, _) => {
-                let summed = machine.finish()?;
+                let summed = machine.finish(NonZeroUsize::MIN)?;
                 let survivors: Vec<u16> =
                     summed.survivors.iter().map(|party| party.get()).collect();
                 self.absorb(&next, &summed.sum, &survivors, effects, rng)?;

@@ -5,14 +5,15 @@ use super::errors::Place;
 use super::numbers::{Bounds, JobName, Momentum, NonNegative, Positive, Share};
 use super::rules::objective;
 use super::sections::{
-    DataSection, DataSource, EarlyStop, EvaluationSection, JobSection, LocalOptimiser, LocalWork,
-    ModelKind, ModelSection, PrepareSection, PrivacySection, ProtectionSection, Split,
+    Combine, DataSection, DataSource, EarlyStop, EvaluationSection, JobSection, LocalOptimiser,
+    LocalWork, ModelKind, ModelSection, PrepareSection, PrivacySection, ProtectionSection, Split,
     TrainingSection,
 };
 use super::tree::Value;
 use super::value_check::number;
 use super::words::{
-    Activation, ColumnType, Metric, ModelName, OptimiserName, ServerOptimiser, SplitBy, Word,
+    Activation, ColumnType, CombineName, Metric, ModelName, OptimiserName, ServerOptimiser,
+    SplitBy, Word,
 };
 use lepton_dp::{Delta, Epsilon, SamplingRate};
 use std::collections::BTreeMap;
@@ -237,7 +238,24 @@ fn training(entries: &Entries) -> Option<TrainingSection> {
         )?)?,
         proximal: NonNegative::new(entries.number("training.proximal")?)?,
         class_weights: entries.word("training.class_weights")?,
+        combine: combine(entries)?,
+        clip_update: entries
+            .number("training.clip_update")
+            .and_then(Positive::new),
         topology: entries.word("training.topology")?,
+    })
+}
+
+fn combine(entries: &Entries) -> Option<Combine> {
+    let groups = count(entries, "training.groups");
+    Some(match entries.word("training.combine")? {
+        CombineName::Mean => Combine::Mean,
+        CombineName::TrimmedMean => {
+            let groups = groups?;
+            let trim = count_or(entries, "training.trim", ((groups.get() - 1) / 4).max(1))?;
+            Combine::TrimmedMean { groups, trim }
+        }
+        CombineName::Median => Combine::Median { groups: groups? },
     })
 }
 
@@ -282,6 +300,7 @@ fn protection(entries: &Entries) -> Option<ProtectionSection> {
     };
     Some(ProtectionSection {
         aggregation: entries.word("protection.aggregation")?,
+        graph: entries.word("protection.graph")?,
         colluders: small("protection.colluders"),
         drops: small("protection.drops"),
         threshold: count(entries, "protection.threshold"),

@@ -2,9 +2,11 @@
 
 use super::build::Sections;
 use super::numbers::Bounds;
-use super::sections::{DataSource, LocalOptimiser, LocalWork, ModelKind, PrivacySection, Split};
+use super::sections::{
+    Combine, DataSource, LocalOptimiser, LocalWork, ModelKind, PrivacySection, Split,
+};
 use super::tree::{quote, quote_key};
-use super::words::{ModelName, OptimiserName, SplitBy, Word};
+use super::words::{CombineName, ModelName, OptimiserName, SplitBy, Word};
 use std::fmt::Display;
 
 type Lines = Vec<(&'static str, String)>;
@@ -232,8 +234,25 @@ fn training(sections: &Sections) -> Lines {
     ));
     lines.push(("proximal", training.proximal.to_string()));
     lines.push(("class_weights", word(training.class_weights)));
+    lines.extend(combine(training.combine));
+    lines.extend(optional("clip_update", training.clip_update));
     lines.push(("topology", word(training.topology)));
     lines
+}
+
+fn combine(combine: Combine) -> Lines {
+    match combine {
+        Combine::Mean => vec![("combine", word(CombineName::Mean))],
+        Combine::TrimmedMean { groups, trim } => vec![
+            ("combine", word(CombineName::TrimmedMean)),
+            ("groups", groups.to_string()),
+            ("trim", trim.to_string()),
+        ],
+        Combine::Median { groups } => vec![
+            ("combine", word(CombineName::Median)),
+            ("groups", groups.to_string()),
+        ],
+    }
 }
 
 fn evaluation(sections: &Sections) -> Lines {
@@ -257,7 +276,10 @@ fn evaluation(sections: &Sections) -> Lines {
 
 fn protection(sections: &Sections) -> Lines {
     let protection = &sections.protection;
-    let mut lines = vec![("aggregation", word(protection.aggregation))];
+    let mut lines = vec![
+        ("aggregation", word(protection.aggregation)),
+        ("graph", word(protection.graph)),
+    ];
     lines.extend(optional("colluders", protection.colluders));
     lines.extend(optional("drops", protection.drops));
     lines.extend(optional("threshold", protection.threshold));

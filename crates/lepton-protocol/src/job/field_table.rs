@@ -5,9 +5,9 @@
 use super::fields::Absent::{self, Required, Says, Value};
 use super::fields::{Field, Interval, Kind};
 use super::words::{
-    Activation, Aggregation, Categories, ClassWeights, ColumnType, DataKind, Duplicates, Metric,
-    Missing, ModelName, Noise, OptimiserName, Scale, ServerOptimiser, SplitBy, Task, Topology,
-    Unit, Word,
+    Activation, Aggregation, Categories, ClassWeights, ColumnType, CombineName, DataKind,
+    Duplicates, GraphChoice, Metric, Missing, ModelName, Noise, OptimiserName, Scale,
+    ServerOptimiser, SplitBy, Task, Topology, Unit, Word,
 };
 
 const POSITIVE: Kind = open(0.0, f64::INFINITY);
@@ -362,6 +362,32 @@ pub static FIELDS: &[Field] = &[
         &[],
         "`balanced`: rare classes count more, so that every class counts the same.",
     ),
+    choice::<CombineName>(
+        "training.combine",
+        "\"mean\"",
+        &[],
+        "How the updates of a round become one. `mean`: of all parties. `trimmed_mean`, `median`: parties are dealt into `groups`, and what is taken, number by number, is the mean of the groups without the `trim` lowest and highest, or their median. That limits what bad data or a failed training at a few parties can do, not what a party with a changed program can. The coordinator then sees one sum per group instead of one sum: it learns more, and with `[privacy]` the model carries more noise.",
+    ),
+    plain(
+        "training.groups",
+        Kind::Integer(3, 1000),
+        Says("required with `combine = \"trimmed_mean\"` or `\"median\"`, refused otherwise"),
+        "Groups that the parties are dealt into, by a public rule. Every group needs at least two parties more than `protection.colluders`; a round in which fewer of a group are left is lost.",
+    ),
+    plain(
+        "training.trim",
+        Kind::Integer(1, 499),
+        Says(
+            "a quarter of the other groups, at least 1, with `combine = \"trimmed_mean\"`; refused otherwise",
+        ),
+        "Groups left out at either end, for every number anew: so many parties with bad updates do no harm. Less than half of `groups`.",
+    ),
+    plain(
+        "training.clip_update",
+        POSITIVE,
+        Says("only the range of the encoding, 64 for every number"),
+        "Norm that every party cuts its update of a round to before it is weighted and masked. Binds parties that run this program unchanged, no others.",
+    ),
     choice::<Topology>(
         "training.topology",
         "\"star\"",
@@ -418,6 +444,12 @@ pub static FIELDS: &[Field] = &[
         "\"masked\"",
         &["homomorphic", "shared"],
         "How updates are summed: the coordinator learns the sum and nothing else.",
+    ),
+    choice::<GraphChoice>(
+        "protection.graph",
+        "\"auto\"",
+        &[],
+        "Which parties share masks: `complete`, everybody with everybody (at most 255 parties); `sparse`, a random graph of bounded degree, safe but for a chance of 2^-40 in the whole job; `auto`, complete up to 128 parties.",
     ),
     plain(
         "protection.colluders",

@@ -31,6 +31,8 @@ pub(super) fn without_effect(sections: &Sections, objective: Objective) -> Reaso
         "training.proximal",
     ];
     keys.extend(replaced.map(|key| (key, why)));
+    let why = "with a privacy goal the gradient of every record is cut to privacy.clip";
+    keys.push(("training.clip_update", why));
     keys
 }
 

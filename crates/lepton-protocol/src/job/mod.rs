@@ -29,14 +29,14 @@ pub use numbers::{Bounds, JobName, Momentum, NonNegative, Positive, Share};
 pub use overrides::{Override, OverrideError};
 pub use reference::reference_markdown;
 pub use sections::{
-    DataSection, DataSource, EarlyStop, EvaluationSection, JobSection, LocalOptimiser, LocalWork,
-    ModelKind, ModelSection, PrepareSection, PrivacySection, ProtectionSection, Split,
+    Combine, DataSection, DataSource, EarlyStop, EvaluationSection, JobSection, LocalOptimiser,
+    LocalWork, ModelKind, ModelSection, PrepareSection, PrivacySection, ProtectionSection, Split,
     TrainingSection,
 };
 pub use words::{
-    Activation, Aggregation, Categories, ClassWeights, ColumnType, DataKind, Duplicates, Metric,
-    Missing, ModelName, Noise, Objective, OptimiserName, Scale, ServerOptimiser, SplitBy, Task,
-    Topology, Unit, Word,
+    Activation, Aggregation, Categories, ClassWeights, ColumnType, CombineName, DataKind,
+    Duplicates, GraphChoice, Metric, Missing, ModelName, Noise, Objective, OptimiserName, Scale,
+    ServerOptimiser, SplitBy, Task, Topology, Unit, Word,
 };
 
 use build::Sections;

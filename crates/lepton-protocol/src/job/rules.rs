@@ -4,14 +4,15 @@ use super::entries::Entries;
 use super::errors::{Place, Problems, quoted_list};
 use super::numbers::JobName;
 use super::tree::{Node, Value, quote};
-use super::words::{ColumnType, Metric, ModelName, Objective, OptimiserName, Word};
+use super::words::{ColumnType, CombineName, Metric, ModelName, Objective, OptimiserName, Word};
 
 /// All rules, each independent of the others.
 pub(super) fn check_rules(entries: &Entries, problems: &mut Problems) {
-    let others: [Rule; 7] = [
+    let others: [Rule; 8] = [
         job_name,
         model_options,
         training_options,
+        combine,
         metrics,
         early_stop,
         protection,
@@ -157,6 +158,42 @@ fn training_options(entries: &Entries, problems: &mut Problems) {
             &because,
             "write class_weights = \"none\"",
         );
+    }
+}
+
+fn combine(entries: &Entries, problems: &mut Problems) {
+    let Some(combine) = entries.word::<CombineName>("training.combine") else {
+        return;
+    };
+    let because = |which: &str| {
+        let place = at(entries, "training.combine");
+        format!("training.combine = \"{combine}\" ({place}), which {which}")
+    };
+    let (groups, trim) = ("training.groups", "training.trim");
+    if combine == CombineName::Mean {
+        let remedy = "remove it, or write combine = \"trimmed_mean\" or combine = \"median\"";
+        refuse(entries, problems, groups, &because("has no groups"), remedy);
+    } else if !entries.written(groups) && !entries.is_bad(groups) {
+        problems.add(
+            &entries.place_or_table("training.combine"),
+            format!("combine = \"{combine}\" has no groups"),
+            "add groups = 3, or more where there are many parties",
+        );
+    }
+    if combine != CombineName::TrimmedMean {
+        let remedy = "remove it, or write combine = \"trimmed_mean\"";
+        refuse(entries, problems, trim, &because("trims nothing"), remedy);
+        return;
+    }
+    if let (Some(count), Some(cut)) = (entries.integer(groups), entries.integer(trim))
+        && 2 * cut >= count
+    {
+        let because = format!(
+            "training.groups = {count} ({}): nothing would be left",
+            at(entries, groups)
+        );
+        let remedy = format!("write trim = {} or less", (count - 1) / 2);
+        refuse(entries, problems, trim, &because, &remedy);
     }
 }
 

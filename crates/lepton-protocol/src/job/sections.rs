@@ -3,8 +3,9 @@
 
 use super::numbers::{Bounds, JobName, Momentum, NonNegative, Positive, Share};
 use super::words::{
-    Activation, Aggregation, Categories, ClassWeights, ColumnType, DataKind, Duplicates, Metric,
-    Missing, Noise, OptimiserName, Scale, ServerOptimiser, Task, Topology, Unit,
+    Activation, Aggregation, Categories, ClassWeights, ColumnType, DataKind, Duplicates,
+    GraphChoice, Metric, Missing, Noise, OptimiserName, Scale, ServerOptimiser, Task, Topology,
+    Unit,
 };
 use lepton_dp::{Delta, Epsilon, SamplingRate};
 use std::collections::BTreeMap;
@@ -175,8 +176,31 @@ pub struct TrainingSection {
     pub proximal: NonNegative,
     /// Whether rare classes count more.
     pub class_weights: ClassWeights,
+    /// How the updates of a round become one.
+    pub combine: Combine,
+    /// Norm that a party cuts its update to, without a privacy goal.
+    pub clip_update: Option<Positive>,
     /// Who talks to whom.
     pub topology: Topology,
+}
+
+/// How the updates of a round become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Combine {
+    /// Their mean.
+    Mean,
+    /// Per number, the mean of the groups' means without the lowest and the highest.
+    TrimmedMean {
+        /// Groups, 3 or more.
+        groups: NonZeroU32,
+        /// Groups left out at either end: fewer than half of them.
+        trim: NonZeroU32,
+    },
+    /// Per number, the median of the groups' means.
+    Median {
+        /// Groups, 3 or more.
+        groups: NonZeroU32,
+    },
 }
 
 /// Work of a party in one round.
@@ -225,6 +249,8 @@ pub struct EarlyStop {
 pub struct ProtectionSection {
     /// How updates are summed.
     pub aggregation: Aggregation,
+    /// Which parties share masks.
+    pub graph: GraphChoice,
     /// Parties that may collude with the coordinator.
     pub colluders: Option<u32>,
     /// Parties that may be lost in a round.

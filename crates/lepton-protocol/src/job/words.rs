@@ -155,6 +155,24 @@ words! {
         /// Share of variance explained.
         R2 = "r2",
     }
+    /// How the updates of a round become one.
+    CombineName {
+        /// Their mean.
+        Mean = "mean",
+        /// Of groups of parties, without the lowest and the highest.
+        TrimmedMean = "trimmed_mean",
+        /// Of groups of parties.
+        Median = "median",
+    }
+    /// Which parties share masks.
+    GraphChoice {
+        /// Complete up to 128 parties, sparse above.
+        Auto = "auto",
+        /// Everybody with everybody.
+        Complete = "complete",
+        /// A random graph of bounded degree.
+        Sparse = "sparse",
+    }
     /// How updates are summed.
     Aggregation {
         /// By masks that cancel in the sum.

@@ -1,7 +1,7 @@
 //! Set-up of an epoch: invitation, adverts, slot key.
 
 use lepton_crypto::{Seed, hash, open, seal};
-use lepton_secagg::{EpochContext, Fault, PartyEpoch, PartyIndex, PartySetup};
+use lepton_secagg::{EpochContext, Fault, PartyEpoch, PartyIndex, PartySetup, Roster};
 use prost::Message;
 use rand_core::CryptoRng;
 
@@ -10,7 +10,7 @@ use crate::frame::{Frame, Step};
 use crate::job::Job;
 use crate::plan::Plan;
 use crate::store::Record;
-use crate::wire::{AdvertsIn, InviteIn, SlotKeyIn, SlotKeysIn};
+use crate::wire::{AdvertsIn, InviteIn, RevealsIn, SlotKeyIn, SlotKeysIn};
 
 const SLOT_LABEL: &str = "slot key";
 
@@ -50,7 +50,7 @@ impl Party {
         let (setup, advert) = PartySetup::begin(
             PartyIndex::new(self.seat.index),
             &self.seat.identity,
-            &self.seat.roster,
+            &Roster::new(&self.seat.roster).map_err(Fault::from)?,
             plan.parameters().to_owned(),
             context,
             rng,
@@ -73,14 +73,40 @@ impl Party {
             return Err(PartyFault::Coordinator("adverts outside set-up".to_owned()));
         }
         let adverts: AdvertsIn = body(&frame.body)?;
-        let numbered: Vec<(PartyIndex, Vec<u8>)> = (0_u16..)
-            .map(PartyIndex::new)
-            .zip(adverts.adverts)
-            .collect();
         let State::SettingUp(setup) = std::mem::replace(&mut self.state, State::Waiting) else {
             return Ok(Effects::default());
         };
-        let epoch = setup.finish(&numbered)?;
+        let frozen = setup.freeze(&numbered(adverts.adverts))?;
+        if let Some(reveal) = frozen.reveal() {
+            self.state = State::Frozen(Box::new(frozen));
+            return Ok(self.reply(frame.place, Step::Reveal, reveal));
+        }
+        let epoch = frozen.finish(&[])?;
+        self.join(frame, epoch, rng)
+    }
+
+    pub(super) fn on_reveals(
+        &mut self,
+        frame: &Frame,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Effects, PartyFault> {
+        if !matches!(self.state, State::Frozen(_)) {
+            return Err(PartyFault::Coordinator("reveals outside set-up".to_owned()));
+        }
+        let reveals: RevealsIn = body(&frame.body)?;
+        let State::Frozen(frozen) = std::mem::replace(&mut self.state, State::Waiting) else {
+            return Ok(Effects::default());
+        };
+        let epoch = frozen.finish(&numbered(reveals.reveals))?;
+        self.join(frame, epoch, rng)
+    }
+
+    fn join(
+        &mut self,
+        frame: &Frame,
+        epoch: PartyEpoch,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Effects, PartyFault> {
         let effects = if self.seat.index == 0 {
             let sealed = self.seal_slot_keys(&epoch, rng)?;
             let commitment = self.slot_commitment.to_vec();
@@ -175,4 +201,8 @@ impl Party {
 /// What stands for the slot key in public: it is part of every sum's purpose, so that parties with different keys get no sum.
 fn commitment_to(key: &Seed) -> [u8; 32] {
     *hash("lepton slot key", &[key.as_bytes()]).as_bytes()
+}
+
+fn numbered(bodies: Vec<Vec<u8>>) -> Vec<(PartyIndex, Vec<u8>)> {
+    (0_u16..).map(PartyIndex::new).zip(bodies).collect()
 }

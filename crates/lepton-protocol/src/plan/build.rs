@@ -1,11 +1,14 @@
 //! From the job file to the plan.
 
+use std::num::NonZeroU32;
+
 use lepton_dp::SamplingRate;
 use lepton_secagg::Parameters;
 
 use super::{Feature, FeatureKind, LabelKind, Plan, PlanError};
 use crate::job::{self, Job};
 use crate::privacy::{Goal, NoiseAt, NoiseShares, PrivacyPlan, Schedule};
+use crate::robust::{Groups, Rule, TooSmall};
 
 impl Plan {
     pub(super) fn check_columns(&self) -> Result<(), PlanError> {
@@ -77,13 +80,15 @@ impl Plan {
             noise,
             prepare_share: privacy.prepare_share.get(),
         };
-        let floor = u32::from(self.parameters.survivor_floor());
         // A curious party knows its own share even where none colludes with the coordinator.
         let knowing = u32::from(self.parameters.colluders()).max(1);
-        let shares = NoiseShares {
-            floor,
-            honest: floor - knowing,
+        let shares_of = |floor: u16| NoiseShares {
+            floor: u32::from(floor),
+            honest: u32::from(floor) - knowing,
         };
+        let shares = shares_of(self.parameters.survivor_floor());
+        // Whoever sees a group's sum sees the noise of that group alone (FT-20).
+        let training_shares = self.groups.as_ref().map(|groups| shares_of(groups.floor()));
         let steps_per_round = match noise {
             NoiseAt::Distributed => 1,
             NoiseAt::Local => u64::from(self.local_steps()),
@@ -96,10 +101,57 @@ impl Plan {
             steps: u64::from(self.rounds()) * steps_per_round,
             evaluations: u32::try_from(evaluations).unwrap_or(u32::MAX),
         };
-        PrivacyPlan::new(goal, shares, schedule)
-            .map(Some)
-            .map_err(|error| PlanError::Goal { place, error })
+        let planned = PrivacyPlan::new(goal, shares, schedule)
+            .map_err(|error| PlanError::Goal { place, error })?;
+        Ok(Some(PrivacyPlan {
+            training_shares: training_shares.unwrap_or(shares),
+            ..planned
+        }))
     }
+}
+
+/// The groups of a job that combines robustly.
+pub(super) fn groups_of(job: &Job, parameters: &Parameters) -> Result<Option<Groups>, PlanError> {
+    let narrow = |value: NonZeroU32| u16::try_from(value.get()).unwrap_or(u16::MAX);
+    let (groups, rule) = match job.training().combine {
+        job::Combine::Mean => return Ok(None),
+        job::Combine::TrimmedMean { groups, trim } => {
+            let trim = narrow(trim);
+            (narrow(groups), Rule::TrimmedMean { trim })
+        }
+        job::Combine::Median { groups } => (narrow(groups), Rule::Median),
+    };
+    let digest = lepton_crypto::sha256(&job.digest_bytes());
+    let dealt = Groups::deal(digest.as_bytes(), parameters, groups, rule);
+    dealt.map(Some).map_err(|small| PlanError::Job {
+        place: job.origin_of("training.groups"),
+        problem: too_small(small, groups, parameters),
+    })
+}
+
+fn too_small(small: TooSmall, groups: u16, parameters: &Parameters) -> String {
+    let TooSmall {
+        smallest,
+        needed,
+        most_groups,
+    } = small;
+    let (parties, colluders) = (parameters.parties(), parameters.colluders());
+    let remedy = if most_groups >= 3 {
+        format!("write groups = {most_groups} or less")
+    } else if parties >= 6 && colluders > 0 {
+        format!(
+            "write groups = 3 and protection.colluders = {}, or combine = \"mean\"",
+            parties / 3 - 2
+        )
+    } else {
+        format!(
+            "three groups need {} parties; write combine = \"mean\"",
+            3 * needed
+        )
+    };
+    format!(
+        "training.groups = {groups} deals {parties} parties into groups of {smallest}, and each needs {needed}, two more than protection.colluders = {colluders}: from the sum of fewer they could tell a single party's update; {remedy}"
+    )
 }
 
 /// Defaults for what the job leaves open: as many drops and colluders (at most one each) as the inequalities allow.
@@ -112,7 +164,17 @@ pub(super) fn protection(job: &Job, parties: u16) -> Result<Parameters, PlanErro
     let mut refusal = None;
     for colluders in candidates(wanted.colluders) {
         for drops in candidates(wanted.drops) {
-            match Parameters::new(parties, colluders, drops, threshold, quorum) {
+            let chosen = match wanted.graph {
+                // A threshold or a quorum of one's own choice is a matter of the complete graph.
+                job::GraphChoice::Auto if threshold.is_none() && quorum.is_none() => {
+                    Parameters::fitting(parties, colluders, drops)
+                }
+                job::GraphChoice::Auto | job::GraphChoice::Complete => {
+                    Parameters::new(parties, colluders, drops, threshold, quorum)
+                }
+                job::GraphChoice::Sparse => Parameters::sparse(parties, colluders, drops),
+            };
+            match chosen {
                 Ok(parameters) => return Ok(parameters),
                 // Of what was tried, the least demanding came last: its refusal is the job's own fault.
                 Err(error) => refusal = Some(error),

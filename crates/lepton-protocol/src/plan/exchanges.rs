@@ -1,11 +1,14 @@
 //! Length, ring, sensitivity and noise of each exchange (rules FT-02, FT-05, PR-06).
 
+use std::ops::Range;
+
 use lepton_learn::{EvalLayout, TargetPrep};
 
-use super::{CHANGE_BITS, MAGNITUDES, MAX_ROWS, Plan, PlanError, ROW_UNIT};
+use super::{CHANGE_BITS, MAGNITUDES, MAX_CHANGE, MAX_ROWS, Plan, PlanError, ROW_UNIT};
 use crate::exchange::{Exchange, Kind, modulus_for};
 use crate::privacy::{Noise, NoiseAt, Shape};
 use crate::public::PublicState;
+use crate::robust::Groups;
 
 impl Plan {
     /// Everything about one exchange.
@@ -48,22 +51,28 @@ impl Plan {
     }
 
     pub(super) fn training(&self, public: &PublicState) -> Result<Exchange, PlanError> {
+        let mut exchange = self.training_part(public)?;
+        // One part per group, each for its own parties (FT-17).
+        exchange.len *= self.groups.as_ref().map_or(1, Groups::count);
+        Ok(exchange)
+    }
+
+    /// What one group sums; everybody, without groups. The noise and what it costs are those of a part: a record moves no other.
+    fn training_part(&self, public: &PublicState) -> Result<Exchange, PlanError> {
         let len = self.model_len(public)?;
-        let change_bound = 64_u128 << CHANGE_BITS;
         let Some(privacy) = &self.privacy else {
-            return self.exchange_of(
-                Kind::Training,
-                1 + len,
-                MAX_ROWS as u128 * change_bound,
-                None,
-            );
+            let bound = MAX_ROWS as u128 * self.change_bound();
+            return self.exchange_of(Kind::Training, 1 + len, bound, None);
         };
         let scale = self.gradient_scale(len);
         let eta = lepton_learn::float_error_eta(&self.model_spec(public)?, MAX_ROWS)?;
         let sensitivity = lepton_dp::round_sensitivity(scale * self.clip()?.get(), eta, len);
         let noise = privacy.training_step(Shape { sensitivity, len })?;
         if privacy.goal.noise == NoiseAt::Local {
-            let mut exchange = self.exchange_of(Kind::Training, len, change_bound, None)?;
+            // Where a group's survivors have to be counted, they count themselves.
+            let len = len + usize::from(self.groups.is_some());
+            let bound = self.change_bound();
+            let mut exchange = self.exchange_of(Kind::Training, len, bound, None)?;
             exchange.steps = u64::from(self.local_steps());
             exchange.noise = Some(noise);
             return Ok(exchange);
@@ -102,7 +111,11 @@ impl Plan {
         noise: Option<Noise>,
     ) -> Result<Exchange, PlanError> {
         let sigma = noise.as_ref().map_or(0, |noise| noise.sigma);
-        let modulus = modulus_for(self.parties, bound, sigma)?;
+        let meeting = match &self.groups {
+            Some(groups) if kind == Kind::Training => groups.largest(),
+            _ => self.parties,
+        };
+        let modulus = modulus_for(meeting, bound, sigma)?;
         Ok(Exchange {
             kind,
             len,
@@ -111,6 +124,37 @@ impl Plan {
             steps: 1,
             evaluation: None,
         })
+    }
+
+    /// Largest change of one parameter in integer units, rounded up: all that the encoding has room for (FT-21).
+    fn change_bound(&self) -> u128 {
+        let largest = self
+            .clip_update()
+            .map_or(MAX_CHANGE, |norm| norm.min(MAX_CHANGE));
+        let unit = f64::from(1_u32 << CHANGE_BITS);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 1 and 2^22"
+        )]
+        let units = (largest * unit).ceil().max(1.0) as u128;
+        units
+    }
+
+    /// Norm that a party cuts its update to; none under a privacy goal, where records are clipped.
+    #[must_use]
+    pub fn clip_update(&self) -> Option<f64> {
+        let norm = self.job.training().clip_update?;
+        self.privacy.is_none().then_some(norm.get())
+    }
+
+    /// The entries of a vector of `len` for an exchange of this kind that are `party`'s own; the others stay zero (FT-17).
+    #[must_use]
+    pub fn own_entries(&self, kind: Kind, party: u16, len: usize) -> Range<usize> {
+        match &self.groups {
+            Some(groups) if kind == Kind::Training => groups.slots(party, len),
+            _ => 0..len,
+        }
     }
 
     pub(super) fn whole_sum(&self, kind: Kind, shape: Shape) -> Result<Option<Noise>, PlanError> {

@@ -12,6 +12,7 @@ use lepton_secagg::{ParameterError, Parameters};
 use crate::job::Job;
 use crate::privacy::PrivacyPlan;
 use crate::public::PublicState;
+use crate::robust::Groups;
 
 /// Most training rows of one party (the bound in `docs/protocols/dp-sgd.md`).
 pub const MAX_ROWS: usize = MAX_ROWS_PER_STEP;
@@ -103,6 +104,7 @@ pub struct Plan {
     parameters: Parameters,
     features: Vec<Feature>,
     label: LabelKind,
+    groups: Option<Groups>,
     privacy: Option<PrivacyPlan>,
 }
 
@@ -115,12 +117,14 @@ impl Plan {
         let parameters = build::protection(&job, parties)?;
         let features = build::features_of(&job)?;
         let label = build::label_of(&job);
+        let groups = build::groups_of(&job, &parameters)?;
         let mut plan = Self {
             job,
             parties,
             parameters,
             features,
             label,
+            groups,
             privacy: None,
         };
         plan.check_columns()?;
@@ -162,6 +166,12 @@ impl Plan {
     #[must_use]
     pub fn label(&self) -> &LabelKind {
         &self.label
+    }
+
+    /// Groups of parties, where updates are combined robustly (rule FT-17).
+    #[must_use]
+    pub fn groups(&self) -> Option<&Groups> {
+        self.groups.as_ref()
     }
 
     /// Noise of every exchange, under a goal.

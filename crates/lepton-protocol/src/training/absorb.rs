@@ -193,25 +193,45 @@ impl Training {
         sum: &[i64],
         survivors: usize,
     ) -> Result<Vec<f64>, PlanError> {
-        let unit = f64::from(1_u32 << CHANGE_BITS);
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "rounding of the last bits does not matter to a step"
-        )]
-        let scaled = |values: &[i64], divisor: f64| {
-            values
-                .iter()
-                .map(|value| *value as f64 / (unit * divisor))
-                .collect()
+        let Some(groups) = plan.groups() else {
+            return self.mean_change(plan, sum, survivors);
         };
+        let part = (sum.len() / groups.count().max(1)).max(1);
+        let means: Result<Vec<_>, _> = sum
+            .chunks_exact(part)
+            .zip(groups.sizes())
+            .map(|(sum, size)| self.group_change(plan, sum, *size))
+            .collect();
+        Ok(groups.rule().combine(&means?))
+    }
+
+    /// The same for one group of `size` parties (rule FT-19).
+    fn group_change(&self, plan: &Plan, sum: &[i64], size: u16) -> Result<Vec<f64>, PlanError> {
+        if plan.privacy().map(|privacy| privacy.goal.noise) == Some(NoiseAt::Distributed) {
+            let share = f64::from(size) / f64::from(plan.parties());
+            let divisor = (public_divisor(plan, &self.public) * share).max(1.0);
+            let spec = plan.model_spec(&self.public)?;
+            return Ok(descent(plan, &spec, &self.parameters, sum, divisor)?);
+        }
+        let (weight, weighted) = split_weight(sum)?;
+        if weight > 0.0 {
+            return Ok(scaled(weighted, weight));
+        }
+        // A group without rows, or with a party that claims fewer than none, says: stay.
+        Ok(vec![0.0; weighted.len()])
+    }
+
+    /// The same over all parties.
+    fn mean_change(
+        &self,
+        plan: &Plan,
+        sum: &[i64],
+        survivors: usize,
+    ) -> Result<Vec<f64>, PlanError> {
         match plan.privacy().map(|privacy| privacy.goal.noise) {
             None => {
-                let (weight, weighted) = sum
-                    .split_first()
-                    .ok_or_else(|| PlanError::Data("an empty sum".to_owned()))?;
-                #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
-                let weight = (*weight as f64).max(1.0);
-                Ok(scaled(weighted, weight))
+                let (weight, weighted) = split_weight(sum)?;
+                Ok(scaled(weighted, weight.max(1.0)))
             }
             Some(NoiseAt::Distributed) => {
                 let spec = plan.model_spec(&self.public)?;
@@ -298,6 +318,25 @@ impl Training {
             .filter(|_| self.stopped_early)
             .map_or(self.begun, |(round, ..)| *round)
     }
+}
+
+fn split_weight(sum: &[i64]) -> Result<(f64, &[i64]), PlanError> {
+    let (weight, weighted) = sum
+        .split_first()
+        .ok_or_else(|| PlanError::Data("an empty sum".to_owned()))?;
+    #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
+    let weight = *weight as f64;
+    Ok((weight, weighted))
+}
+
+fn scaled(values: &[i64], divisor: f64) -> Vec<f64> {
+    let unit = f64::from(1_u32 << CHANGE_BITS);
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "rounding of the last bits does not matter to a step"
+    )]
+    let scaled = values.iter().map(|value| *value as f64 / (unit * divisor));
+    scaled.collect()
 }
 
 /// Noise can make a deviation far too small, and the column would then drown all others before clipping.

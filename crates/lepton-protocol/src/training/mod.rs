@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::exchange::Kind;
 use crate::ledger::{Charge, Side, accountant_of, admit};
 use crate::plan::{Plan, PlanError};
-use crate::privacy::affordable_steps;
+use crate::privacy::{NoiseAt, PrivacyPlan, affordable_steps};
 use crate::public::PublicState;
 use crate::report::CurvePoint;
 
@@ -157,7 +157,7 @@ impl Training {
             public_charges: Vec::new(),
             sums: 0,
             abandoned: 0,
-            notes: Vec::new(),
+            notes: notes_of(plan),
         }
     }
 
@@ -519,6 +519,35 @@ impl Training {
             best.map_or_else(|| self.released(), |(_, parameters, _)| parameters.clone());
         self.average = None;
     }
+}
+
+/// What the reader should know of robust combination and of cut updates (rules FT-18 to FT-21).
+fn notes_of(plan: &Plan) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(groups) = plan.groups() {
+        let (count, floor) = (groups.count(), groups.floor());
+        notes.push(format!(
+            "updates were combined over {count} groups of parties: in every round the coordinator saw {count} sums, each over at least {floor} parties ({} of them honest), not one sum over all",
+            floor - plan.parameters().colluders()
+        ));
+        notes.push(format!(
+            "in each number up to {} of the {count} groups may hold bad updates without moving the result out of the range of the others; this counts parties with bad data, not parties whose program was changed, which can write into every group",
+            groups.rule().tolerates(count)
+        ));
+        let distributed = |privacy: &&PrivacyPlan| privacy.goal.noise == NoiseAt::Distributed;
+        if let Some(privacy) = plan.privacy().filter(distributed) {
+            notes.push(format!(
+                "the noise of a training sum is that of one group: at least {} honest shares are in it (in sums of statistics and metrics, {})",
+                privacy.training_shares.honest, privacy.shares.honest
+            ));
+        }
+    }
+    if let Some(norm) = plan.clip_update() {
+        notes.push(format!(
+            "parties cut their updates to norm {norm} (training.clip_update); that binds parties that run this program unchanged, and no others"
+        ));
+    }
+    notes
 }
 
 /// Parameters travel as `f32`; the coordinator keeps what it sends.

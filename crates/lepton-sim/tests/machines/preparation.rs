@@ -196,7 +196,7 @@ fn pr_02_a_slot_key_that_party_0_did_not_seal_is_refused() {
 /// PR-03 and PR-04 without a goal: the survey counts parties, not rows; what one party alone holds is folded.
 #[test]
 fn pr_04_a_category_of_one_party_is_folded() {
-    let outcome = run(marked(&Toy::default(), 26));
+    let outcome = run(marked(&Toy::default(), 29));
     check(&outcome).unwrap();
     assert!(outcome.is_over());
     let all = slot(&outcome, "site", "xyzzy-all");

@@ -5,11 +5,15 @@
 )]
 #![cfg(test)]
 
+mod account;
 mod bad_input;
+mod budget;
 mod doctor;
 mod interrupted;
+mod measured;
 mod new;
 mod predict;
 mod report;
 mod run;
 mod support;
+mod verify;

@@ -23,7 +23,7 @@ fn a_run_leaves_model_report_and_events() {
     assert!(done.stdout.contains("WARNING: No privacy goal is set"));
     assert!(
         done.stdout
-            .ends_with("\nmodel   out/model\nreport  out/report.html\n")
+            .ends_with("\nmodel   out/model\nreport  out/report.html\nprivacy out/privacy.json (signed; see `lepton verify`)\n")
     );
     assert!(
         done.stderr.starts_with("prepared: 2 inputs, 2 classes, "),
@@ -33,7 +33,9 @@ fn a_run_leaves_model_report_and_events() {
     let wanted = [
         "events.jsonl",
         "job.toml",
+        "keys",
         "model",
+        "privacy.json",
         "report.html",
         "report.json",
         "run.json",

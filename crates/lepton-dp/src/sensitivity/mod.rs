@@ -1,11 +1,16 @@
-//! Adjacency and the sensitivity of what is summed (rules AC-02 and AC-03).
+//! Adjacency and the sensitivity of what is summed (rules AC-02 and AC-03), and of common queries (rules ME-09 to ME-12).
+
+pub(crate) mod outward;
+mod query;
 
 use serde::{Deserialize, Serialize};
 
+pub use query::{Bounds, Contribution, Neighbours, Sensitivity, Unit};
+
 /// Which two data sets count as neighbours.
 ///
-/// Only add-remove exists in this version: every accountant here states its guarantee for it. Who needs replace-one
-/// (the number of records is public) doubles the sensitivity with [`replace_one_sensitivity`] and has to state so.
+/// Every accountant here states its guarantee for add-remove. Who needs replace-one (the number of records is public) calibrates noise
+/// *without sampling* to the sensitivity under replace-one, and has to state so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -13,6 +18,8 @@ pub enum Adjacency {
     /// One data set is the other plus one unit of privacy (a record, a person, a party).
     #[default]
     AddRemove,
+    /// One unit of privacy has other values in one data set than in the other.
+    ReplaceOne,
 }
 
 /// L2 sensitivity under replace-one, given the one under add-remove: twice as much, since a replacement is a removal

@@ -1,0 +1,209 @@
+//! What the stand-alone accountants charge: a mechanism, its sampling and how often it ran.
+
+use crate::{Adjacency, DpError, SamplingRate};
+
+/// Largest integer sensitivity of discrete noise.
+pub const MAX_SENSITIVITY: u32 = 1 << 20;
+
+/// A mechanism. Sensitivities are what one record *adds* at most (L2 for Gaussian, L1 for Laplace noise), under both adjacencies: under replace-one two such contributions may be
+/// opposite, and the accountants take the distance 2 themselves (AC-15).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Noise {
+    /// Continuous Gaussian noise of standard deviation `sigma` per unit of sensitivity.
+    Gaussian {
+        /// Standard deviation over sensitivity.
+        sigma: f64,
+    },
+    /// Continuous Laplace noise of scale `scale` per unit of sensitivity, on one number.
+    Laplace {
+        /// Scale over sensitivity.
+        scale: f64,
+    },
+    /// Discrete Gaussian noise on integers.
+    DiscreteGaussian {
+        /// Parameter, in units of the integers.
+        sigma: f64,
+        /// What one record adds at most, in units of the integers.
+        sensitivity: u32,
+    },
+    /// Discrete Laplace noise, probability proportional to `exp(-|x| / scale)`, on one integer.
+    DiscreteLaplace {
+        /// Parameter, in units of the integers.
+        scale: f64,
+        /// What one record adds at most, in units of the integers.
+        sensitivity: u32,
+    },
+    /// Each record answers its own category, or with some probability a category drawn uniformly from all.
+    RandomisedResponse {
+        /// Probability of the uniform answer.
+        probability: f64,
+        /// How many categories there are.
+        categories: u32,
+    },
+}
+
+impl Noise {
+    /// The name that reports and plans use.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Gaussian { .. } => "gaussian",
+            Self::Laplace { .. } => "laplace",
+            Self::DiscreteGaussian { .. } => "discrete-gaussian",
+            Self::DiscreteLaplace { .. } => "discrete-laplace",
+            Self::RandomisedResponse { .. } => "randomised-response",
+        }
+    }
+
+    /// The same mechanism with `factor` times the noise. Randomised response has no noise scale and stays as it is.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        match self {
+            Self::Gaussian { sigma } => Self::Gaussian {
+                sigma: sigma * factor,
+            },
+            Self::Laplace { scale } => Self::Laplace {
+                scale: scale * factor,
+            },
+            Self::DiscreteGaussian { sigma, sensitivity } => Self::DiscreteGaussian {
+                sigma: sigma * factor,
+                sensitivity,
+            },
+            Self::DiscreteLaplace { scale, sensitivity } => Self::DiscreteLaplace {
+                scale: scale * factor,
+                sensitivity,
+            },
+            Self::RandomisedResponse { .. } => self,
+        }
+    }
+
+    fn check(self) -> Result<(), DpError> {
+        let (what, value) = match self {
+            Self::Gaussian { sigma } | Self::DiscreteGaussian { sigma, .. } => ("sigma", sigma),
+            Self::Laplace { scale } | Self::DiscreteLaplace { scale, .. } => ("scale", scale),
+            Self::RandomisedResponse { .. } => ("sigma", 1.0),
+        };
+        if !(MIN_NOISE..=MAX_NOISE).contains(&value) {
+            let range = "a number from 1e-3 to 1e9 per unit of sensitivity";
+            return Err(DpError::OutOfRange { what, range, value });
+        }
+        match self {
+            Self::DiscreteGaussian { sensitivity, .. }
+            | Self::DiscreteLaplace { sensitivity, .. }
+                if !(1..=MAX_SENSITIVITY).contains(&sensitivity) =>
+            {
+                Err(DpError::OutOfRange {
+                    what: "the sensitivity of discrete noise",
+                    range: "an integer from 1 to 2^20",
+                    value: f64::from(sensitivity),
+                })
+            }
+            Self::RandomisedResponse { probability, .. }
+                if !(probability > 0.0 && probability < 1.0) =>
+            {
+                Err(DpError::OutOfRange {
+                    what: "the probability of a random answer",
+                    range: "greater than 0 and less than 1",
+                    value: probability,
+                })
+            }
+            Self::RandomisedResponse { categories, .. } if categories < 2 => {
+                Err(DpError::OutOfRange {
+                    what: "the number of categories",
+                    range: "at least 2",
+                    value: f64::from(categories),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Smallest and largest noise that is accounted.
+const MIN_NOISE: f64 = 1e-3;
+const MAX_NOISE: f64 = 1e9;
+
+/// `count` runs of a mechanism, each over all records or over a fresh Poisson sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Charge {
+    noise: Noise,
+    rate: SamplingRate,
+    count: u64,
+}
+
+impl Charge {
+    /// Largest count of one charge: within it, error bounds of the accountants stay below their tolerances.
+    pub const MAX_COUNT: u64 = 100_000_000;
+
+    /// `count` runs over fresh Poisson samples at `rate` ([`SamplingRate::ALL`]: over all records).
+    ///
+    /// # Errors
+    /// [`DpError::OutOfRange`] for noise without meaning (not from 1e-3 to 1e9, no categories, ..) and counts above [`Charge::MAX_COUNT`].
+    pub fn new(noise: Noise, rate: SamplingRate, count: u64) -> Result<Self, DpError> {
+        noise.check()?;
+        if count > Self::MAX_COUNT {
+            return Err(DpError::OutOfRange {
+                what: "the count",
+                range: "at most 10^8",
+                value: count as f64,
+            });
+        }
+        Ok(Self { noise, rate, count })
+    }
+
+    /// The mechanism.
+    #[must_use]
+    pub const fn noise(&self) -> Noise {
+        self.noise
+    }
+
+    /// Probability with which a record enters.
+    #[must_use]
+    pub const fn rate(&self) -> SamplingRate {
+        self.rate
+    }
+
+    /// How often it ran.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Whether every record enters.
+    #[must_use]
+    pub fn is_unsampled(&self) -> bool {
+        self.rate.get() >= 1.0
+    }
+
+    /// The same charge with `factor` times the noise.
+    ///
+    /// # Errors
+    /// As [`Charge::new`].
+    pub fn scaled(&self, factor: f64) -> Result<Self, DpError> {
+        Self::new(self.noise.scaled(factor), self.rate, self.count)
+    }
+}
+
+/// Everything that is charged to one data set, and for which neighbours.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Which data sets count as neighbours.
+    pub adjacency: Adjacency,
+    /// The charges; their order does not matter.
+    pub charges: Vec<Charge>,
+}
+
+impl Plan {
+    /// The plan with `factor` times the noise in every charge.
+    ///
+    /// # Errors
+    /// As [`Charge::new`].
+    pub fn scaled(&self, factor: f64) -> Result<Self, DpError> {
+        let charges = self.charges.iter().map(|charge| charge.scaled(factor));
+        Ok(Self {
+            adjacency: self.adjacency,
+            charges: charges.collect::<Result<_, _>>()?,
+        })
+    }
+}

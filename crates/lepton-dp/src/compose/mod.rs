@@ -1,0 +1,10 @@
+//! Plans of charges, and searches over them by either accountant (docs/protocols/accounting.md, AC-15 and AC-27).
+
+mod charge;
+mod error;
+mod search;
+
+pub use charge::{Charge, MAX_SENSITIVITY, Noise, Plan};
+pub use error::AccountError;
+pub(crate) use search::least_that_meets;
+pub use search::{Method, epsilon, largest_rate, most_runs, smallest_factor};

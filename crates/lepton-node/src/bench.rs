@@ -1,0 +1,4 @@
+//! `lepton bench`: what the parts cost on this machine.
+
+pub mod masked_sum;
+mod usage;

@@ -1,0 +1,329 @@
+//! The durable ledger of a data owner: budgets that outlive jobs, restarts and crashes (docs/protocols/ledger.md).
+//!
+//! A [`DurableLedger`] is a handle on one file; any number of handles in any number of processes work on it together and never exceed a budget together.
+
+mod cells;
+mod database;
+mod job;
+mod tables;
+mod verify;
+mod witness;
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+
+use lepton_protocol::ledger::{
+    Book, Budget, BudgetError, Charge, Curve, Head, LedgerError, Planned, Reserved, What,
+    accountant_of,
+};
+use tokio::runtime::Runtime;
+
+use crate::error::NodeError;
+use crate::random::Entropy;
+use database::{Core, Draft};
+use rand_core::Rng;
+
+pub use cells::Cells;
+pub use database::Stored;
+pub use job::{Door, JobLedger, LedgerUse};
+pub use witness::SignedHead;
+
+/// Where entries get their time from: RFC 3339.
+pub type Clock = fn() -> String;
+
+type Task = Box<dyn FnOnce(&Runtime, &mut Core) + Send>;
+
+/// A handle on a ledger's file. Calls return when what they did is on the disk.
+pub struct DurableLedger {
+    /// The connection lives on a thread of its own, so that calls work inside and outside of an asynchronous runtime.
+    tasks: Option<mpsc::Sender<Task>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Drop for DurableLedger {
+    /// Waits until the file is closed.
+    fn drop(&mut self) {
+        self.tasks = None;
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has closed the file too.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl DurableLedger {
+    /// Opens an existing ledger and follows its chain.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`] when there is none, it cannot be written, others can read it, or an entry does not follow from those before.
+    pub fn open(path: &Path, clock: Clock) -> Result<Self, LedgerError> {
+        Self::start(path, None, clock)
+    }
+
+    /// Opens a ledger, or makes it.
+    ///
+    /// # Errors
+    /// As [`DurableLedger::open`], and [`NodeError::Entropy`].
+    pub fn open_or_create(path: &Path, clock: Clock) -> Result<Self, NodeError> {
+        let mut rng = Entropy::System.generator("ledger", 0)?;
+        let (mut name, mut key) = ([0; 16], [0; 32]);
+        rng.fill_bytes(&mut name);
+        rng.fill_bytes(&mut key);
+        Ok(Self::start(path, Some((name, key)), clock)?)
+    }
+
+    fn start(
+        path: &Path,
+        new: Option<([u8; 16], [u8; 32])>,
+        clock: Clock,
+    ) -> Result<Self, LedgerError> {
+        let (tasks, inbox) = mpsc::channel::<Task>();
+        let (ready, opened) = mpsc::channel();
+        let path = path.to_owned();
+        let thread = thread::Builder::new().name("ledger".to_owned());
+        let spawned = thread.spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    return drop(ready.send(Err(crate::files::failed(&path, &error).into())));
+                }
+            };
+            match runtime.block_on(Core::open(&path, new, clock)) {
+                Err(error) => drop(ready.send(Err(error))),
+                Ok(mut core) => {
+                    // Whoever opened it may be gone; then there is nothing to do.
+                    let _ = ready.send(Ok(()));
+                    for task in inbox {
+                        task(&runtime, &mut core);
+                    }
+                    runtime.block_on(core.close());
+                }
+            }
+        });
+        let this = Self {
+            tasks: Some(tasks),
+            thread: Some(spawned.map_err(|_| gone())?),
+        };
+        opened.recv().map_err(|_| gone())??;
+        Ok(this)
+    }
+
+    /// The state, newest entries included.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`].
+    pub fn book(&self) -> Result<Book, LedgerError> {
+        self.call(|runtime, core| {
+            runtime.block_on(core.refresh())?;
+            Ok(core.book.clone())
+        })
+    }
+
+    /// Every entry in order.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`].
+    pub fn history(&self) -> Result<Vec<Stored>, LedgerError> {
+        self.call(|runtime, core| runtime.block_on(core.history()))
+    }
+
+    /// How many entries there are, and the hash of the last.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`].
+    pub fn head(&self) -> Result<Head, LedgerError> {
+        self.call(|runtime, core| {
+            runtime.block_on(core.refresh())?;
+            Ok(core.head)
+        })
+    }
+
+    /// Gives a data set its lifetime budget (LG-01); `id` names the column that stands for a row.
+    ///
+    /// # Errors
+    /// [`BudgetError`] when the name is taken or rows of the table have a budget already.
+    pub fn set_budget(
+        &self,
+        data: &str,
+        (table, id): (Cells, Option<String>),
+        budget: Budget,
+    ) -> Result<(), LedgerError> {
+        let data = data.to_owned();
+        self.append(move |core| {
+            let key = core.key.clone();
+            move |book, prints| {
+                tables::budget_set((book, prints, &key), &data, (&table, id), budget)
+            }
+        })
+    }
+
+    /// Opens a new block for those rows of `table` that were never seen (LG-09), and says how many they are.
+    ///
+    /// # Errors
+    /// [`BudgetError`] when the name is unknown or no row is new.
+    pub fn renew(
+        &self,
+        data: &str,
+        table: Cells,
+        budget: Option<Budget>,
+    ) -> Result<(), LedgerError> {
+        let data = data.to_owned();
+        self.append(move |core| {
+            let key = core.key.clone();
+            move |book, prints| tables::renewed((book, prints, &key), &data, &table, budget)
+        })
+    }
+
+    /// Sets a job's whole schedule aside on every block that its tables touch (LG-05, LG-08). `tables` holds each distinct table with the parties that read it.
+    /// A run that has its reservation already keeps it.
+    ///
+    /// # Errors
+    /// [`BudgetError`] when it does not fit or nobody set a budget; nothing is set aside then.
+    pub fn reserve(
+        &self,
+        mut reserved: Reserved,
+        tables: Vec<(Cells, Vec<String>)>,
+        planned: Vec<Planned>,
+    ) -> Result<(), LedgerError> {
+        self.append(move |core| {
+            let (key, path) = (core.key.clone(), core.path.display().to_string());
+            move |book, prints| {
+                if book.jobs().contains_key(&reserved.job) {
+                    return Ok(Vec::new());
+                }
+                let mut drafts = Vec::new();
+                for (cells, seats) in &tables {
+                    let (blocks, seen) = tables::touched((book, prints, &key), cells, &path)?;
+                    drafts.extend(seen);
+                    for seat in seats {
+                        reserved.seats.insert(seat.clone(), blocks.clone());
+                    }
+                }
+                let what = What::Reserved(reserved.clone());
+                let entry = lepton_protocol::ledger::Entry {
+                    at: String::new(),
+                    what: what.clone(),
+                };
+                book.check(&entry)
+                    .map_err(|error| book.explain(error, &reserved, &planned))?;
+                drafts.push(Draft { what, prints: None });
+                Ok(drafts)
+            }
+        })
+    }
+
+    /// Charges one release of a job (LG-04). The same release is never charged twice: it is refused the second time.
+    ///
+    /// # Errors
+    /// [`BudgetError`] when it does not fit, was charged before, or the job has ended.
+    pub fn charge(&self, job: &str, seat: &str, charge: &Charge) -> Result<(), LedgerError> {
+        let cost = Curve::of(&accountant_of([charge], charge.side)?);
+        let what = What::Charged {
+            job: job.to_owned(),
+            seat: seat.to_owned(),
+            charge: charge.clone(),
+            cost,
+        };
+        self.append_plain(what)
+    }
+
+    /// Ends a job: what it set aside and did not charge is free again (LG-05).
+    ///
+    /// # Errors
+    /// [`BudgetError`] when it is not open.
+    pub fn close(&self, job: &str) -> Result<(), LedgerError> {
+        self.append_plain(What::Closed {
+            job: job.to_owned(),
+        })
+    }
+
+    /// Keeps a peer's signature on a head of this ledger, and checks it first (LG-07).
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`] when the signature is not genuine, or is about a head that this chain does not have.
+    pub fn record_countersignature(&self, signed: &SignedHead) -> Result<(), LedgerError> {
+        let signed = signed.clone();
+        self.call(move |runtime, core| {
+            let history = runtime.block_on(core.history())?;
+            verify::witness(&core.path, (core.book.ledger(), &history), &signed)?;
+            runtime.block_on(core.record(&signed))
+        })
+    }
+
+    /// Signatures kept.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`].
+    pub fn countersignatures(&self) -> Result<Vec<SignedHead>, LedgerError> {
+        self.call(|runtime, core| runtime.block_on(core.witnesses()))
+    }
+
+    /// Checks everything that can be checked (LG-07, LG-10): every link and every limit from the first entry on, stored fingerprints, the cost of every charge,
+    /// and that every countersigned head, those kept here and `others`, is part of this chain.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`] naming what is wrong.
+    pub fn verify(&self, others: Vec<SignedHead>) -> Result<Verified, LedgerError> {
+        self.call(move |runtime, core| {
+            let history = runtime.block_on(core.history())?;
+            let digests = runtime.block_on(core.print_digests())?;
+            let mut heads = runtime.block_on(core.witnesses())?;
+            heads.extend(others);
+            verify::all(&core.path, &history, (&digests, &heads))?;
+            Ok(Verified {
+                head: core.head,
+                witnesses: heads.len(),
+            })
+        })
+    }
+
+    fn append_plain(&self, what: What) -> Result<(), LedgerError> {
+        self.call(move |runtime, core| {
+            let draft = Draft { what, prints: None };
+            runtime.block_on(core.append(move |_, _| Ok(vec![draft]), false))
+        })
+    }
+
+    /// Appends what is decided on the newest state and the stored fingerprints.
+    fn append<D>(&self, decide: impl FnOnce(&Core) -> D + Send + 'static) -> Result<(), LedgerError>
+    where
+        D: FnOnce(&Book, &[(u32, Vec<u64>)]) -> Result<Vec<Draft>, LedgerError>,
+    {
+        self.call(move |runtime, core| {
+            let decide = decide(core);
+            runtime.block_on(core.append(decide, true))
+        })
+    }
+
+    fn call<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&Runtime, &mut Core) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let (answer, answered) = mpsc::channel();
+        let task: Task = Box::new(move |runtime, core| {
+            // Whoever asked waits below.
+            let _ = answer.send(task(runtime, core));
+        });
+        let tasks = self.tasks.as_ref().ok_or_else(gone)?;
+        tasks.send(task).map_err(|_| gone())?;
+        answered.recv().map_err(|_| gone())?
+    }
+}
+
+/// What was found sound.
+#[derive(Debug, Clone, Copy)]
+pub struct Verified {
+    /// Where the chain stands.
+    pub head: Head,
+    /// How many countersigned heads are part of it.
+    pub witnesses: usize,
+}
+
+fn gone() -> LedgerError {
+    BudgetError::Use("internal error: the ledger's thread is gone; please report it".to_owned())
+        .into()
+}

@@ -1,0 +1,510 @@
+//! What a chain of entries amounts to: blocks, what was spent on them and what is set aside (LG-01 to LG-05). Pure; the shell stores the entries.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lepton_dp::Delta;
+
+use super::amount::{Amount, Curve};
+use super::budget::{Budget, BudgetError, Shortfall};
+use super::entry::{Entry, FORMAT, Reserved, Rows, What};
+use super::planned::{Planned, largest_epsilon};
+use super::{Charge, Side};
+
+/// The state after some entries.
+#[derive(Debug, Clone, Default)]
+pub struct Book {
+    ledger: String,
+    names: BTreeMap<String, Vec<u32>>,
+    lineages: Vec<Vec<u32>>,
+    titles: Vec<String>,
+    blocks: Vec<Block>,
+    jobs: BTreeMap<String, Job>,
+}
+
+/// Records that share one budget.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// Its number in the ledger, from 0.
+    pub number: u32,
+    /// Lineage it belongs to.
+    pub lineage: u32,
+    /// Its budget.
+    pub budget: Budget,
+    /// Distinct rows in it.
+    pub rows: usize,
+    /// When it was opened.
+    pub opened: String,
+    /// The column that stands for a row.
+    pub id: Option<String>,
+    costs: BTreeMap<String, Curve>,
+}
+
+/// A job's part in the ledger.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// What it set aside.
+    pub reserved: Reserved,
+    /// When it was reserved.
+    pub at: String,
+    /// How many releases were charged.
+    pub charges: u64,
+    /// Whether it ended.
+    pub closed: bool,
+    spent: Spent,
+    seen: BTreeSet<String>,
+}
+
+/// For each party, what its training and its hold-out records were charged.
+type Spent = BTreeMap<String, [Curve; 2]>;
+
+/// What an entry changes, once it is allowed.
+struct Change {
+    costs: Vec<(u32, Curve)>,
+    what: String,
+}
+
+impl Book {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The ledger's random name; empty before the first entry.
+    #[must_use]
+    pub fn ledger(&self) -> &str {
+        &self.ledger
+    }
+
+    /// All blocks in order.
+    #[must_use]
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// Jobs by their unique name.
+    #[must_use]
+    pub fn jobs(&self) -> &BTreeMap<String, Job> {
+        &self.jobs
+    }
+
+    /// Names of data sets and the lineages each is charged to.
+    #[must_use]
+    pub fn names(&self) -> &BTreeMap<String, Vec<u32>> {
+        &self.names
+    }
+
+    /// Blocks of a lineage, oldest first.
+    #[must_use]
+    pub fn blocks_of(&self, lineage: u32) -> &[u32] {
+        self.lineages
+            .get(lineage as usize)
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// Lineages of a name.
+    ///
+    /// # Errors
+    /// [`BudgetError::NoSuchData`] with the nearest name.
+    pub fn lineages_of(&self, name: &str) -> Result<&[u32], BudgetError> {
+        if let Some(lineages) = self.names.get(name) {
+            return Ok(lineages);
+        }
+        let nearest = self
+            .names
+            .keys()
+            .map(|known| (strsim::jaro_winkler(known, name), known))
+            .filter(|(likeness, _)| *likeness > 0.7)
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        Err(BudgetError::NoSuchData {
+            name: name.to_owned(),
+            nearest: nearest.map(|(_, known)| known.clone()),
+        })
+    }
+
+    /// The name that the owner gave a lineage with its budget.
+    #[must_use]
+    pub fn title(&self, lineage: u32) -> &str {
+        self.titles.get(lineage as usize).map_or("", String::as_str)
+    }
+
+    /// Whether `entry` may follow, without taking it.
+    ///
+    /// # Errors
+    /// [`BudgetError`].
+    pub fn check(&self, entry: &Entry) -> Result<(), BudgetError> {
+        self.change(entry).map(|_| ())
+    }
+
+    /// Takes an entry that may follow. What passes a limit never does, so a stored chain that passes one was not written by this program.
+    ///
+    /// # Errors
+    /// [`BudgetError`]; nothing is changed then.
+    pub fn apply(&mut self, entry: Entry) -> Result<(), BudgetError> {
+        let change = self.change(&entry)?;
+        for (block, cost) in change.costs {
+            if let (Some(block), Some(job)) =
+                (self.blocks.get_mut(block as usize), entry.what.job())
+            {
+                block.costs.insert(job.to_owned(), cost);
+            }
+        }
+        self.take(entry);
+        Ok(())
+    }
+
+    /// The refusal of a job, with the largest epsilon that fits every block it touches.
+    #[must_use]
+    pub fn explain(
+        &self,
+        error: BudgetError,
+        reserved: &Reserved,
+        planned: &[Planned],
+    ) -> BudgetError {
+        let (BudgetError::Exceeded(mut shortfall), Ok(delta)) =
+            (error.clone(), Delta::new(reserved.delta))
+        else {
+            return error;
+        };
+        let blocks: BTreeSet<u32> = reserved.seats.values().flatten().copied().collect();
+        let largest = blocks
+            .iter()
+            .filter_map(|block| self.blocks.get(*block as usize))
+            .map(|block| {
+                let order = block.budget.order();
+                let left = block.budget.capacity().minus(block.used().at(order));
+                largest_epsilon(planned, (order, left), delta)
+            })
+            .fold(f64::INFINITY, f64::min);
+        shortfall.largest_epsilon = Some(if largest.is_finite() { largest } else { 0.0 });
+        BudgetError::Exceeded(shortfall)
+    }
+
+    fn change(&self, entry: &Entry) -> Result<Change, BudgetError> {
+        let nothing = |what: &str| {
+            Ok(Change {
+                costs: Vec::new(),
+                what: what.to_owned(),
+            })
+        };
+        let change = match &entry.what {
+            What::Created { format, .. } if self.ledger.is_empty() && format == FORMAT => {
+                nothing("creation")
+            }
+            What::Created { format, .. } => Err(BudgetError::Use(format!(
+                "a second beginning, or another format ({format})"
+            ))),
+            _ if self.ledger.is_empty() => {
+                Err(BudgetError::Use("an entry before the first".to_owned()))
+            }
+            What::BudgetSet { data, budget, .. }
+                if self.names.contains_key(data) || !budget.is_sound() =>
+            {
+                Err(BudgetError::Taken(data.clone()))
+            }
+            What::BudgetSet { .. } => nothing("budget"),
+            What::Renewed { data, budget, .. } if budget.is_sound() => {
+                self.lineages_of(data).and_then(|_| nothing("renewal"))
+            }
+            What::Renewed { data, .. } => Err(BudgetError::Taken(data.clone())),
+            What::Seen { lineages, .. } => match lineages
+                .iter()
+                .all(|lineage| !self.blocks_of(*lineage).is_empty())
+            {
+                true => nothing("table"),
+                false => Err(BudgetError::Use("a table of an unknown lineage".to_owned())),
+            },
+            What::Reserved(reserved) => self.reserving(reserved),
+            What::Charged {
+                job,
+                seat,
+                charge,
+                cost,
+            } => self.charging(job, seat, (charge, cost)),
+            What::Closed { job } => self.closing(job),
+        }?;
+        for (block, cost) in &change.costs {
+            self.admit(
+                *block,
+                entry.what.job().unwrap_or_default(),
+                (cost, &change.what),
+            )?;
+        }
+        Ok(change)
+    }
+
+    /// LG-02: the amounts at the order that decides, this one's included, stay within the capacity.
+    fn admit(
+        &self,
+        number: u32,
+        job: &str,
+        (cost, what): (&Curve, &str),
+    ) -> Result<(), BudgetError> {
+        let block = self.block(number)?;
+        let order = block.budget.order();
+        let others = block.used_by(|name| name != job, order);
+        let before = block
+            .costs
+            .get(job)
+            .map_or(Amount::ZERO, |curve| curve.at(order));
+        let (wanted, spent) = (others.plus(cost.at(order)), others.plus(before));
+        // What was admitted before stays admitted: closing a job or charging within a reservation adds nothing.
+        if wanted <= block.budget.capacity() || wanted <= spent {
+            return Ok(());
+        }
+        Err(BudgetError::Exceeded(Box::new(Shortfall {
+            data: format!("`{}`", self.title(block.lineage)),
+            what: what.to_owned(),
+            budget: block.budget,
+            spent,
+            needed: if cost.at(order) == Amount::UNBOUNDED {
+                Amount::UNBOUNDED
+            } else {
+                cost.at(order).minus(before)
+            },
+            largest_epsilon: None,
+        })))
+    }
+
+    fn reserving(&self, reserved: &Reserved) -> Result<Change, BudgetError> {
+        if self.jobs.contains_key(&reserved.job) {
+            return Err(BudgetError::Repeated(
+                reserved.title.clone(),
+                "this run has its reservation",
+            ));
+        }
+        let blocks: BTreeSet<u32> = reserved.seats.values().flatten().copied().collect();
+        if blocks.is_empty() {
+            return Err(BudgetError::Use(format!(
+                "{} touches no data set",
+                reserved.title
+            )));
+        }
+        let costs = blocks
+            .into_iter()
+            .map(|block| (block, reserved.curve.clone()))
+            .collect();
+        Ok(Change {
+            costs,
+            what: reserved.title.clone(),
+        })
+    }
+
+    fn charging(
+        &self,
+        job: &str,
+        seat: &str,
+        (charge, cost): (&Charge, &Curve),
+    ) -> Result<Change, BudgetError> {
+        let known = self.jobs.get(job).ok_or_else(|| {
+            BudgetError::Use(format!("run {job} has no reservation in this ledger"))
+        })?;
+        let what = format!("{} of {}", charge.kind, known.reserved.title);
+        if known.closed {
+            return Err(BudgetError::Repeated(what, "its job has ended"));
+        }
+        if known.seen.contains(&key(seat, charge)) {
+            return Err(BudgetError::Repeated(what, "it is charged already"));
+        }
+        let blocks = known
+            .reserved
+            .seats
+            .get(seat)
+            .ok_or_else(|| BudgetError::Use(format!("run {job} has no party {seat}")))?;
+        let mut spent = known.spent.clone();
+        spend(&mut spent, (seat, charge.side), cost);
+        let costs = blocks
+            .iter()
+            .map(|block| (*block, known.cost_on(*block, &spent, false)))
+            .collect();
+        Ok(Change { costs, what })
+    }
+
+    fn closing(&self, job: &str) -> Result<Change, BudgetError> {
+        let known = self.jobs.get(job).filter(|known| !known.closed);
+        let known = known
+            .ok_or_else(|| BudgetError::Use(format!("run {job} is not open in this ledger")))?;
+        let blocks: BTreeSet<u32> = known.reserved.seats.values().flatten().copied().collect();
+        let costs = blocks
+            .into_iter()
+            .map(|block| (block, known.cost_on(block, &known.spent, true)))
+            .collect();
+        Ok(Change {
+            costs,
+            what: "the end of a job".to_owned(),
+        })
+    }
+
+    fn take(&mut self, Entry { at, what }: Entry) {
+        match what {
+            What::Created { ledger, .. } => self.ledger = ledger,
+            What::BudgetSet { data, budget, rows } => {
+                let lineage = u32::try_from(self.lineages.len()).unwrap_or(u32::MAX);
+                self.lineages.push(Vec::new());
+                self.titles.push(data.clone());
+                self.names.insert(data, vec![lineage]);
+                self.open_block(lineage, (budget, rows), at);
+            }
+            What::Seen {
+                data,
+                lineages,
+                rows,
+            } => {
+                let first = lineages.first().copied().unwrap_or_default();
+                let home = self.blocks_of(first).last().copied().unwrap_or_default();
+                if let Some(block) = self.blocks.get_mut(home as usize) {
+                    block.rows += rows.new;
+                }
+                self.names.insert(data, lineages);
+            }
+            What::Renewed { data, budget, rows } => {
+                if let Some(lineage) = self
+                    .names
+                    .get(&data)
+                    .and_then(|lineages| lineages.first().copied())
+                {
+                    self.open_block(lineage, (budget, rows), at);
+                }
+            }
+            What::Reserved(reserved) => {
+                let job = Job {
+                    reserved,
+                    at,
+                    charges: 0,
+                    closed: false,
+                    spent: BTreeMap::new(),
+                    seen: BTreeSet::new(),
+                };
+                self.jobs.insert(job.reserved.job.clone(), job);
+            }
+            What::Charged {
+                job,
+                seat,
+                charge,
+                cost,
+            } => {
+                if let Some(job) = self.jobs.get_mut(&job) {
+                    job.seen.insert(key(&seat, &charge));
+                    spend(&mut job.spent, (&seat, charge.side), &cost);
+                    job.charges += 1;
+                }
+            }
+            What::Closed { job } => {
+                if let Some(job) = self.jobs.get_mut(&job) {
+                    job.closed = true;
+                }
+            }
+        }
+    }
+
+    fn open_block(&mut self, lineage: u32, (budget, rows): (Budget, Rows), opened: String) {
+        let number = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
+        self.blocks.push(Block {
+            number,
+            lineage,
+            budget,
+            rows: rows.new,
+            opened,
+            id: rows.id,
+            costs: BTreeMap::new(),
+        });
+        if let Some(blocks) = self.lineages.get_mut(lineage as usize) {
+            blocks.push(number);
+        }
+    }
+
+    fn block(&self, number: u32) -> Result<&Block, BudgetError> {
+        self.blocks
+            .get(number as usize)
+            .ok_or_else(|| BudgetError::Use(format!("there is no block {number}")))
+    }
+}
+
+impl Block {
+    /// Spent and set aside, at every order.
+    #[must_use]
+    pub fn used(&self) -> Curve {
+        self.costs
+            .values()
+            .fold(Curve::default(), |sum, cost| sum.plus(cost))
+    }
+
+    /// Whether its owner is to be warned.
+    #[must_use]
+    pub fn is_low(&self) -> bool {
+        self.budget
+            .is_low(self.used_by(|_| true, self.budget.order()))
+    }
+
+    /// Jobs charged to it and what each costs it now.
+    #[must_use]
+    pub fn costs(&self) -> &BTreeMap<String, Curve> {
+        &self.costs
+    }
+
+    fn used_by(&self, counts: impl Fn(&str) -> bool, order: u32) -> Amount {
+        let costs = self.costs.iter().filter(|(job, _)| counts(job));
+        costs.fold(Amount::ZERO, |sum, (_, cost)| sum.plus(cost.at(order)))
+    }
+}
+
+impl Job {
+    /// What was charged so far, on the side and for the party for which it is most: a record lies on one side of one party (LG-04).
+    #[must_use]
+    pub fn spent(&self) -> Curve {
+        self.spent
+            .values()
+            .flatten()
+            .fold(Curve::default(), |most, curve| most.or(curve))
+    }
+
+    /// LG-05: an open job counts with what it set aside, or with what it charged where that is more; a closed one with what it charged.
+    fn cost_on(&self, block: u32, spent: &Spent, closed: bool) -> Curve {
+        let touching = self
+            .reserved
+            .seats
+            .iter()
+            .filter(|(_, blocks)| blocks.contains(&block));
+        let spent = touching
+            .filter_map(|(seat, _)| spent.get(seat))
+            .flatten()
+            .fold(Curve::default(), |most, curve| most.or(curve));
+        if closed {
+            spent
+        } else {
+            spent.or(&self.reserved.curve)
+        }
+    }
+}
+
+impl What {
+    fn job(&self) -> Option<&str> {
+        match self {
+            Self::Reserved(reserved) => Some(&reserved.job),
+            Self::Charged { job, .. } | Self::Closed { job } => Some(job),
+            _ => None,
+        }
+    }
+}
+
+fn spend(spent: &mut Spent, (seat, side): (&str, Side), cost: &Curve) {
+    let [training, hold_out] = spent.entry(seat.to_owned()).or_default();
+    let account = match side {
+        Side::Training => training,
+        Side::HoldOut => hold_out,
+    };
+    *account = account.plus(cost);
+}
+
+/// What makes a release another one.
+fn key(seat: &str, charge: &Charge) -> String {
+    let Charge {
+        side,
+        kind,
+        epoch,
+        round,
+        attempt,
+        ..
+    } = charge;
+    format!("{epoch}.{round}.{attempt} {side:?} {kind} {seat}")
+}

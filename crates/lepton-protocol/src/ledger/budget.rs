@@ -1,0 +1,275 @@
+//! A lifetime budget and why something does not fit it (LG-01, LG-02).
+
+use std::fmt;
+
+use lepton_dp::{Delta, Epsilon};
+use serde::{Deserialize, Serialize};
+
+use super::amount::{Amount, best_order};
+
+/// What one guarantee protects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// A row.
+    Record,
+}
+
+/// What may be lost about a block of records, ever. The order that decides is fixed with it (Feldman & Zrnic 2021).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    unit: Unit,
+    epsilon: Epsilon,
+    delta: Delta,
+    order: u32,
+    capacity: Amount,
+    warn_at: f64,
+}
+
+impl Budget {
+    /// Part of a budget below which its owner is warned.
+    pub const WARN_AT: f64 = 0.1;
+
+    /// A budget of `epsilon` at `delta`; a warning is due when no more than `warn_at` of it is left.
+    ///
+    /// # Errors
+    /// [`BudgetError::Hopeless`] when no order of the accountant shows so small an epsilon; [`BudgetError::Use`] for a `warn_at` outside of 0 to 1.
+    pub fn new(
+        unit: Unit,
+        (epsilon, delta): (Epsilon, Delta),
+        warn_at: f64,
+    ) -> Result<Self, BudgetError> {
+        if !(0.0..1.0).contains(&warn_at) {
+            return Err(BudgetError::Use(format!(
+                "a warning at {warn_at} of a budget makes no sense; give a part from 0 to 1, such as 0.1"
+            )));
+        }
+        let found = best_order(epsilon, delta);
+        let (order, capacity) = found.ok_or(BudgetError::Hopeless {
+            epsilon: epsilon.get(),
+            delta: delta.get(),
+        })?;
+        Ok(Self {
+            unit,
+            epsilon,
+            delta,
+            order,
+            capacity,
+            warn_at,
+        })
+    }
+
+    /// What is protected.
+    #[must_use]
+    pub const fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// Largest epsilon.
+    #[must_use]
+    pub const fn epsilon(&self) -> Epsilon {
+        self.epsilon
+    }
+
+    /// At this delta.
+    #[must_use]
+    pub const fn delta(&self) -> Delta {
+        self.delta
+    }
+
+    /// Order that decides.
+    #[must_use]
+    pub const fn order(&self) -> u32 {
+        self.order
+    }
+
+    /// Divergence of that order that may be spent.
+    #[must_use]
+    pub const fn capacity(&self) -> Amount {
+        self.capacity
+    }
+
+    /// Whether the owner is to be warned when this much is spent.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+    pub fn is_low(&self, spent: Amount) -> bool {
+        let (left, whole) = (self.capacity.minus(spent).units(), self.capacity.units());
+        left as f64 <= whole as f64 * self.warn_at
+    }
+
+    /// Whether the numbers follow from epsilon and delta: a stored budget was not given another capacity by hand.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.capacity.epsilon(self.order, self.delta) <= self.epsilon.get()
+    }
+}
+
+/// What a request lacked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shortfall {
+    /// The data set, by its names.
+    pub data: String,
+    /// What was asked for.
+    pub what: String,
+    /// Its budget.
+    pub budget: Budget,
+    /// Spent and reserved before.
+    pub spent: Amount,
+    /// What the request costs.
+    pub needed: Amount,
+    /// The largest epsilon that a job like the one asked for may have, at the delta it asked for; zero where none fits.
+    pub largest_epsilon: Option<f64>,
+}
+
+impl Shortfall {
+    /// What is left.
+    #[must_use]
+    pub fn remaining(&self) -> Amount {
+        self.budget.capacity.minus(self.spent)
+    }
+
+    /// How many requests of this cost would still fit.
+    #[must_use]
+    pub fn further(&self) -> u64 {
+        self.remaining().units() / self.needed.units().max(1)
+    }
+}
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let budget = &self.budget;
+        write!(
+            f,
+            "the privacy budget of {} refuses {}: {} of its {} (epsilon {} at delta {}) is left and this needs {}",
+            self.data,
+            self.what,
+            percent(self.remaining(), budget.capacity, Round::Down),
+            percent(budget.capacity, budget.capacity, Round::Down),
+            budget.epsilon.get(),
+            budget.delta.get(),
+            percent(self.needed, budget.capacity, Round::Up),
+        )?;
+        match self.largest_epsilon {
+            Some(largest) if largest > 0.0 => write!(
+                f,
+                "; the largest privacy.epsilon of this job that still fits is {largest}"
+            ),
+            Some(_) => write!(f, "; no epsilon of this job fits any more"),
+            None => write!(f, "; {} such requests still fit", self.further()),
+        }
+    }
+}
+
+/// Which way a shown figure is rounded: what is left down, what is spent up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Round {
+    /// What is left.
+    Down,
+    /// What is spent or needed.
+    Up,
+}
+
+/// A part of a budget in per cent with one decimal.
+#[must_use]
+pub fn percent(part: Amount, whole: Amount, round: Round) -> String {
+    if part == Amount::UNBOUNDED {
+        return "more than any budget".to_owned();
+    }
+    let (part, whole) = (
+        u128::from(part.units()) * 1000,
+        u128::from(whole.units().max(1)),
+    );
+    let tenths = match round {
+        Round::Down => part / whole,
+        Round::Up => part.div_ceil(whole),
+    };
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+/// Why the ledger refuses. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum BudgetError {
+    /// The budget would be passed.
+    #[error("{0}")]
+    Exceeded(Box<Shortfall>),
+    /// Exact sums.
+    #[error(
+        "job `{0}` has no privacy goal: its exact sums cost more than any budget; give it a [privacy] table, or run it without a ledger"
+    )]
+    NoGoal(String),
+    /// Nobody set a budget.
+    #[error(
+        "no privacy budget covers {0}; its owner sets one with `lepton budget set --ledger {1} --data NAME --table {2} --epsilon 10 --delta 1e-5`"
+    )]
+    NoBudget(String, String, String),
+    /// The rows have a budget already.
+    #[error(
+        "{shared} of the {rows} rows are in data set `{data}` already, which has its budget; under any name they are charged to it. New rows get a block of their own with `lepton budget renew --data {data}`"
+    )]
+    Known {
+        /// The data set that holds them.
+        data: String,
+        /// Rows in common.
+        shared: usize,
+        /// Rows of the table.
+        rows: usize,
+    },
+    /// Nothing to renew.
+    #[error(
+        "all {0} rows are in this ledger already; a budget is renewed only for rows that are new to it"
+    )]
+    NoNewRows(usize),
+    /// The name is not known.
+    #[error("there is no data set `{name}` in this ledger{}", nearest_words(.nearest))]
+    NoSuchData {
+        /// As asked for.
+        name: String,
+        /// The nearest known name.
+        nearest: Option<String>,
+    },
+    /// The name is taken.
+    #[error(
+        "data set `{0}` has a budget already, which is for life; new rows get a block of their own with `lepton budget renew --data {0}`"
+    )]
+    Taken(String),
+    /// No order shows so small an epsilon.
+    #[error(
+        "no accountant can show an epsilon of {epsilon} at delta {delta}; give a larger epsilon or a larger delta"
+    )]
+    Hopeless {
+        /// Epsilon.
+        epsilon: f64,
+        /// Delta.
+        delta: f64,
+    },
+    /// The same release again, or one of a job that has ended.
+    #[error(
+        "the ledger refuses {0}: {1}; a release is charged once, before it is sampled, and a new attempt is a new release"
+    )]
+    Repeated(String, &'static str),
+    /// What others hear of a refusal: how much is left is the owner's business (LG-11).
+    #[error("its lifetime privacy budget does not cover this")]
+    Withheld,
+    /// Wrong use.
+    #[error("{0}")]
+    Use(String),
+}
+
+impl BudgetError {
+    /// Whether a budget forbade what was asked, as opposed to a wrong name or number.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        !matches!(
+            self,
+            Self::Use(_) | Self::NoSuchData { .. } | Self::Hopeless { .. } | Self::Taken(_)
+        )
+    }
+}
+
+fn nearest_words(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(
+        || "; `lepton budget show` lists them".to_owned(),
+        |name| format!("; did you mean `{name}`?"),
+    )
+}

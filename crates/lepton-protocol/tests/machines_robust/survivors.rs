@@ -1,0 +1,225 @@
+//! Whole jobs through the machines: which survivor sets and vectors parties let into a sum (FT-17, FT-18).
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use chacha20::ChaCha20Rng;
+use lepton_crypto::{IdentityKey, sha256};
+use lepton_protocol::coordinator::{self, Coordinator};
+use lepton_protocol::exchange::Kind;
+use lepton_protocol::party::{self, Party, Work};
+use lepton_protocol::plan::Plan;
+use lepton_protocol::progress::Progress;
+use lepton_protocol::training::Training;
+use lepton_protocol::work::Worker;
+use rand_core::SeedableRng;
+
+use crate::kit::{PARTIES, job_text, plan_of, rows};
+
+const MEDIAN: &str = "combine = \"median\"\ngroups = 4\n";
+/// Three may drop of sixteen, of one group of four only one.
+const THREE_DROPS: &str = "[protection]\ncolluders = 1\ndrops = 3\n";
+
+enum Message {
+    ToParty(u16, Vec<u8>),
+    ToCoordinator(Vec<u8>),
+}
+
+/// A federation in one room: no network, no clock.
+struct Room {
+    plan: Plan,
+    coordinator: Coordinator,
+    parties: Vec<(Party, Worker)>,
+    under_way: VecDeque<Message>,
+    /// Who stops answering when training begins.
+    leaving: BTreeSet<u16>,
+    gone: BTreeSet<u16>,
+    /// Who hands its machine a vector with entries of all groups.
+    spilling: Option<u16>,
+    told: Vec<Progress>,
+    rng: ChaCha20Rng,
+    over: bool,
+}
+
+impl Room {
+    fn new(training: &str, protection: &str) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(11);
+        let text = job_text(training, protection);
+        let plan = plan_of(training, protection);
+        let job = *sha256(text.as_bytes()).as_bytes();
+        let keys: Vec<IdentityKey> = (0..PARTIES)
+            .map(|_| IdentityKey::generate(&mut rng))
+            .collect();
+        let identity = IdentityKey::generate(&mut rng);
+        let roster: Vec<_> = keys.iter().map(IdentityKey::public).collect();
+        let parties = (0_u16..).zip(keys).map(|(index, key)| {
+            let seat = party::Seat {
+                index,
+                identity: key,
+                roster: roster.clone(),
+                coordinator: identity.public(),
+                job,
+                signed_sets: Default::default(),
+                slot_key: None,
+            };
+            (Party::new(seat), Worker::new(rows(index)))
+        });
+        let parties = parties.collect();
+        let seat = coordinator::Seat {
+            identity,
+            roster,
+            job_text: text,
+            job,
+            epoch: 1,
+            patience: Duration::from_secs(1),
+        };
+        let course = Training::new(&plan, None);
+        Self {
+            coordinator: Coordinator::new(seat, plan.clone(), course),
+            plan,
+            parties,
+            under_way: VecDeque::new(),
+            leaving: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            spilling: None,
+            told: Vec::new(),
+            rng,
+            over: false,
+        }
+    }
+
+    /// The first `count` parties of a group.
+    fn members(&self, group: u16, count: usize) -> Vec<u16> {
+        let groups = self.plan.groups().unwrap();
+        (0..PARTIES)
+            .filter(|party| groups.of(*party) == Some(group))
+            .take(count)
+            .collect()
+    }
+
+    fn run(mut self) -> Self {
+        self.tell(coordinator::Event::Start);
+        while let Some(message) = self.under_way.pop_front() {
+            match message {
+                Message::ToCoordinator(bytes) => self.tell(coordinator::Event::Frame(bytes)),
+                Message::ToParty(index, bytes) => self.show(index, party::Event::Frame(bytes)),
+            }
+        }
+        assert!(self.over, "the job is over: {:#?}", self.told);
+        self
+    }
+
+    fn tell(&mut self, event: coordinator::Event) {
+        let effects = self.coordinator.step(event, &mut self.rng).unwrap();
+        let frames = effects.send.into_iter();
+        self.under_way
+            .extend(frames.map(|(party, bytes)| Message::ToParty(party, bytes)));
+        self.told.extend(effects.progress);
+        self.over |= effects.over;
+        if effects
+            .began
+            .is_some_and(|next| next.kind == Kind::Training)
+        {
+            for party in std::mem::take(&mut self.leaving) {
+                self.gone.insert(party);
+                self.tell(coordinator::Event::Gone(party));
+            }
+        }
+    }
+
+    fn show(&mut self, index: u16, event: party::Event) {
+        if self.gone.contains(&index) {
+            return;
+        }
+        let (party, worker) = &mut self.parties[usize::from(index)];
+        let effects = party.step(event, &mut self.rng).unwrap();
+        self.under_way
+            .extend(effects.send.into_iter().map(Message::ToCoordinator));
+        let Some(work) = effects.work else { return };
+        let mut vector = worker.contribute(&self.plan, &work, &mut self.rng).unwrap();
+        if self.spilling == Some(index) && work.exchange.kind == Kind::Training {
+            spill(&work, &mut vector);
+        }
+        self.show(index, party::Event::Worked(work.place, Ok(vector)));
+    }
+
+    fn rounds(&self) -> u32 {
+        self.coordinator.training().rounds_done()
+    }
+
+    fn declined(&self) -> Vec<(u16, &str)> {
+        let declined = self.told.iter().filter_map(|told| match told {
+            Progress::Declined { party, reason, .. } => Some((*party, reason.as_str())),
+            _ => None,
+        });
+        declined.collect()
+    }
+}
+
+/// One entry of somebody else's.
+fn spill(work: &Work, vector: &mut [i64]) {
+    let other = (work.own.end) % vector.len();
+    vector[other] = 1;
+}
+
+/// FT-18: all that the masked sum asks of a survivor set is there, but two of one group are not: nobody signs, and no round is summed.
+#[test]
+fn ft_18_parties_refuse_a_set_that_leaves_a_group_short() {
+    let mut room = Room::new(MEDIAN, THREE_DROPS);
+    assert_eq!(room.plan.parameters().survivor_floor(), 13);
+    assert_eq!(room.plan.groups().unwrap().floor(), 3);
+    room.leaving = room.members(2, 2).into_iter().collect();
+    let room = room.run();
+    assert_eq!(room.rounds(), 0);
+    let declined = room.declined();
+    assert_eq!(
+        declined.len(),
+        3 * 14,
+        "everybody, in each of three rounds: {declined:?}"
+    );
+    let reason = "2 parties of group 2 are left, and a sum over a group needs 3";
+    assert!(
+        declined.iter().all(|(_, said)| *said == reason),
+        "{declined:?}"
+    );
+    let summed = room.told.iter().filter(|told| {
+        matches!(
+            told,
+            Progress::Summed {
+                kind: Kind::Training,
+                ..
+            }
+        )
+    });
+    assert_eq!(summed.count(), 0);
+    assert!(
+        room.coordinator.training().metrics().is_some(),
+        "other sums go on"
+    );
+}
+
+/// The twins: as many drops spread over groups, and the same drops without groups, lose nothing.
+#[test]
+fn ft_18_other_sets_of_the_same_size_are_summed() {
+    let mut room = Room::new(MEDIAN, THREE_DROPS);
+    room.leaving = (0..3).flat_map(|group| room.members(group, 1)).collect();
+    let room = room.run();
+    assert_eq!((room.rounds(), room.declined()), (3, Vec::new()));
+    let gone = Room::new(MEDIAN, THREE_DROPS).members(2, 2);
+    let mut plain = Room::new("", THREE_DROPS);
+    plain.leaving = gone.into_iter().collect();
+    assert_eq!(plain.run().rounds(), 3);
+}
+
+/// FT-17: a machine that is handed a vector with an entry of another group does not mask it; the round goes on without the party.
+#[test]
+fn ft_17_a_party_keeps_to_its_group() {
+    for goal in ["", "[privacy]\nepsilon = 8\nclip = 1.0\n"] {
+        let mut room = Room::new(MEDIAN, goal);
+        room.spilling = Some(5);
+        let room = room.run();
+        assert_eq!(room.rounds(), 3);
+        let reason = "its vector does not keep to the entries of its group";
+        assert_eq!(room.declined(), vec![(5, reason); 3]);
+    }
+}

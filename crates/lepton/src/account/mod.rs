@@ -1,0 +1,307 @@
+//! `lepton account`.
+
+mod events;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use lepton_dp::Adjacency;
+use lepton_dp::compose::{AccountError, Charge, Method, Noise, Plan, smallest_factor};
+use lepton_dp::pld::Pld;
+use lepton_dp::rdp::Renyi;
+use lepton_dp::{Delta, DpError, Epsilon};
+use lepton_node::error::NodeError;
+use lepton_node::tables::read_text;
+use serde::Serialize;
+
+use crate::output;
+
+/// Flags of `lepton account`.
+#[derive(Args)]
+pub(crate) struct AccountArgs {
+    /// What was released: {"adjacency": "add-remove" or "replace-one", "events": [{"mechanism": "gaussian", "sigma": 1.0, "poisson": 0.01, "count": 1000}]}
+    events: PathBuf,
+    /// How to account
+    #[arg(long, value_enum, default_value_t = Accountant::Pld)]
+    accountant: Accountant,
+    /// Find the smallest epsilon at this delta
+    #[arg(long, value_name = "D")]
+    delta: Option<f64>,
+    /// Find the smallest delta at this epsilon; with --calibrate, the goal
+    #[arg(long, value_name = "E")]
+    epsilon: Option<f64>,
+    /// Find the smallest noise that meets --epsilon and --delta: one factor on the sigma or scale of every event
+    #[arg(long, value_enum, requires_all = ["delta", "epsilon"])]
+    calibrate: Option<Calibrate>,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// The accountants.
+#[derive(Clone, Copy, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Accountant {
+    /// Rényi differential privacy: fast, a few per cent above the truth
+    Rdp,
+    /// Privacy loss distributions: nearly exact
+    Pld,
+}
+
+/// What can be calibrated.
+#[derive(Clone, Copy, ValueEnum)]
+enum Calibrate {
+    /// The noise
+    Sigma,
+}
+
+/// What `--json` prints (docs/json.md).
+#[derive(Serialize)]
+struct Document {
+    epsilon: f64,
+    delta: f64,
+    accountant: Accountant,
+    order: Option<f64>,
+    adjacency: &'static str,
+    calibration: Option<Calibration>,
+    notes: Vec<&'static str>,
+}
+
+/// The least noise found.
+#[derive(Serialize)]
+struct Calibration {
+    factor: f64,
+    events: Vec<Calibrated>,
+}
+
+/// One event with the noise found, per unit of sensitivity as in the file.
+#[derive(Serialize)]
+struct Calibrated {
+    mechanism: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sigma: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scale: Option<f64>,
+}
+
+/// What is asked for.
+enum Question {
+    Epsilon(Delta),
+    Delta(f64),
+    Noise(Epsilon, Delta),
+}
+
+impl AccountArgs {
+    /// Accounts and prints.
+    pub(crate) fn run(self) -> Result<(), NodeError> {
+        let question = self.question()?;
+        let name = self.events.display().to_string();
+        let events = events::read(&name, &read_text(&self.events)?)?;
+        let document = self.answer(&events, &question).map_err(failed)?;
+        if self.json {
+            output::json(&document)
+        } else {
+            output::text(&words(&document))
+        }
+    }
+
+    fn question(&self) -> Result<Question, NodeError> {
+        let wrong = |flag: &str, error: DpError| NodeError::Use(format!("--{flag}: {error}"));
+        let delta = |value| Delta::new(value).map_err(|error| wrong("delta", error));
+        match (self.delta, self.epsilon, self.calibrate) {
+            (Some(d), Some(e), Some(Calibrate::Sigma)) => {
+                let epsilon = Epsilon::new(e).map_err(|error| wrong("epsilon", error))?;
+                Ok(Question::Noise(epsilon, delta(d)?))
+            }
+            (Some(d), None, _) => Ok(Question::Epsilon(delta(d)?)),
+            (None, Some(e), _) if e.is_finite() && e >= 0.0 => Ok(Question::Delta(e)),
+            (None, Some(e), _) => Err(NodeError::Use(format!(
+                "--epsilon: epsilon must be finite and at least 0, but is {e}; correct the value"
+            ))),
+            (Some(_), Some(_), None) => Err(NodeError::Use(
+                "--delta asks for epsilon and --epsilon asks for delta; leave one out, or add `--calibrate sigma` to find the noise that meets both".to_owned(),
+            )),
+            (None, None, _) => Err(NodeError::Use(
+                "nothing is asked for; add --delta to find epsilon, or --epsilon to find delta".to_owned(),
+            )),
+        }
+    }
+
+    fn answer(
+        &self,
+        events: &events::Events,
+        question: &Question,
+    ) -> Result<Document, AccountError> {
+        let plan = &events.plan;
+        match question {
+            Question::Epsilon(delta) => {
+                let (epsilon, order) = self.epsilon(plan, *delta)?;
+                Ok(self.document(events, epsilon.get(), delta.get(), order))
+            }
+            Question::Delta(epsilon) => {
+                let (delta, order) = match self.accountant {
+                    Accountant::Rdp => {
+                        let (delta, order) = Renyi::new(plan)?.delta(*epsilon)?;
+                        (delta, Some(order))
+                    }
+                    Accountant::Pld => (Pld::new(plan)?.delta(*epsilon)?, None),
+                };
+                Ok(self.document(events, *epsilon, delta.get(), order))
+            }
+            Question::Noise(goal, delta) => {
+                let method = match self.accountant {
+                    Accountant::Rdp => Method::Rdp,
+                    Accountant::Pld => Method::Pld,
+                };
+                let factor = smallest_factor(plan, method, *goal, *delta)?;
+                let (epsilon, order) = self.epsilon(&plan.scaled(factor)?, *delta)?;
+                let mut document = self.document(events, epsilon.get(), delta.get(), order);
+                document.calibration = Some(calibration(events, factor));
+                Ok(document)
+            }
+        }
+    }
+
+    fn epsilon(&self, plan: &Plan, delta: Delta) -> Result<(Epsilon, Option<f64>), AccountError> {
+        match self.accountant {
+            Accountant::Rdp => {
+                let (epsilon, order) = Renyi::new(plan)?.epsilon(delta)?;
+                Ok((epsilon, Some(order)))
+            }
+            Accountant::Pld => Ok((Pld::new(plan)?.epsilon(delta)?, None)),
+        }
+    }
+
+    fn document(
+        &self,
+        events: &events::Events,
+        epsilon: f64,
+        delta: f64,
+        order: Option<f64>,
+    ) -> Document {
+        // The libraries say "nothing" by the smallest positive number.
+        let plain = |value: f64| {
+            if value <= f64::MIN_POSITIVE {
+                0.0
+            } else {
+                value
+            }
+        };
+        Document {
+            epsilon: plain(epsilon),
+            delta: plain(delta),
+            accountant: self.accountant,
+            order,
+            adjacency: adjacency(events.plan.adjacency),
+            calibration: None,
+            notes: notes(&events.plan, self.accountant),
+        }
+    }
+}
+
+const fn adjacency(given: Adjacency) -> &'static str {
+    match given {
+        Adjacency::ReplaceOne => "replace-one",
+        _ => "add-remove",
+    }
+}
+
+/// What the answer rests on besides the file.
+fn notes(plan: &Plan, accountant: Accountant) -> Vec<&'static str> {
+    let any = |test: fn(&Charge) -> bool| plan.charges.iter().any(test);
+    let mut notes = Vec::new();
+    if any(|charge| !charge.is_unsampled()) {
+        notes.push("every event with `poisson` draws a fresh sample, each record independently; shuffled or fixed-size batches are something else");
+    }
+    if any(|charge| {
+        matches!(
+            charge.noise(),
+            Noise::Gaussian { .. } | Noise::Laplace { .. }
+        )
+    }) {
+        notes.push("`gaussian` and `laplace` are continuous noise; noise added in floating point does not have that law");
+    }
+    if matches!(accountant, Accountant::Pld)
+        && any(|charge| matches!(charge.noise(), Noise::DiscreteGaussian { .. }))
+    {
+        notes.push("`discrete-gaussian` with pld is for noise on one integer; for vectors use the accountant rdp");
+    }
+    let replaced_sample = |charge: &Charge| {
+        !charge.is_unsampled() && matches!(charge.noise(), Noise::Gaussian { .. })
+    };
+    if plan.adjacency == Adjacency::ReplaceOne && any(replaced_sample) {
+        notes.push("sampled `gaussian` under replace-one is proved for noise on one number; for vectors the worst pair is assumed to be two opposite records");
+    }
+    notes
+}
+
+/// The noise found, in the units of the file.
+fn calibration(events: &events::Events, factor: f64) -> Calibration {
+    let one = |(charge, sensitivity): (&Charge, &f64)| {
+        let (sigma, scale) = match charge.noise().scaled(factor) {
+            Noise::Gaussian { sigma } => (Some(sigma * sensitivity), None),
+            Noise::DiscreteGaussian { sigma, .. } => (Some(sigma), None),
+            Noise::Laplace { scale } => (None, Some(scale * sensitivity)),
+            Noise::DiscreteLaplace { scale, .. } => (None, Some(scale)),
+            _ => (None, None),
+        };
+        Calibrated {
+            mechanism: charge.noise().name(),
+            sigma,
+            scale,
+        }
+    };
+    Calibration {
+        factor,
+        events: events
+            .plan
+            .charges
+            .iter()
+            .zip(&events.sensitivities)
+            .map(one)
+            .collect(),
+    }
+}
+
+fn failed(error: AccountError) -> NodeError {
+    match error {
+        AccountError::NotCovered { .. } => NodeError::Use(error.to_string()),
+        other => NodeError::Data(other.to_string()),
+    }
+}
+
+/// The answer for people.
+fn words(document: &Document) -> String {
+    let order = document
+        .order
+        .map_or_else(String::new, |order| format!(", order {order}"));
+    let name = match document.accountant {
+        Accountant::Rdp => "rdp",
+        Accountant::Pld => "pld",
+    };
+    // Digits are rounded up by adding one in the last place shown where the rest is not zero.
+    let epsilon = Epsilon::new(document.epsilon)
+        .map_or_else(|_| "0".to_owned(), |epsilon| format!("{epsilon:.6}"));
+    let mut text = format!(
+        "epsilon {epsilon} at delta {:e} ({name}{order}, {})\n",
+        document.delta, document.adjacency
+    );
+    if let Some(found) = &document.calibration {
+        text.push_str(&format!(
+            "smallest noise: {} times that of the file\n",
+            found.factor
+        ));
+        for (event, number) in found.events.iter().zip(1..) {
+            let value = match (event.sigma, event.scale) {
+                (Some(sigma), _) => format!("sigma {sigma}"),
+                (_, Some(scale)) => format!("scale {scale}"),
+                _ => "unchanged".to_owned(),
+            };
+            text.push_str(&format!("  event {number}: {} {value}\n", event.mechanism));
+        }
+    }
+    for note in &document.notes {
+        text.push_str(&format!("note: {note}\n"));
+    }
+    text
+}

@@ -1,0 +1,229 @@
+//! `lepton budget`: lifetime privacy budgets of data sets.
+
+mod show;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use lepton_dp::{Delta, Epsilon};
+use lepton_node::error::NodeError;
+use lepton_node::ledger::{Cells, DurableLedger, SignedHead};
+use lepton_node::tables::read_text;
+use lepton_protocol::ledger::{Budget, BudgetError, LedgerError, Unit};
+use serde_json::json;
+
+use crate::{clock, output};
+
+/// Flags of `lepton budget`.
+#[derive(Args)]
+pub(crate) struct BudgetArgs {
+    #[command(subcommand)]
+    command: BudgetCommand,
+}
+
+#[derive(Subcommand)]
+enum BudgetCommand {
+    /// Give a data set its budget, once and for life
+    #[command(
+        after_help = "Example: lepton budget set --ledger ledger.db --data customers --table customers.csv --epsilon 10 --delta 1e-6"
+    )]
+    Set(SetArgs),
+    /// Show what is spent and what is left
+    #[command(after_help = "Example: lepton budget show --ledger ledger.db")]
+    Show(ShowArgs),
+    /// List every entry: budgets, tables, jobs, charges
+    #[command(after_help = "Example: lepton budget history --ledger ledger.db")]
+    History(FileArgs),
+    /// Check every entry, and that nothing was taken away or changed
+    #[command(
+        after_help = "Example: lepton budget verify --ledger ledger.db --witness runs/churn-20260101-120000/state/ledger-heads.jsonl"
+    )]
+    Verify(VerifyArgs),
+    /// Print the entries as they are chained, one JSON object a line
+    #[command(after_help = "Example: lepton budget export --ledger ledger.db > ledger.jsonl")]
+    Export(FileArgs),
+    /// Open a new block for rows that are new to the ledger
+    #[command(
+        after_help = "Example: lepton budget renew --ledger ledger.db --data customers --table customers-2027.csv"
+    )]
+    Renew(RenewArgs),
+}
+
+#[derive(Args)]
+struct FileArgs {
+    /// The ledger's file
+    #[arg(long, value_name = "FILE")]
+    ledger: PathBuf,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// What one guarantee protects.
+#[derive(Clone, Copy, ValueEnum)]
+enum UnitWord {
+    /// A row
+    Record,
+}
+
+#[derive(Args)]
+struct SetArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    /// Name of the data set
+    #[arg(long, value_name = "NAME")]
+    data: String,
+    /// Its rows: they are remembered as keyed fingerprints, so that the same rows under another name get no second budget
+    #[arg(long, value_name = "CSV")]
+    table: PathBuf,
+    /// Column that tells rows apart for good, such as a customer number; otherwise the whole row does
+    #[arg(long, value_name = "COLUMN")]
+    id: Option<String>,
+    /// Largest epsilon of all jobs together
+    #[arg(long)]
+    epsilon: f64,
+    /// At this delta; well below one in the number of rows
+    #[arg(long)]
+    delta: f64,
+    /// What is protected
+    #[arg(long, value_enum, default_value = "record")]
+    unit: UnitWord,
+    /// Warn when no more than this part is left
+    #[arg(long, value_name = "PART", default_value_t = Budget::WARN_AT)]
+    warn_at: f64,
+}
+
+#[derive(Args)]
+struct ShowArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    /// Only this data set
+    #[arg(long, value_name = "NAME")]
+    data: Option<String>,
+}
+
+#[derive(Args)]
+struct VerifyArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    /// Heads that others signed, one JSON object a line: the ledger must still have each
+    #[arg(long, value_name = "JSONL", num_args = 1..)]
+    witness: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+struct RenewArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    /// Name of the data set
+    #[arg(long, value_name = "NAME")]
+    data: String,
+    /// The table with the new rows; those already known stay in their blocks
+    #[arg(long, value_name = "CSV")]
+    table: PathBuf,
+    /// Budget of the new block; that of the block before, if absent
+    #[arg(long, requires = "delta")]
+    epsilon: Option<f64>,
+    /// At this delta
+    #[arg(long, requires = "epsilon")]
+    delta: Option<f64>,
+}
+
+impl BudgetArgs {
+    /// Carries it out.
+    pub(crate) fn run(self) -> Result<(), NodeError> {
+        match self.command {
+            BudgetCommand::Set(args) => set(args),
+            BudgetCommand::Show(args) => show::show(
+                &open(&args.file.ledger)?,
+                args.data.as_deref(),
+                args.file.json,
+            ),
+            BudgetCommand::History(args) => show::history(&open(&args.ledger)?, args.json),
+            BudgetCommand::Verify(args) => verify(args),
+            BudgetCommand::Export(args) => export(&open(&args.ledger)?),
+            BudgetCommand::Renew(args) => renew(args),
+        }
+    }
+}
+
+/// Time of entries.
+pub(crate) fn time() -> String {
+    clock::now().0
+}
+
+fn open(path: &Path) -> Result<DurableLedger, NodeError> {
+    Ok(DurableLedger::open(path, time)?)
+}
+
+fn set(args: SetArgs) -> Result<(), NodeError> {
+    let unit = match args.unit {
+        UnitWord::Record => Unit::Record,
+    };
+    let budget = budget(unit, (args.epsilon, args.delta), args.warn_at)?;
+    let table = Cells::read(&args.table)?;
+    if args.data.trim().is_empty() {
+        return Err(NodeError::Use("--data: a data set needs a name".to_owned()));
+    }
+    let ledger = DurableLedger::open_or_create(&args.file.ledger, time)?;
+    ledger.set_budget(&args.data, (table, args.id), budget)?;
+    show::show(&ledger, Some(&args.data), args.file.json)
+}
+
+fn renew(args: RenewArgs) -> Result<(), NodeError> {
+    let ledger = open(&args.file.ledger)?;
+    let wanted = args.epsilon.zip(args.delta);
+    let wanted = wanted.map(|numbers| budget(Unit::Record, numbers, Budget::WARN_AT));
+    ledger.renew(&args.data, Cells::read(&args.table)?, wanted.transpose()?)?;
+    show::show(&ledger, Some(&args.data), args.file.json)
+}
+
+fn budget(unit: Unit, (epsilon, delta): (f64, f64), warn_at: f64) -> Result<Budget, NodeError> {
+    let wrong = |flag: &str, error: lepton_dp::DpError| NodeError::Use(format!("{flag}: {error}"));
+    let epsilon = Epsilon::new(epsilon).map_err(|error| wrong("--epsilon", error))?;
+    let delta = Delta::new(delta).map_err(|error| wrong("--delta", error))?;
+    let made: Result<Budget, BudgetError> = Budget::new(unit, (epsilon, delta), warn_at);
+    Ok(made.map_err(LedgerError::from)?)
+}
+
+fn verify(args: VerifyArgs) -> Result<(), NodeError> {
+    let mut heads = Vec::new();
+    for path in &args.witness {
+        for (number, line) in read_text(path)?.lines().enumerate() {
+            heads.push(SignedHead::parse(line).ok_or_else(|| {
+                NodeError::Data(format!(
+                    "{}:{}: this is not a signed head; give a ledger-heads.jsonl",
+                    path.display(),
+                    number + 1
+                ))
+            })?);
+        }
+    }
+    let found = open(&args.file.ledger)?.verify(heads)?;
+    if args.file.json {
+        return output::json(&json!({
+            "format": "lepton-budget-verify/1",
+            "entries": found.head.count,
+            "head": found.head.hash.to_string(),
+            "countersignatures": found.witnesses,
+            "sound": true,
+        }));
+    }
+    output::text(&format!(
+        "sound: {} entries, each follows from the one before and keeps every budget; {} countersigned heads are part of it\nhead: {}\n",
+        found.head.count, found.witnesses, found.head.hash
+    ))
+}
+
+/// As stored, so that another program can follow the chain; then the countersignatures.
+fn export(ledger: &DurableLedger) -> Result<(), NodeError> {
+    let mut text = String::new();
+    for stored in ledger.history()? {
+        let line = json!({ "number": stored.number, "hash": stored.hash.to_string(), "body": stored.body });
+        text += &format!("{line}\n");
+    }
+    for signed in ledger.countersignatures()? {
+        text += &format!("{{\"countersignature\":{}}}\n", signed.to_json()?);
+    }
+    output::text(&text)
+}
