@@ -319,7 +319,8 @@ impl Pld {
         let longest = (MAX_POINTS / 2) as f64;
         let high = (sketch.log_moment(top_theta) - aim.log_delta + 20.0) / top_theta;
         let high = high.max(aim.epsilon) + 0.5 * deviation;
-        let low = (mean - 10.0 * deviation).min(0.4 * aim.epsilon);
+        // What lies below is added at the window's top, where it weighs next to nothing.
+        let low = (mean - 5.0 * deviation).min(0.4 * aim.epsilon);
         let interval = self
             .interval
             .unwrap_or(wanted)
