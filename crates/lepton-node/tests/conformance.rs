@@ -41,7 +41,6 @@ fn work(federation: &Federation, training: &Training, kind: Kind, number: u64) -
             _ => training.parameters().to_vec(),
         },
         slot_key: None,
-        own: 0..exchange.len,
         exchange,
     }
 }

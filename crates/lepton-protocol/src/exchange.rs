@@ -1,8 +1,11 @@
 //! Exchanges: what each masked sum of a job carries, as every party derives it by itself (rule FT-02).
 
+use std::sync::Arc;
+
 use lepton_crypto::hash;
 use lepton_learn::EvalLayout;
 use lepton_ring::{Modulus, RingError};
+use lepton_secagg::{Grouping, SumSpec, VectorSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Charge, Side};
@@ -65,13 +68,15 @@ impl Kind {
     }
 }
 
-/// One masked sum: its vector, its noise and what it is charged as.
+/// One masked sum, or one for each group: its vector, its noise and what it is charged as.
 #[derive(Debug, Clone)]
 pub struct Exchange {
     /// What it is for.
     pub kind: Kind,
-    /// Entries of the vector.
+    /// Entries of a party's vector, and of each sum.
     pub len: usize,
+    /// Groups that are summed apart (rule FT-17); one sum over all parties without.
+    pub grouping: Option<Arc<Grouping>>,
     /// Ring of the vector, wide enough that the true sum never wraps.
     pub modulus: Modulus,
     /// Noise, under a privacy goal.
@@ -83,6 +88,19 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// What the masked sum is told, for this purpose.
+    #[must_use]
+    pub fn spec(&self, purpose: [u8; 32]) -> SumSpec {
+        SumSpec {
+            vector: VectorSpec {
+                modulus: self.modulus,
+                len: self.len,
+                purpose,
+            },
+            grouping: self.grouping.clone(),
+        }
+    }
+
     /// What this exchange is charged as, against the coordinator with its colluders; `None` without noise.
     #[must_use]
     pub fn charge(&self, epoch: u64, round: u64, attempt: u32) -> Option<Charge> {

@@ -98,10 +98,7 @@ impl Worker {
         let mut vector = match work.exchange.kind {
             Kind::Survey => self.survey(plan, &slot)?,
             Kind::Statistics => self.statistics(plan, &work.public, &slot)?,
-            Kind::Training => {
-                let part = self.train(plan, work, &slot, rng)?;
-                return Ok(placed(part, work));
-            }
+            Kind::Training => return self.train(plan, work, &slot, rng),
             Kind::Evaluation | Kind::FinalEvaluation => self.evaluate(plan, work, &slot)?,
         };
         add_noise(&mut vector, &work.exchange, rng)?;
@@ -240,17 +237,6 @@ pub fn slot_function(key: Option<&Seed>, slots: u32) -> impl Fn(&str, &str) -> u
     }
 }
 
-/// A party's part in the entries of its group, zero everywhere else (rule FT-17).
-fn placed(part: Vec<i64>, work: &Work) -> Vec<i64> {
-    if part.len() == work.exchange.len {
-        return part;
-    }
-    let mut vector = vec![0; work.exchange.len];
-    let own = vector.iter_mut().skip(work.own.start).take(work.own.len());
-    own.zip(part).for_each(|(entry, value)| *entry = value);
-    vector
-}
-
 /// Rule FT-12: the weight, then the weighted change.
 fn plain_round(
     plan: &Plan,
@@ -261,7 +247,7 @@ fn plain_round(
     let spec = plan.model_spec(&work.public)?;
     let weight = i64::try_from(train.len()).map_err(|_| WorkError::TooManyRows)?;
     if weight == 0 {
-        return Ok(vec![0; work.own.len()]);
+        return Ok(vec![0; work.exchange.len]);
     }
     let trained = lepton_learn::train_local(
         &spec,

@@ -211,7 +211,6 @@ impl World {
                 round: 1,
                 attempt: 1,
             },
-            own: 0..exchange.len,
             exchange,
             training_round: 1,
             public,

@@ -6,6 +6,7 @@ use lepton_crypto::{Digest, HashPrefix, Seed, hash, long_hash};
 use lepton_ring::{Modulus, RingVec};
 
 use crate::PartyIndex;
+use crate::grouping::Scope;
 use crate::survivors::Survivors;
 
 /// One set-up of one job.
@@ -66,6 +67,18 @@ impl VectorSpec {
 pub(crate) struct Binding(Digest);
 
 impl Binding {
+    /// Covers the grouping too, where there is one (SA-25).
+    pub(crate) fn of(scope: &Scope, attempt: Attempt, spec: VectorSpec) -> Self {
+        let whole = Self::new(&scope.keys.digest(), attempt, spec);
+        match scope.grouping() {
+            None => whole,
+            Some(grouping) => Self(hash(
+                "lepton/masked-sum/grouped-binding/v1",
+                &[whole.0.as_ref(), grouping.digest().as_ref()],
+            )),
+        }
+    }
+
     pub(crate) fn new(epoch: &Digest, attempt: Attempt, spec: VectorSpec) -> Self {
         Self(hash(
             "lepton/masked-sum/binding/v1",

@@ -8,11 +8,12 @@ use lepton_ring::RingVec;
 use prost::Message;
 
 use crate::context::{Binding, secrets_digest, vector_digest};
+use crate::grouping::Scope;
 use crate::party::ABSENT;
 use crate::signing::Signing;
 use crate::survivors::Survivors;
 use crate::wire::{self, DealerIn, MaskedInputIn, SurvivorViewIn, WORD};
-use crate::{Attempt, CallerReason, EpochKeys, Fault, PartyIndex, PeerReason, Step, VectorSpec};
+use crate::{Attempt, CallerReason, EpochKeys, Fault, PartyIndex, PeerReason, Step, SumSpec};
 
 /// A body and the party that it is for.
 pub type Addressed = (PartyIndex, Vec<u8>);
@@ -26,9 +27,10 @@ pub struct Collecting {
 
 /// What the coordinator knows of an attempt.
 pub(crate) struct Round {
-    pub(crate) keys: Arc<EpochKeys>,
+    pub(crate) scope: Scope,
     pub(crate) binding: Binding,
-    pub(crate) sum: RingVec,
+    /// One, or one for each group (SA-28).
+    pub(crate) sums: Vec<RingVec>,
     pub(crate) inputs: BTreeMap<PartyIndex, Input>,
 }
 
@@ -51,17 +53,27 @@ pub(crate) struct Input {
 }
 
 impl Collecting {
-    /// A coordinator without inputs. Refuses a vector whose packed size overflows the address space.
-    pub fn new(keys: Arc<EpochKeys>, attempt: Attempt, spec: VectorSpec) -> Result<Self, Fault> {
+    /// A coordinator without inputs, of one sum over all (from a [`crate::VectorSpec`]) or of one for each group. Refuses a vector whose packed size
+    /// overflows the address space, and groups made for other parameters (SA-25).
+    pub fn new(
+        keys: Arc<EpochKeys>,
+        attempt: Attempt,
+        spec: impl Into<SumSpec>,
+    ) -> Result<Self, Fault> {
+        let SumSpec {
+            vector: spec,
+            grouping,
+        } = spec.into();
         let limit = wire::input_limit(keys.parameters(), &spec).ok_or(CallerReason::TooLong)?;
         let packed = spec.packed_len().ok_or(CallerReason::TooLong)?;
-        let binding = Binding::new(&keys.digest(), attempt, spec);
-        let sum = RingVec::zeros(spec.modulus, spec.len);
+        let scope = Scope::new(keys, grouping)?;
+        let binding = Binding::of(&scope, attempt, spec);
+        let sums = vec![RingVec::zeros(spec.modulus, spec.len); scope.sums()];
         Ok(Self {
             round: Round {
-                keys,
+                scope,
                 binding,
-                sum,
+                sums,
                 inputs: BTreeMap::new(),
             },
             limit,
@@ -69,13 +81,14 @@ impl Collecting {
         })
     }
 
-    /// Adds a party's message (a). Refuses (SA-10) a party outside the roster, a second message, one for another attempt, of wrong lengths,
+    /// Adds a party's message (a), to its own group's sum only (SA-28). Refuses (SA-10) a party outside the roster, a second message, one for another attempt, of wrong lengths,
     /// with non-zero padding or a proof; then nothing changes.
     pub fn accept(&mut self, from: PartyIndex, body: &[u8]) -> Result<(), Fault> {
         let refuse = |reason| Fault::Peer(from, reason);
         let (message, vector) = self.verify(from, body).map_err(refuse)?;
-        self.round
-            .sum
+        let group = self.round.scope.sum_of(from);
+        let sum = self.round.sums.get_mut(group);
+        sum.ok_or(refuse(PeerReason::Unexpected))?
             .add_packed(vector)
             .map_err(|e| refuse(PeerReason::Vector(e)))?;
         let input = Input::new(&self.round.binding, from, message, vector);
@@ -89,17 +102,20 @@ impl Collecting {
         self.round.inputs.keys().copied().collect()
     }
 
-    /// Whether the survivor floor is reached.
+    /// Whether the survivor floor is reached, and that of every group.
     #[must_use]
     pub fn ready(&self) -> bool {
-        self.round.inputs.len() >= usize::from(self.round.keys.parameters().survivor_floor())
+        let Round { scope, inputs, .. } = &self.round;
+        let enough = inputs.len() >= usize::from(scope.parameters().survivor_floor());
+        enough && scope.short(&self.round.survivors()).is_none()
     }
 
     /// Fixes the survivor set: the state to come, which shows each survivor its view. Later inputs are discarded (SA-11).
     ///
-    /// Refuses fewer survivors than the floor (SA-19) or than the threshold in a survivor's closed neighbourhood (SA-24), and two survivors that commit to different pair seeds, naming both (SA-15).
+    /// Refuses fewer survivors than the floor (SA-19), than a group's floor (SA-26) or than the threshold in a survivor's closed neighbourhood (SA-24), and two survivors that commit to different pair seeds, naming both (SA-15).
     pub fn close(self) -> Result<Signing, Fault> {
-        let params = self.round.keys.parameters();
+        let scope = &self.round.scope;
+        let params = scope.parameters();
         let (have, need) = (self.round.inputs.len(), params.survivor_floor().into());
         if have < need {
             return Err(Fault::TooFew {
@@ -109,11 +125,15 @@ impl Collecting {
             });
         }
         self.round.check_pairs()?;
-        let survivors = Survivors::of(params, self.round.inputs.keys().copied());
-        if let Some((_, have)) = survivors.stranded(&self.round.keys) {
+        let survivors = self.round.survivors();
+        let short = scope.short(&survivors);
+        let short = short.map(|(_, have, need)| (have, need));
+        let stranded = scope.stranded(&survivors);
+        let stranded = stranded.map(|(_, have)| (have, scope.threshold().into()));
+        if let Some((have, need)) = short.or(stranded) {
             return Err(Fault::TooFew {
                 have,
-                need: params.threshold().into(),
+                need,
                 step: Step::Input,
             });
         }
@@ -131,12 +151,12 @@ impl Collecting {
         body: &'b [u8],
     ) -> Result<(MaskedInputIn, &'b [u8]), PeerReason> {
         let Round {
-            keys,
+            scope,
             binding,
             inputs,
             ..
         } = &self.round;
-        if from.at() >= keys.parameters().n() {
+        if from.at() >= scope.parameters().n() {
             return Err(PeerReason::Unexpected);
         }
         if inputs.contains_key(&from) {
@@ -153,7 +173,7 @@ impl Collecting {
         if vector.len() != self.packed {
             return Err(PeerReason::Length("vector"));
         }
-        check_lengths(keys.neighbours(from).len() + 1, &message)?;
+        check_lengths(scope.neighbours(from).len() + 1, &message)?;
         Ok((message, vector))
     }
 }
@@ -205,11 +225,15 @@ impl Input {
 }
 
 impl Round {
+    fn survivors(&self) -> Survivors {
+        Survivors::of(self.scope.parameters(), self.inputs.keys().copied())
+    }
+
     /// The view of a survivor; `None` for others.
     pub(crate) fn view(&self, shown: &Shown, reader: PartyIndex) -> Option<Vec<u8>> {
         self.inputs.get(&reader)?;
-        let neighbours = self.keys.neighbours(reader);
-        let known = self.keys.parameters().everyone().filter(|party| {
+        let neighbours = self.scope.neighbours(reader);
+        let known = self.scope.parameters().everyone().filter(|party| {
             *party == reader
                 || !shown.survivors.contains(*party)
                 || neighbours.binary_search(party).is_ok()
@@ -217,7 +241,7 @@ impl Round {
         let known: Vec<_> = known.map(PartyIndex::at).collect();
         let dealers = neighbours.iter().filter_map(|dealer| {
             let input = self.inputs.get(dealer)?;
-            let place = self.keys.neighbours(*dealer).binary_search(&reader).ok()?;
+            let place = self.scope.neighbours(*dealer).binary_search(&reader).ok()?;
             Some(input.shown_to(place))
         });
         let tree = shown.tree.proof(&known);
@@ -232,12 +256,12 @@ impl Round {
 
     fn check_pairs(&self) -> Result<(), Fault> {
         for (a, input) in &self.inputs {
-            let members = self.keys.neighbourhood(*a);
+            let members = self.scope.neighbourhood(*a);
             for (rank, b) in members.members().iter().enumerate() {
                 let Some(other) = self.inputs.get(b).filter(|_| b < a) else {
                     continue;
                 };
-                let back = self.keys.neighbourhood(*b).rank(*a);
+                let back = self.scope.neighbourhood(*b).rank(*a);
                 if back.is_none_or(|back| input.secret(rank) != other.secret(back)) {
                     return Err(Fault::Pair(*b, *a));
                 }

@@ -4,10 +4,10 @@ use lepton_crypto::sharing::Sharing;
 use lepton_crypto::{Digest, Seed, Zeroizing};
 use rand_core::CryptoRng;
 
+use crate::PartyIndex;
 use crate::context::{Binding, column_digest};
 use crate::neighbourhood::Neighbourhood;
 use crate::wire::WORD;
-use crate::{Parameters, PartyIndex};
 
 /// One holder's shares from one dealer, by rank of the secret.
 pub(crate) struct Column(Zeroizing<Vec<u8>>);
@@ -83,11 +83,11 @@ pub(crate) struct Dealt {
     pub(crate) digests: Vec<u8>,
 }
 
-/// Shares every secret (`secrets` by rank, the dealer's self mask at its own) among its closed neighbourhood.
+/// Shares every secret (`secrets` by rank, the dealer's self mask at its own) among its closed neighbourhood, so that `threshold` of it give them back.
 pub(crate) fn deal(
     binding: &Binding,
     dealer: &Neighbourhood,
-    params: &Parameters,
+    threshold: u8,
     secrets: &[Seed],
     rng: &mut impl CryptoRng,
 ) -> Dealt {
@@ -97,8 +97,8 @@ pub(crate) fn deal(
     }
     let holders =
         u8::try_from(dealer.len()).expect("a closed neighbourhood has at most 255 members (SA-01)");
-    let sharing = Sharing::new(params.sharing_threshold(), holders)
-        .expect("2 <= t <= size of every closed neighbourhood (SA-01, checked with the graph)");
+    let sharing = Sharing::new(threshold, holders)
+        .expect("2 <= t <= size of every closed neighbourhood (SA-01, checked with the graph; SA-27 within groups)");
     let columns: Vec<_> = sharing.deal(&plain, rng).into_iter().map(Column).collect();
     let party = dealer.party();
     let mut digests = Vec::with_capacity(columns.len() * WORD);

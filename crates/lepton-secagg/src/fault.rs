@@ -118,6 +118,16 @@ pub enum CoordinatorReason {
         /// The floor.
         need: usize,
     },
+    /// A group with fewer survivors than its sum needs (SA-26).
+    #[error("{have} survivors of group {group} where this party demands at least {need}")]
+    GroupBelowFloor {
+        /// The group.
+        group: u16,
+        /// Its survivors.
+        have: usize,
+        /// The floor of a group.
+        need: usize,
+    },
     /// The party itself is missing among the survivors (SA-12).
     #[error("this party's own message is missing in the view")]
     OwnInput,
@@ -192,6 +202,9 @@ pub enum CallerReason {
     /// The input has another modulus or length than the specification.
     #[error("the input does not have the agreed modulus and length")]
     Input,
+    /// Groups that were made for other parameters (SA-25).
+    #[error("the groups were made for other parameters than the epoch's")]
+    Grouping,
     /// The vector is too long for this machine.
     #[error("the vector is too long")]
     TooLong,

@@ -299,7 +299,7 @@ impl EpochKeys {
     }
 
     pub(crate) fn neighbourhood(&self, party: PartyIndex) -> Neighbourhood {
-        Neighbourhood::of(&self.graph, party)
+        Neighbourhood::of(self.graph.neighbours(party), party)
     }
 
     pub(crate) fn key(&self, party: PartyIndex) -> Option<&AgreementPublic> {

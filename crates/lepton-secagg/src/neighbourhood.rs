@@ -1,7 +1,6 @@
 //! Whom a party shares secrets with (SA-08, SA-21).
 
 use crate::PartyIndex;
-use crate::graph::Graph;
 
 /// A party's closed neighbourhood: itself and its neighbours, ascending. The place of a member in it is its *rank*; it holds the shares of
 /// number rank + 1 of everything the party deals.
@@ -11,8 +10,9 @@ pub(crate) struct Neighbourhood {
 }
 
 impl Neighbourhood {
-    pub(crate) fn of(graph: &Graph, party: PartyIndex) -> Self {
-        let mut members: Vec<_> = graph.neighbours(party).to_vec();
+    /// Of the party with these neighbours, ascending.
+    pub(crate) fn of(neighbours: &[PartyIndex], party: PartyIndex) -> Self {
+        let mut members = neighbours.to_vec();
         let own = members.partition_point(|member| *member < party);
         members.insert(own, party);
         Self { party, members }

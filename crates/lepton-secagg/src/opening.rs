@@ -42,8 +42,10 @@ struct Dealer {
 /// An opened sum.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Summed {
-    /// The sum of the survivors' vectors modulo `2^bits`.
+    /// The sum of all survivors' vectors modulo `2^bits`, over all groups.
     pub sum: RingVec,
+    /// That of the survivors of each group; none without groups.
+    pub groups: Vec<RingVec>,
     /// Whose vectors it sums, ascending.
     pub survivors: Vec<PartyIndex>,
 }
@@ -53,7 +55,7 @@ impl Opening {
         let dealers: Vec<_> = round
             .inputs
             .keys()
-            .map(|party| Dealer::new(round.keys.neighbourhood(*party), &shown.survivors))
+            .map(|party| Dealer::new(round.scope.neighbourhood(*party), &shown.survivors))
             .collect();
         Self {
             round,
@@ -104,46 +106,58 @@ impl Opening {
                 step: Step::Opening,
             });
         }
-        let mut seeds: Vec<(Sign, Seed)> = Vec::new();
+        let mut sums = std::mem::take(&mut self.round.sums);
+        for (group, sum) in sums.iter_mut().enumerate() {
+            for some in self.seeds(group)?.chunks(MASKS_AT_ONCE) {
+                let masks: Vec<_> = some
+                    .iter()
+                    .map(|(sign, seed)| Mask {
+                        seed: seed.as_bytes(),
+                        sign: *sign,
+                    })
+                    .collect();
+                apply_masks(sum, &masks, workers);
+            }
+        }
+        let survivors = self.round.inputs.into_keys().collect();
+        Ok(Summed::of(
+            sums,
+            self.round.scope.grouping().is_some(),
+            survivors,
+        ))
+    }
+
+    /// All seeds that are opened of the dealers in one of the sums: of those alone, so that a dealer's lies stay in it (SA-28).
+    fn seeds(&self, sum: usize) -> Result<Vec<(Sign, Seed)>, Fault> {
+        let mut seeds = Vec::new();
         for dealer in &self.dealers {
-            seeds.extend(self.combine(dealer)?);
+            if self.round.scope.sum_of(dealer.neighbourhood.party()) == sum {
+                seeds.extend(self.combine(dealer)?);
+            }
         }
-        for some in seeds.chunks(MASKS_AT_ONCE) {
-            let masks: Vec<_> = some
-                .iter()
-                .map(|(sign, seed)| Mask {
-                    seed: seed.as_bytes(),
-                    sign: *sign,
-                })
-                .collect();
-            apply_masks(&mut self.round.sum, &masks, workers);
-        }
-        Ok(Summed {
-            sum: self.round.sum,
-            survivors: self.round.inputs.into_keys().collect(),
-        })
+        Ok(seeds)
     }
 
     fn threshold(&self) -> usize {
-        self.round.keys.parameters().threshold().into()
+        self.round.scope.threshold().into()
     }
 
     /// The dealer's place, the opener's rank and the opened shares, for every dealer in the opener's closed neighbourhood.
     fn verify(&self, from: PartyIndex, body: &[u8]) -> Result<Vec<Opened>, PeerReason> {
-        let keys = &self.round.keys;
+        let scope = &self.round.scope;
         if !self.round.inputs.contains_key(&from) {
             return Err(PeerReason::Unexpected);
         }
         if self.opened.contains(&from) {
             return Err(PeerReason::Duplicate);
         }
-        let limit = wire::openings_limit(keys.parameters());
+        let limit = wire::openings_limit(scope.parameters());
         let message: OpeningsIn = wire::decode(body, limit).ok_or(PeerReason::Malformed)?;
         let entries = Zeroizing::new(message.entries);
         if message.survivor_hash != self.hash.as_ref() {
             return Err(PeerReason::Foreign);
         }
-        let dealers = keys.neighbourhood(from);
+        let dealers = scope.neighbourhood(from);
         let dealers: Vec<_> = dealers
             .members()
             .iter()
@@ -206,7 +220,7 @@ impl Opening {
         let fault = Fault::Peer(party, PeerReason::Sharing);
         let holders: Vec<_> = dealer.shares.iter().map(|(rank, _)| rank + 1).collect();
         let shares: Vec<&[u8]> = dealer.shares.iter().map(|(_, s)| s.as_slice()).collect();
-        let threshold = self.round.keys.parameters().sharing_threshold();
+        let threshold = self.round.scope.threshold();
         let plain = Combiner::new(threshold, &holders)
             .and_then(|combiner| combiner.combine(&shares))
             .map_err(|_| fault.clone())?;
@@ -230,6 +244,22 @@ impl Opening {
     #[must_use]
     pub fn view(&self, reader: PartyIndex) -> Option<Vec<u8>> {
         self.round.view(&self.shown, reader)
+    }
+}
+
+impl Summed {
+    fn of(mut sums: Vec<RingVec>, grouped: bool, survivors: Vec<PartyIndex>) -> Self {
+        let groups = if grouped { sums.clone() } else { Vec::new() };
+        let mut sum = sums.pop().expect("somebody is in some group (SA-25)");
+        for other in &sums {
+            sum.add_assign(other)
+                .expect("all sums of an attempt have one shape (SA-28)");
+        }
+        Self {
+            sum,
+            groups,
+            survivors,
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 
 use lepton_crypto::{Digest, IdentityKey, Seed, Signature, merkle, open, seal};
 use lepton_ring::{Mask, RingVec, Sign, apply_masks};
@@ -11,20 +10,21 @@ use rand_core::CryptoRng;
 
 use crate::context::{Binding, secrets_digest, vector_digest};
 use crate::deal::{Column, ShareCommitments, deal};
+use crate::grouping::Scope;
 use crate::neighbourhood::Neighbourhood;
 use crate::survivors::Survivors;
 use crate::wire::{
     self, DealerIn, MaskedInputIn, OpeningsIn, SignatureBundleIn, SignatureIn, SignerIn,
     SurvivorViewIn, WORD,
 };
-use crate::{Attempt, CallerReason, CoordinatorReason, EpochKeys, Fault, PartyIndex, PeerReason};
+use crate::{Attempt, CallerReason, CoordinatorReason, Fault, PartyIndex, PeerReason};
 
 pub(crate) const SURVIVOR_DOMAIN: &str = "lepton/masked-sum/survivors/v2";
 
 /// Where a party stands.
 pub(crate) struct Place {
     pub(crate) neighbourhood: Neighbourhood,
-    pub(crate) keys: Arc<EpochKeys>,
+    pub(crate) scope: Scope,
     pub(crate) attempt: Attempt,
     pub(crate) binding: Binding,
 }
@@ -59,7 +59,7 @@ pub(crate) fn mask(
     let Place {
         neighbourhood,
         binding,
-        keys,
+        scope,
         ..
     } = &place;
     let seeds = mask_seeds(neighbourhood, binding, secrets, rng);
@@ -74,7 +74,7 @@ pub(crate) fn mask(
         .collect();
     apply_masks(&mut vector, &masks, NonZeroUsize::MIN);
     let packed = vector.pack();
-    let dealt = deal(binding, neighbourhood, keys.parameters(), &seeds, rng);
+    let dealt = deal(binding, neighbourhood, scope.threshold(), &seeds, rng);
     let digest = binding.input_digest(
         neighbourhood.party(),
         vector_digest(&packed).as_ref(),
@@ -154,7 +154,7 @@ impl Place {
         let unopened = CoordinatorReason::Bundle { dealer };
         let context = bundle_context(binding, dealer, party, digest);
         let plain = open(key, &context, &shown.sealed).map_err(|_| unopened)?;
-        let dealers = self.keys.neighbourhood(dealer);
+        let dealers = self.scope.neighbourhood(dealer);
         let refused = || Fault::Peer(dealer, PeerReason::Dealt);
         let column = Column::new(plain, &dealers).ok_or_else(refused)?;
         let rank = dealers.rank(party).ok_or(unopened)?;
@@ -185,10 +185,10 @@ impl Masked {
     /// outside the committee. Consumes the only state that can sign in this attempt (SA-14), also when it refuses: the party is then a drop of
     /// this attempt.
     ///
-    /// Refuses (SA-12) survivors that are no roster members, below the floor or without this party; (SA-13) bundles of its neighbours that do
+    /// Refuses (SA-12) survivors that are no roster members, below the floor or without this party; (SA-26) a group below its floor; (SA-13) bundles of its neighbours that do
     /// not open or do not match. Persist [`Signed::survivor_hash`] before the message leaves (SA-20).
     pub fn sign(self, view: &[u8], identity: &IdentityKey) -> Result<(Signed, Vec<u8>), Fault> {
-        let (keys, party) = (&self.place.keys, self.place.neighbourhood.party());
+        let (keys, party) = (&self.place.scope.keys, self.place.neighbourhood.party());
         if keys.identity(party) != Some(&identity.public()) {
             return Err(CallerReason::Identity.into());
         }
@@ -206,11 +206,11 @@ impl Masked {
     fn check(self, view: &[u8]) -> Result<Signed, Fault> {
         let Place {
             neighbourhood,
-            keys,
+            scope,
             binding,
             ..
         } = &self.place;
-        let params = keys.parameters();
+        let params = scope.parameters();
         let view: SurvivorViewIn =
             wire::decode(view, wire::view_limit(params)).ok_or(CoordinatorReason::Malformed)?;
         if !binding.matches(&view.binding) {
@@ -220,8 +220,11 @@ impl Masked {
         if !survivors.contains(neighbourhood.party()) {
             return Err(CoordinatorReason::OwnInput.into());
         }
-        let signs = keys.signs(neighbourhood.party());
-        if let Some((party, have)) = survivors.stranded(keys).filter(|_| signs) {
+        if let Some((group, have, need)) = scope.short(&survivors) {
+            return Err(CoordinatorReason::GroupBelowFloor { group, have, need }.into());
+        }
+        let signs = scope.keys.signs(neighbourhood.party());
+        if let Some((party, have)) = scope.stranded(&survivors).filter(|_| signs) {
             return Err(CoordinatorReason::Stranded { party, have }.into());
         }
         let dealers = neighbourhood.others().zip(&self.openers);
@@ -265,7 +268,7 @@ impl Signed {
     /// The survivors agreed to, ascending.
     #[must_use]
     pub fn survivors(&self) -> Vec<PartyIndex> {
-        self.survivors.list(self.place.keys.parameters())
+        self.survivors.list(self.place.scope.parameters())
     }
 
     /// Checks the quorum's signatures and opens this party's shares: message (c), the last of the attempt.
@@ -273,8 +276,8 @@ impl Signed {
     /// Refuses (SA-16) fewer than `Q` signers, signers that repeat, are outside the committee or no survivors, and signatures over another hash
     /// than this party's. What is opened follows from the survivor set alone (SA-17).
     pub fn open(self, bundle: &[u8]) -> Result<Vec<u8>, Fault> {
-        let Place { keys, binding, .. } = &self.place;
-        let params = keys.parameters();
+        let Place { scope, binding, .. } = &self.place;
+        let params = scope.parameters();
         let bundle: SignatureBundleIn =
             wire::decode(bundle, wire::bundle_limit(params)).ok_or(CoordinatorReason::Malformed)?;
         if !binding.matches(&bundle.binding) {
@@ -301,7 +304,7 @@ impl Signed {
         let signer = u16::try_from(shown.party)
             .map(PartyIndex::new)
             .map_err(|_| CoordinatorReason::Malformed)?;
-        let keys = &self.place.keys;
+        let keys = &self.place.scope.keys;
         let may = keys.signs(signer) && self.survivors.contains(signer);
         let identity = keys.identity(signer).filter(|_| may);
         let identity = identity
@@ -318,14 +321,14 @@ impl Signed {
     fn openings(&self) -> Vec<u8> {
         let Place {
             neighbourhood,
-            keys,
+            scope,
             binding,
             ..
         } = &self.place;
         let mut entries = Vec::new();
         for (dealer, column) in &self.columns {
             let commit = ShareCommitments::new(binding, *dealer, neighbourhood.party());
-            let dealers = keys.neighbourhood(*dealer);
+            let dealers = scope.neighbourhood(*dealer);
             let secrets = dealers.members().iter().zip(column.shares());
             for (rank, (target, share)) in (0..).zip(secrets) {
                 if opened(*dealer, *target, &self.survivors) {
@@ -406,7 +409,7 @@ fn shown_digest(
     dealer: PartyIndex,
     shown: &DealerIn,
 ) -> Result<Digest, CoordinatorReason> {
-    let members = place.keys.neighbours(dealer).len() + 1;
+    let members = place.scope.neighbours(dealer).len() + 1;
     let lengths = [shown.vector.len(), shown.secrets.len(), shown.columns.len()];
     if lengths != [WORD, WORD, WORD * members] {
         return Err(CoordinatorReason::Malformed);
@@ -424,7 +427,7 @@ fn root_shown(
     inputs: &[(PartyIndex, Digest)],
     tree: &[u8],
 ) -> Result<Digest, CoordinatorReason> {
-    let params = place.keys.parameters();
+    let params = place.scope.parameters();
     let dropped = params
         .everyone()
         .filter(|party| !survivors.contains(*party));

@@ -9,13 +9,14 @@ use rand_core::CryptoRng;
 
 use crate::chain::Chains;
 use crate::context::Binding;
+use crate::grouping::Scope;
 use crate::keys::{ADVERT_DOMAIN, EpochStatement, Frozen, Reliance, Roster};
 use crate::neighbourhood::Neighbourhood;
 use crate::party::{self, Masked};
 use crate::wire::{KeyAdvertIn, RevealIn, WORD};
 use crate::{
     Attempt, CallerReason, CoordinatorReason, EpochContext, EpochKeys, Fault, Parameters,
-    PartyIndex, PeerReason, VectorSpec,
+    PartyIndex, PeerReason, SumSpec,
 };
 
 /// A party that sent its key and waits for the others'.
@@ -212,27 +213,41 @@ impl PartyEpoch {
         &self.keys
     }
 
-    /// Masks `input` for `attempt` and deals the shares: the state to come, and message (a).
+    /// Masks `input` for `attempt` and deals the shares: the state to come, and message (a). For one sum over all (from a [`VectorSpec`]), or for that of
+    /// the party's group: then masks and shares are those of its group alone (SA-25).
     ///
-    /// Refuses an input of another modulus or length, and an attempt that is not later than every one before (SA-06); the attempt is used up
+    /// Refuses an input of another modulus or length, groups made for other parameters, and an attempt that is not later than every one before (SA-06); the attempt is used up
     /// only when the message is made. Persist the attempt and what the input was before the message leaves.
     pub fn mask(
         &mut self,
         attempt: Attempt,
-        spec: VectorSpec,
+        spec: impl Into<SumSpec>,
         input: RingVec,
         rng: &mut impl CryptoRng,
     ) -> Result<(Masked, Vec<u8>), Fault> {
+        let SumSpec {
+            vector: spec,
+            grouping,
+        } = spec.into();
         if input.modulus() != spec.modulus || input.len() != spec.len {
             return Err(CallerReason::Input.into());
         }
-        let secrets = self.chains.take(attempt)?;
-        let binding = Binding::new(&self.keys.digest(), attempt, spec);
+        let scope = Scope::new(Arc::clone(&self.keys), grouping)?;
+        let all = self.chains.take(attempt)?;
+        // The seeds with parties of other groups are used up with the rest (SA-06), and wiped here.
+        let neighbourhood = scope.neighbourhood(self.index());
+        let secrets: Vec<Seed> = self
+            .neighbourhood
+            .others()
+            .zip(all)
+            .filter(|(peer, _)| neighbourhood.rank(*peer).is_some())
+            .map(|(_, secret)| secret)
+            .collect();
         let place = party::Place {
-            neighbourhood: self.keys.neighbourhood(self.index()),
-            keys: Arc::clone(&self.keys),
+            neighbourhood,
+            binding: Binding::of(&scope, attempt, spec),
+            scope,
             attempt,
-            binding,
         };
         Ok(party::mask(place, &secrets, input, rng))
     }

@@ -99,13 +99,14 @@ impl Signing {
     }
 
     fn quorum(&self) -> usize {
-        self.round.keys.parameters().quorum().into()
+        self.round.scope.parameters().quorum().into()
     }
 
     /// The signature of a member of the committee; `None` from anybody else.
     fn verify(&self, from: PartyIndex, body: &[u8]) -> Result<Option<Signature>, PeerReason> {
         let identity = self
             .round
+            .scope
             .keys
             .identity(from)
             .filter(|_| self.round.inputs.contains_key(&from));
@@ -119,7 +120,7 @@ impl Signing {
             return Err(PeerReason::Foreign);
         }
         let length = PeerReason::Length("signature");
-        if !self.round.keys.signs(from) {
+        if !self.round.scope.keys.signs(from) {
             return if message.signature.is_empty() {
                 Ok(None)
             } else {

@@ -1,6 +1,6 @@
 //! The set of survivors as it is shown and signed.
 
-use crate::{CoordinatorReason, EpochKeys, Parameters, PartyIndex};
+use crate::{CoordinatorReason, Parameters, PartyIndex};
 
 /// Survivors by roster position: one bit each, the first party the lowest bit of the first byte, spare bits zero.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,18 +44,6 @@ impl Survivors {
         self.bits
             .get(party.at() / 8)
             .is_some_and(|byte| byte >> (party.at() % 8) & 1 == 1)
-    }
-
-    /// A survivor with fewer than `t` survivors in its closed neighbourhood, and how many it has: its self mask cannot be opened (SA-24).
-    pub(crate) fn stranded(&self, keys: &EpochKeys) -> Option<(PartyIndex, usize)> {
-        let params = keys.parameters();
-        let need = usize::from(params.threshold());
-        let parties = params.everyone().filter(|party| self.contains(*party));
-        let counted = parties.map(|party| {
-            let neighbours = keys.neighbours(party).iter();
-            (party, 1 + neighbours.filter(|n| self.contains(**n)).count())
-        });
-        counted.into_iter().find(|(_, have)| *have < need)
     }
 
     pub(crate) fn bits(&self) -> &[u8] {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use chacha20::ChaCha20Rng;
 use lepton_protocol::coordinator::Coordinator;
+use lepton_protocol::exchange::Kind;
+use lepton_protocol::robust::Groups;
 use lepton_protocol::training::{Next, Training};
 
 use crate::outcome::CheckedSum;
@@ -42,6 +44,9 @@ impl Checks {
                 .push("a sum outside any exchange".to_owned());
             return;
         };
+        let plan = coordinator.plan();
+        // One sum, or those of all groups one after the other.
+        let groups = plan.groups().filter(|_| next.kind == Kind::Training);
         let mut sum: Vec<i64> = Vec::new();
         for party in survivors {
             let Some(vector) = self.vectors.get(&(next.number, *party)) else {
@@ -51,12 +56,13 @@ impl Checks {
                 ));
                 return;
             };
-            sum.resize(vector.len(), 0);
-            for (total, value) in sum.iter_mut().zip(vector) {
+            sum.resize(vector.len() * groups.map_or(1, Groups::count), 0);
+            let group = groups.and_then(|groups| groups.of(*party));
+            let before = usize::from(group.unwrap_or(0)) * vector.len();
+            for (total, value) in sum.iter_mut().skip(before).zip(vector) {
                 *total = total.wrapping_add(*value);
             }
         }
-        let plan = coordinator.plan();
         let followed = shadow
             .absorb(plan, &next, &sum, survivors.len())
             .and_then(|_| shadow.next(plan, &mut rng));

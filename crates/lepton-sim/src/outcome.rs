@@ -44,7 +44,7 @@ pub struct CheckedSum {
     pub kind: Kind,
     /// Whose vectors it holds.
     pub survivors: Vec<u16>,
-    /// The plain sum.
+    /// The plain sum; with groups, the groups' sums of a training exchange, one after the other.
     pub sum: Vec<i64>,
 }
 

@@ -48,7 +48,6 @@ impl Course {
                     round: next.number,
                     attempt: next.attempt,
                 },
-                own: 0..exchange.len,
                 exchange,
                 training_round: next.training_round,
                 public: training.public().clone(),

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use lepton_ring::RingVec;
-use lepton_secagg::{Attempt, Collecting, PartyIndex, VectorSpec};
+use lepton_secagg::{Attempt, Collecting, PartyIndex, Summed};
 use prost::Message;
 use rand_core::CryptoRng;
 
@@ -57,18 +57,14 @@ impl Coordinator {
             Kind::Evaluation | Kind::FinalEvaluation => self.training.released(),
         };
         let public = self.training.public();
-        let spec = VectorSpec {
-            modulus: exchange.modulus,
-            len: exchange.len,
-            purpose: purpose(
-                next.kind,
-                &self.plan,
-                public,
-                &parameters,
-                &self.slot_commitment,
-            ),
-        };
-        let machine = Collecting::new(keys, attempt, spec)?;
+        let purpose = purpose(
+            next.kind,
+            &self.plan,
+            public,
+            &parameters,
+            &self.slot_commitment,
+        );
+        let machine = Collecting::new(keys, attempt, exchange.spec(purpose))?;
         let parameters = pack_parameters(&parameters);
         effects.began = Some(next.clone());
         self.announce(&next, parameters, effects);
@@ -140,6 +136,16 @@ impl Coordinator {
         Ok(())
     }
 
+    /// Rule FT-18, before anything is persisted or shown: the masked sum would refuse, and not say which group.
+    fn check_groups(&self, kind: Kind, received: &[u16]) -> Result<(), CoordinatorFault> {
+        match self.plan.groups_in(kind) {
+            None => Ok(()),
+            Some(groups) => groups
+                .check(received.iter().copied())
+                .map_err(|short| CoordinatorFault::Incomplete(short.to_string())),
+        }
+    }
+
     /// Ends the current step with whoever has answered; too few abandons the attempt.
     pub(super) fn close_step(
         &mut self,
@@ -176,6 +182,7 @@ impl Coordinator {
                     .into_iter()
                     .map(PartyIndex::get)
                     .collect();
+                self.check_groups(next.kind, &received)?;
                 self.settle(next.kind, received, effects)?;
                 let signing = machine.close()?;
                 for (party, view) in signing.views() {
@@ -208,7 +215,7 @@ impl Coordinator {
                 let summed = machine.finish(NonZeroUsize::MIN)?;
                 let survivors: Vec<u16> =
                     summed.survivors.iter().map(|party| party.get()).collect();
-                self.absorb(&next, &summed.sum, &survivors, effects, rng)?;
+                self.absorb(&next, &opened(&summed), &survivors, effects, rng)?;
             }
             _ => {}
         }
@@ -218,14 +225,14 @@ impl Coordinator {
     pub(super) fn absorb(
         &mut self,
         next: &Next,
-        sum: &RingVec,
+        sum: &[i64],
         survivors: &[u16],
         effects: &mut Effects,
         rng: &mut impl CryptoRng,
     ) -> Result<(), CoordinatorFault> {
         let progress = self
             .training
-            .absorb(&self.plan, next, &sum.to_signed(), survivors.len())?;
+            .absorb(&self.plan, next, sum, survivors.len())?;
         effects.progress.push(Progress::Summed {
             kind: next.kind,
             round: next.training_round,
@@ -274,5 +281,14 @@ impl Coordinator {
         }
         self.training.lost(&self.plan, next, &reason)?;
         self.begin(effects, rng)
+    }
+}
+
+/// The sum, or those of all groups one after the other.
+fn opened(summed: &Summed) -> Vec<i64> {
+    if summed.groups.is_empty() {
+        summed.sum.to_signed()
+    } else {
+        summed.groups.iter().flat_map(RingVec::to_signed).collect()
     }
 }

@@ -366,13 +366,13 @@ pub static FIELDS: &[Field] = &[
         "training.combine",
         "\"mean\"",
         &[],
-        "How the updates of a round become one. `mean`: of all parties. `trimmed_mean`, `median`: parties are dealt into `groups`, and what is taken, number by number, is the mean of the groups without the `trim` lowest and highest, or their median. That limits what bad data or a failed training at a few parties can do, not what a party with a changed program can. The coordinator then sees one sum per group instead of one sum: it learns more, and with `[privacy]` the model carries more noise.",
+        "How the updates of a round become one. `mean`: of all parties. `trimmed_mean`, `median`: parties are dealt into `groups`, and what is taken, number by number, is the mean of the groups without the `trim` lowest and highest, or their median. That limits what bad data, a failed training or a changed program at a few parties can do to the result. The coordinator then sees one sum per group instead of one sum: it learns more, and with `[privacy]` the model carries more noise.",
     ),
     plain(
         "training.groups",
         Kind::Integer(3, 1000),
         Says("required with `combine = \"trimmed_mean\"` or `\"median\"`, refused otherwise"),
-        "Groups that the parties are dealt into, by a public rule. Every group needs at least two parties more than `protection.colluders`; a round in which fewer of a group are left is lost.",
+        "Groups that the parties are dealt into, by a public rule. Every group needs at least two parties more than `protection.colluders`; a round in which fewer of a group are left is lost. Sums by group need the complete graph, hence at most 255 parties.",
     ),
     plain(
         "training.trim",
@@ -449,7 +449,7 @@ pub static FIELDS: &[Field] = &[
         "protection.graph",
         "\"auto\"",
         &[],
-        "Which parties share masks: `complete`, everybody with everybody (at most 255 parties); `sparse`, a random graph of bounded degree, safe but for a chance of 2^-40 in the whole job; `auto`, complete up to 128 parties.",
+        "Which parties share masks: `complete`, everybody with everybody (at most 255 parties); `sparse`, a random graph of bounded degree, safe but for a chance of 2^-40 in the whole job; `auto`, complete up to 128 parties, and wherever updates are combined over groups.",
     ),
     plain(
         "protection.colluders",

@@ -6,13 +6,10 @@
 mod set_up;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use lepton_crypto::{IdentityKey, IdentityPublic, Seed};
 use lepton_ring::RingVec;
-use lepton_secagg::{
-    Attempt, Fault, Masked, PartyEpoch, PartyFrozen, PartyIndex, PartySetup, Signed, VectorSpec,
-};
+use lepton_secagg::{Attempt, Fault, Masked, PartyEpoch, PartyFrozen, PartySetup, Signed, SumSpec};
 use prost::Message;
 use rand_core::CryptoRng;
 
@@ -83,8 +80,6 @@ pub struct Work {
     pub parameters: Vec<f64>,
     /// Key of the category slots.
     pub slot_key: Option<Seed>,
-    /// The entries of the vector that are this party's: all, or those of its group (rule FT-17). The others are zero.
-    pub own: Range<usize>,
 }
 
 /// The end of a job, as a party sees it.
@@ -127,18 +122,13 @@ enum State {
 
 enum Phase {
     Idle,
-    Working(Place, VectorSpec, Inputs),
-    Masked(Place, Box<Masked>, Inputs),
+    Working(Place, SumSpec, SignedFor),
+    Masked(Place, Box<Masked>, SignedFor),
     Signed(Place, Box<Signed>),
 }
 
-/// What a party's vector is computed from.
-#[derive(Clone, Copy)]
-struct Inputs {
-    kind: Kind,
-    /// What its survivor set is signed for (rule FT-11).
-    key: [u8; 32],
-}
+/// What a survivor set is signed for (rule FT-11).
+type SignedFor = [u8; 32];
 
 /// A party in one job.
 pub struct Party {
@@ -237,19 +227,15 @@ impl Party {
                 "an exchange that was begun before".to_owned(),
             ));
         }
-        let (work, purpose, inputs) = self.understand(frame.place, &begin)?;
+        let (work, purpose, key) = self.understand(frame.place, &begin)?;
         let State::Joined(_, phase) = &mut self.state else {
             return Err(PartyFault::Coordinator(
                 "an exchange before the set-up was complete".to_owned(),
             ));
         };
         // From here on the exchange counts as begun: everything before left the party as it was.
-        let spec = VectorSpec {
-            modulus: work.exchange.modulus,
-            len: work.exchange.len,
-            purpose,
-        };
-        *phase = Phase::Working(frame.place, spec, inputs);
+        let spec = work.exchange.spec(purpose);
+        *phase = Phase::Working(frame.place, spec, key);
         self.last = Some(turn);
         self.public = work.public.clone();
         let Place {
@@ -271,7 +257,7 @@ impl Party {
         &self,
         place: Place,
         begin: &BeginIn,
-    ) -> Result<(Work, [u8; 32], Inputs), PartyFault> {
+    ) -> Result<(Work, [u8; 32], SignedFor), PartyFault> {
         let wrong = |what: &str| PartyFault::Coordinator(what.to_owned());
         let kind =
             Kind::from_wire(begin.kind).ok_or_else(|| wrong("an exchange of unknown kind"))?;
@@ -311,12 +297,11 @@ impl Party {
                 .as_ref()
                 .map(|key| Seed::from_bytes(*key.as_bytes())),
             public,
-            own: plan.own_entries(kind, self.seat.index, exchange.len),
             exchange,
             parameters,
         };
         let key = signed_set_key(plan, &work);
-        Ok((work, purpose, Inputs { kind, key }))
+        Ok((work, purpose, key))
     }
 
     fn on_vector(
@@ -328,27 +313,21 @@ impl Party {
         let State::Joined(epoch, phase) = &mut self.state else {
             return Ok(Effects::default());
         };
-        let (spec, inputs) = match phase {
-            Phase::Working(current, spec, inputs) if *current == place => (*spec, *inputs),
+        let (spec, key) = match phase {
+            Phase::Working(current, spec, key) if *current == place => (spec.clone(), *key),
             // The coordinator went on without this party; its vector goes nowhere and stays charged (FT-10).
             _ => return Ok(Effects::default()),
         };
-        let (plan, index) = (self.plan.as_ref(), self.seat.index);
-        let own = plan.map(|plan| plan.own_entries(inputs.kind, index, spec.len));
-        if !own.is_some_and(|own| zero_outside(vector, &own)) {
-            let reason = "its vector does not keep to the entries of its group".to_owned();
-            return Ok(self.decline(place, reason, false));
-        }
         let attempt = Attempt {
             round: place.round,
             attempt: place.attempt,
         };
         // Noise is never cut off: the ring wraps (docs/protocols/accounting.md).
-        let input = RingVec::from_wrapping(spec.modulus, vector);
+        let input = RingVec::from_wrapping(spec.vector.modulus, vector);
         let masked = epoch.mask(attempt, spec, input, rng);
         match masked {
             Ok((masked, message)) => {
-                *phase = Phase::Masked(place, Box::new(masked), inputs);
+                *phase = Phase::Masked(place, Box::new(masked), key);
                 Ok(self.reply(place, Step::Input, message))
             }
             // Constant words: nothing about the vector leaves outside the mask.
@@ -361,8 +340,8 @@ impl Party {
     }
 
     fn on_view(&mut self, frame: &Frame) -> Result<Effects, PartyFault> {
-        let (masked, Inputs { kind, key }) = match self.take_phase(frame.place)? {
-            Phase::Masked(_, masked, inputs) => (masked, inputs),
+        let (masked, key) = match self.take_phase(frame.place)? {
+            Phase::Masked(_, masked, key) => (masked, key),
             _ => {
                 return Err(PartyFault::Coordinator(
                     "a survivor set out of turn".to_owned(),
@@ -370,14 +349,6 @@ impl Party {
             }
         };
         let (signed, message) = masked.sign(&frame.body, &self.seat.identity)?;
-        let groups = self.plan.as_ref().and_then(Plan::groups);
-        if let Some(groups) = groups.filter(|_| kind == Kind::Training) {
-            // Rule FT-18. The signature goes no further than here: for the coordinator this party is lost.
-            let survivors = signed.survivors().into_iter().map(PartyIndex::get);
-            if let Err(short) = groups.check(survivors) {
-                return Ok(self.decline(frame.place, short.to_string(), true));
-            }
-        }
         let mut effects = self.reply(frame.place, Step::Agree, message);
         let under_goal = self
             .plan
@@ -520,12 +491,6 @@ fn signed_set_key(plan: &Plan, work: &Work) -> [u8; 32] {
         }
         _ => purpose(kind, plan, &work.public, &work.parameters, &[0; 32]),
     }
-}
-
-/// Rule FT-17: a party adds nothing to another group's sum.
-fn zero_outside(vector: &[i64], own: &Range<usize>) -> bool {
-    let mut entries = vector.iter().enumerate();
-    entries.all(|(at, entry)| *entry == 0 || own.contains(&at))
 }
 
 fn body<M: Message + Default>(bytes: &[u8]) -> Result<M, PartyFault> {

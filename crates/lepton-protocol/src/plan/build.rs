@@ -3,12 +3,12 @@
 use std::num::NonZeroU32;
 
 use lepton_dp::SamplingRate;
-use lepton_secagg::Parameters;
+use lepton_secagg::{MAX_COMPLETE, Parameters};
 
 use super::{Feature, FeatureKind, LabelKind, Plan, PlanError};
 use crate::job::{self, Job};
 use crate::privacy::{Goal, NoiseAt, NoiseShares, PrivacyPlan, Schedule};
-use crate::robust::{Groups, Rule, TooSmall};
+use crate::robust::{Groups, Rule, Undealt};
 
 impl Plan {
     pub(super) fn check_columns(&self) -> Result<(), PlanError> {
@@ -123,18 +123,28 @@ pub(super) fn groups_of(job: &Job, parameters: &Parameters) -> Result<Option<Gro
     };
     let digest = lepton_crypto::sha256(&job.digest_bytes());
     let dealt = Groups::deal(digest.as_bytes(), parameters, groups, rule);
-    dealt.map(Some).map_err(|small| PlanError::Job {
+    dealt.map(Some).map_err(|undealt| PlanError::Job {
         place: job.origin_of("training.groups"),
-        problem: too_small(small, groups, parameters),
+        problem: undealt_words(undealt, groups, parameters),
     })
 }
 
-fn too_small(small: TooSmall, groups: u16, parameters: &Parameters) -> String {
-    let TooSmall {
-        smallest,
-        needed,
-        most_groups,
-    } = small;
+fn undealt_words(undealt: Undealt, groups: u16, parameters: &Parameters) -> String {
+    let (smallest, needed, most_groups) = match undealt {
+        Undealt::Sums(error) => {
+            let complete = if parameters.parties() <= MAX_COMPLETE {
+                "protection.graph = \"complete\", or "
+            } else {
+                ""
+            };
+            return format!("{error}; write {complete}combine = \"mean\"");
+        }
+        Undealt::TooSmall {
+            smallest,
+            needed,
+            most_groups,
+        } => (smallest, needed, most_groups),
+    };
     let (parties, colluders) = (parameters.parties(), parameters.colluders());
     let remedy = if most_groups >= 3 {
         format!("write groups = {most_groups} or less")
@@ -162,11 +172,16 @@ pub(super) fn protection(job: &Job, parties: u16) -> Result<Parameters, PlanErro
     let quorum = wanted.quorum.map(|value| narrow(value.get()));
     let candidates = |given: Option<u32>| given.map_or(vec![1, 0], |value| vec![narrow(value)]);
     let mut refusal = None;
+    let grouped = job.training().combine != job::Combine::Mean;
+    let complete = parties <= MAX_COMPLETE;
     for colluders in candidates(wanted.colluders) {
         for drops in candidates(wanted.drops) {
             let chosen = match wanted.graph {
                 // A threshold or a quorum of one's own choice is a matter of the complete graph.
-                job::GraphChoice::Auto if threshold.is_none() && quorum.is_none() => {
+                // Nor are sums by group (FT-17).
+                job::GraphChoice::Auto
+                    if threshold.is_none() && quorum.is_none() && !(grouped && complete) =>
+                {
                     Parameters::fitting(parties, colluders, drops)
                 }
                 job::GraphChoice::Auto | job::GraphChoice::Complete => {

@@ -1,6 +1,6 @@
 //! Length, ring, sensitivity and noise of each exchange (rules FT-02, FT-05, PR-06).
 
-use std::ops::Range;
+use std::sync::Arc;
 
 use lepton_learn::{EvalLayout, TargetPrep};
 
@@ -50,15 +50,8 @@ impl Plan {
         self.exchange_of(Kind::Statistics, len, (MAX_ROWS as u128) << 20, noise)
     }
 
+    /// With groups, what each of them sums: the noise and what it costs are those of a group's sum, since a record moves no other (FT-20).
     pub(super) fn training(&self, public: &PublicState) -> Result<Exchange, PlanError> {
-        let mut exchange = self.training_part(public)?;
-        // One part per group, each for its own parties (FT-17).
-        exchange.len *= self.groups.as_ref().map_or(1, Groups::count);
-        Ok(exchange)
-    }
-
-    /// What one group sums; everybody, without groups. The noise and what it costs are those of a part: a record moves no other.
-    fn training_part(&self, public: &PublicState) -> Result<Exchange, PlanError> {
         let len = self.model_len(public)?;
         let Some(privacy) = &self.privacy else {
             let bound = MAX_ROWS as u128 * self.change_bound();
@@ -111,14 +104,13 @@ impl Plan {
         noise: Option<Noise>,
     ) -> Result<Exchange, PlanError> {
         let sigma = noise.as_ref().map_or(0, |noise| noise.sigma);
-        let meeting = match &self.groups {
-            Some(groups) if kind == Kind::Training => groups.largest(),
-            _ => self.parties,
-        };
+        let groups = self.groups_in(kind);
+        let meeting = groups.map_or(self.parties, Groups::largest);
         let modulus = modulus_for(meeting, bound, sigma)?;
         Ok(Exchange {
             kind,
             len,
+            grouping: groups.map(|groups| Arc::clone(groups.grouping())),
             modulus,
             noise,
             steps: 1,
@@ -146,15 +138,6 @@ impl Plan {
     pub fn clip_update(&self) -> Option<f64> {
         let norm = self.job.training().clip_update?;
         self.privacy.is_none().then_some(norm.get())
-    }
-
-    /// The entries of a vector of `len` for an exchange of this kind that are `party`'s own; the others stay zero (FT-17).
-    #[must_use]
-    pub fn own_entries(&self, kind: Kind, party: u16, len: usize) -> Range<usize> {
-        match &self.groups {
-            Some(groups) if kind == Kind::Training => groups.slots(party, len),
-            _ => 0..len,
-        }
     }
 
     pub(super) fn whole_sum(&self, kind: Kind, shape: Shape) -> Result<Option<Noise>, PlanError> {

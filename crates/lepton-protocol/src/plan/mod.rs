@@ -9,6 +9,7 @@ use lepton_learn::{LearnError, MAX_ROWS_PER_STEP, Preparation};
 use lepton_ring::RingError;
 use lepton_secagg::{ParameterError, Parameters};
 
+use crate::exchange::Kind;
 use crate::job::Job;
 use crate::privacy::PrivacyPlan;
 use crate::public::PublicState;
@@ -172,6 +173,11 @@ impl Plan {
     #[must_use]
     pub fn groups(&self) -> Option<&Groups> {
         self.groups.as_ref()
+    }
+
+    /// The groups that an exchange of this kind is summed by: only training is (rule FT-17).
+    pub(crate) fn groups_in(&self, kind: Kind) -> Option<&Groups> {
+        self.groups().filter(|_| kind == Kind::Training)
     }
 
     /// Noise of every exchange, under a goal.

@@ -7,36 +7,40 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
+use std::sync::Arc;
 
 use lepton_crypto::hash;
-use lepton_secagg::Parameters;
+use lepton_secagg::{Grouping, GroupingError, Parameters, PartyIndex};
 
 pub use rule::Rule;
 
 /// Groups that the parties of a job are dealt into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Groups {
-    /// By party.
-    group_of: Vec<u16>,
+    /// What the masked sums are told.
+    grouping: Arc<Grouping>,
     /// By group.
     sizes: Vec<u16>,
-    floor: u16,
     rule: Rule,
 }
 
-/// Groups that would be too small to hide a party in.
+/// Why parties cannot be dealt into groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooSmall {
-    /// Parties of the smallest group asked for.
-    pub smallest: u16,
-    /// Parties that every group needs.
-    pub needed: u16,
-    /// The most groups that are large enough; fewer than 3 are no use.
-    pub most_groups: u16,
+pub enum Undealt {
+    /// Groups that would be too small to hide a party in.
+    TooSmall {
+        /// Parties of the smallest group asked for.
+        smallest: u16,
+        /// Parties that every group needs.
+        needed: u16,
+        /// The most groups that are large enough; fewer than 3 are no use.
+        most_groups: u16,
+    },
+    /// The masked sums refuse: a sparse graph.
+    Sums(GroupingError),
 }
 
-/// Why a party does not agree to a survivor set.
+/// Why an attempt ends before its survivors are shown to anybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{left} parties of group {group} are left, and a sum over a group needs {floor}")]
 pub struct GroupShort {
@@ -53,18 +57,18 @@ impl Groups {
     /// one to each group in turn (rule FT-17). The same in every epoch of the job.
     ///
     /// # Errors
-    /// [`TooSmall`] where colluders and the coordinator could be left with one party's update.
+    /// [`Undealt`]: colluders and the coordinator could be left with one party's update, or the graph is sparse.
     pub fn deal(
         job: &[u8; 32],
         parameters: &Parameters,
         count: u16,
         rule: Rule,
-    ) -> Result<Self, TooSmall> {
+    ) -> Result<Self, Undealt> {
         let parties = parameters.parties();
         let needed = parameters.colluders() + 2;
         let smallest = parties / count.max(1);
         if count == 0 || smallest < needed {
-            return Err(TooSmall {
+            return Err(Undealt::TooSmall {
                 smallest,
                 needed,
                 most_groups: parties / needed,
@@ -90,12 +94,19 @@ impl Groups {
                 .take(1)
                 .for_each(|size| *size += 1);
         }
+        let floor = needed.max(smallest.saturating_sub(parameters.drops()));
+        let grouping = Grouping::new(parameters, &group_of, floor).map_err(Undealt::Sums)?;
         Ok(Self {
-            group_of,
+            grouping: Arc::new(grouping),
             sizes,
-            floor: needed.max(smallest.saturating_sub(parameters.drops())),
             rule,
         })
+    }
+
+    /// What the masked sums are told (rules FT-17 and FT-18).
+    #[must_use]
+    pub fn grouping(&self) -> &Arc<Grouping> {
+        &self.grouping
     }
 
     /// How the groups' means become one.
@@ -116,7 +127,7 @@ impl Groups {
         &self.sizes
     }
 
-    /// Parties of the largest group: so many honest vectors at most meet in one slot.
+    /// Parties of the largest group: so many vectors at most meet in one sum.
     #[must_use]
     pub fn largest(&self) -> u16 {
         self.sizes.iter().copied().max().unwrap_or(0)
@@ -125,26 +136,13 @@ impl Groups {
     /// Survivors that every group needs in every sum: at least two more than there are colluders (rule FT-18).
     #[must_use]
     pub fn floor(&self) -> u16 {
-        self.floor
+        self.grouping.floor()
     }
 
     /// The group of a party; `None` for a position outside the roster.
     #[must_use]
     pub fn of(&self, party: u16) -> Option<u16> {
-        self.group_of.get(usize::from(party)).copied()
-    }
-
-    /// The entries of a vector of `len` that belong to the group of `party`; none for a position outside the roster.
-    #[must_use]
-    pub fn slots(&self, party: u16, len: usize) -> Range<usize> {
-        let part = len / self.count().max(1);
-        match self.of(party) {
-            Some(group) => {
-                let start = usize::from(group) * part;
-                start..start + part
-            }
-            None => 0..0,
-        }
+        self.grouping.of(PartyIndex::new(party))
     }
 
     /// Rule FT-18: refuses survivors of which some group has too few.
@@ -152,18 +150,13 @@ impl Groups {
     /// # Errors
     /// [`GroupShort`] naming the first such group.
     pub fn check(&self, survivors: impl Iterator<Item = u16>) -> Result<(), GroupShort> {
-        let mut left = vec![0_u16; self.count()];
-        for group in survivors.filter_map(|party| self.of(party)) {
-            let at = usize::from(group);
-            left.iter_mut().skip(at).take(1).for_each(|left| *left += 1);
-        }
-        let short = (0..).zip(left).find(|(_, left)| *left < self.floor);
-        match short {
+        let survivors = survivors.map(PartyIndex::new);
+        match self.grouping.short(survivors) {
             None => Ok(()),
             Some((group, left)) => Err(GroupShort {
                 group,
                 left,
-                floor: self.floor,
+                floor: self.floor(),
             }),
         }
     }

@@ -25,7 +25,7 @@ const SLOT_DEVIATIONS: f64 = 4.5;
 const SMALLEST_DEVIATION: f64 = 20.0;
 
 impl Training {
-    /// Takes an opened sum.
+    /// Takes an opened sum; with groups, the groups' sums of a training exchange, one after the other.
     ///
     /// # Errors
     /// [`PlanError`] when nothing can be learnt from it.

@@ -531,7 +531,7 @@ fn notes_of(plan: &Plan) -> Vec<String> {
             floor - plan.parameters().colluders()
         ));
         notes.push(format!(
-            "in each number up to {} of the {count} groups may hold bad updates without moving the result out of the range of the others; this counts parties with bad data, not parties whose program was changed, which can write into every group",
+            "in each number up to {} of the {count} groups may hold bad updates without moving the result out of the range of the others; a party reaches the sum of its own group only, whatever its program sends (preparation and metrics are summed over all parties)",
             groups.rule().tolerates(count)
         ));
         let distributed = |privacy: &&PrivacyPlan| privacy.goal.noise == NoiseAt::Distributed;

@@ -13,6 +13,7 @@ use lepton_protocol::plan::{Plan, PlanError};
 use lepton_protocol::training::{Next, Training};
 use lepton_protocol::work::{PartyRows, Worker};
 use lepton_ring::RingVec;
+use lepton_secagg::PartyIndex;
 use rand_core::SeedableRng;
 
 pub(crate) const PARTIES: u16 = 16;
@@ -85,7 +86,7 @@ impl Course {
         loop {
             let next = training.next(&plan, &mut rng).unwrap().unwrap();
             let exchange = plan.exchange(next.kind, training.public()).unwrap();
-            let contributions = (0..PARTIES).zip(&mut workers).map(|(party, worker)| {
+            let contributions = (0_u64..).zip(&mut workers).map(|(party, worker)| {
                 let work = Work {
                     place: Place {
                         job: [0; 32],
@@ -93,7 +94,6 @@ impl Course {
                         round: next.number,
                         attempt: 1,
                     },
-                    own: plan.own_entries(next.kind, party, exchange.len),
                     exchange: exchange.clone(),
                     training_round: next.training_round,
                     public: training.public().clone(),
@@ -101,7 +101,7 @@ impl Course {
                     slot_key: Some(Seed::from_bytes([5; 32])),
                 };
                 // Batches hold all rows, so that only the noise depends on the generator.
-                let mut own = ChaCha20Rng::seed_from_u64(u64::from(party));
+                let mut own = ChaCha20Rng::seed_from_u64(party);
                 worker.contribute(&plan, &work, &mut own).unwrap()
             });
             let vectors: Vec<Vec<i64>> = contributions.collect();
@@ -122,15 +122,20 @@ impl Course {
         }
     }
 
-    /// The sum in the ring of the exchange, as the coordinator reads it.
+    /// The sum in the ring of the exchange, or those of all groups one after the other, as the coordinator reads them.
     pub(crate) fn sum(&self, vectors: &[Vec<i64>]) -> Vec<i64> {
         let exchange = self
             .plan
             .exchange(self.next.kind, self.training.public())
             .unwrap();
-        let mut sum = vec![0_i64; exchange.len];
-        for vector in vectors {
+        let groups = exchange.grouping.as_ref();
+        let count = groups.map_or(1, |groups| usize::from(groups.groups()));
+        let mut sum = vec![0_i64; exchange.len * count];
+        for (party, vector) in (0..).map(PartyIndex::new).zip(vectors) {
+            assert_eq!(vector.len(), exchange.len);
+            let group = groups.map_or(0, |groups| usize::from(groups.of(party).unwrap()));
             sum.iter_mut()
+                .skip(group * exchange.len)
                 .zip(vector)
                 .for_each(|(sum, value)| *sum = sum.wrapping_add(*value));
         }

@@ -1,6 +1,7 @@
 //! Honest rounds with every tolerated loss, and an attack per rule of `docs/protocols/masked-sum.md`.
 
 mod dealing;
+mod grouping;
 mod honest;
 mod input;
 mod noise;
