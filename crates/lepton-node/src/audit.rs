@@ -12,6 +12,7 @@ mod directions;
 mod membership;
 
 use lepton_dp::audit::Guesses;
+use lepton_protocol::job::Unit;
 use lepton_protocol::ledger::{Side, accountant_of};
 use lepton_protocol::privacy::NoiseAt;
 use serde::Serialize;
@@ -99,6 +100,12 @@ pub fn audit(
         return Err(NodeError::Use(format!(
             "{} guesses about {} canaries: guesses must lie between 2 and the number of canaries",
             setting.guesses, setting.canaries
+        )));
+    }
+    if federation.plan.unit() != Unit::Record {
+        return Err(NodeError::Use(format!(
+            "an audit plants and guesses single records, and this job protects each {}; audit it with --set privacy.unit=record",
+            federation.plan.unit()
         )));
     }
     if federation.plan.groups().is_some() {

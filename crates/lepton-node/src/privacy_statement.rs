@@ -2,6 +2,7 @@
 
 use lepton_dp::Accountant;
 use lepton_protocol::exchange::Kind;
+use lepton_protocol::job::Unit;
 use lepton_protocol::ledger::{Charge, Side, accountant_of};
 use lepton_protocol::plan::{Plan, PlanError};
 use lepton_protocol::privacy::NoiseAt;
@@ -38,7 +39,7 @@ pub(crate) fn document(plan: &Plan, training: &Training) -> Result<PrivacyDoc, N
     Ok(PrivacyDoc {
         epsilon: Some(public),
         delta: Some(goal.delta.get()),
-        unit: Some("record".to_owned()),
+        unit: Some(plan.unit().to_string()),
         accountant: Some("rdp".to_owned()),
         adjacency: Some("add-remove".to_owned()),
         goal_epsilon: Some(goal.epsilon.get()),
@@ -56,7 +57,7 @@ pub(crate) fn document(plan: &Plan, training: &Training) -> Result<PrivacyDoc, N
             .noise
             .as_ref()
             .map(|noise| noise.event.noise_multiplier().get()),
-        sampling_rate: Some(goal.sampling_rate.get()),
+        sampling_rate: (plan.unit() != Unit::Party).then_some(goal.sampling_rate.get()),
         clip: plan.job().privacy().map(|section| section.clip.get()),
         steps: Some(steps.sum()),
         sigma_party: exchange.noise.as_ref().map(|noise| noise.sigma),
@@ -186,7 +187,10 @@ fn releases(plan: &Plan, charges: &[Charge]) -> Result<Vec<ReleaseDoc>, NodeErro
                 |charge: &Charge| members.iter().any(|member| member.words() == charge.kind);
             Ok(ReleaseDoc {
                 kind: kind.to_owned(),
-                rows: rows.to_owned(),
+                rows: match plan.unit() {
+                    Unit::Party => "all rows of a party".to_owned(),
+                    Unit::Record => rows.to_owned(),
+                },
                 count: charges
                     .iter()
                     .filter(|charge| wanted(charge))
@@ -208,8 +212,6 @@ fn assumptions(plan: &Plan, training: &Training) -> Vec<String> {
             plan.privacy().map_or(0, |privacy| privacy.shares.honest),
             parameters.survivor_floor()
         ),
-        "One record is one row of one party; a person with several rows is protected less (roughly as many times epsilon).".to_owned(),
-        "Training rows and hold-out rows are divided by a hash of the row itself, so that their losses do not add up.".to_owned(),
         "The job file (columns, bounds, dictionaries, sampling rate, clip, rounds) was written without looking at the data; settings tuned on the same data cost privacy that is not counted here.".to_owned(),
         if plan.job().job().insecure_seed.is_some() {
             "Parties run this program unchanged; its randomness came from a number in the job file, so nothing here holds.".to_owned()
@@ -217,6 +219,7 @@ fn assumptions(plan: &Plan, training: &Training) -> Vec<String> {
             "Parties run this program unchanged; randomness comes from the operating system.".to_owned()
         },
     ];
+    all.extend(unit_assumptions(plan.unit()).map(str::to_owned));
     all.extend(common_assumptions());
     if plan
         .privacy()
@@ -231,10 +234,34 @@ fn assumptions(plan: &Plan, training: &Training) -> Vec<String> {
     all
 }
 
+/// What the unit means, and how the sides of the split compose.
+fn unit_assumptions(unit: Unit) -> [&'static str; 2] {
+    match unit {
+        Unit::Record => [
+            "One record is one row of one party; a person with several rows is protected less (roughly as many times epsilon).",
+            "Training rows and hold-out rows are divided by a hash of the row itself, so that their losses do not add up.",
+        ],
+        Unit::Party => [
+            "One unit is a party's whole table: what is compared is the party with all its rows and with none. That it takes part is public either way, and every party counts the same.",
+            "A party's training rows and hold-out rows are one unit: what both were charged is added up.",
+        ],
+    }
+}
+
 fn not_protected(plan: &Plan) -> Vec<String> {
+    let (facts, own) = match plan.unit() {
+        Unit::Record => (
+            "Facts about groups: what is true of many records at once can be learnt, that is the purpose.",
+            "A record against its own party, which holds it.",
+        ),
+        Unit::Party => (
+            "What is true of many parties at once: it can be learnt, that is the purpose.",
+            "A party's rows against that party.",
+        ),
+    };
     let mut all = vec![
-        "Facts about groups: what is true of many records at once can be learnt, that is the purpose.".to_owned(),
-        "A record against its own party, which holds it.".to_owned(),
+        facts.to_owned(),
+        own.to_owned(),
         "Rows that appear at several parties or in several jobs: each job and each copy costs anew.".to_owned(),
         "Everything in the run's report.html and report.json marked \"simulation only\": it is made from raw rows, for the person who ran the simulation.".to_owned(),
     ];

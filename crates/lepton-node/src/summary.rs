@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use lepton_learn::{Examples, Metrics, Model, Target};
+use lepton_protocol::job::Unit;
 use lepton_protocol::ledger::{Charge, Limit, Side, accountant_of};
 use lepton_protocol::plan::{FeatureKind, LabelKind};
 use lepton_protocol::report::{
@@ -135,6 +136,7 @@ fn model_file(finished: &Finished) -> Result<ModelFile, NodeError> {
             .map(|key| crate::simulate::hex(key.as_bytes())),
         slot_names,
         privacy,
+        unit: spent.unit,
         job_sha256: finished.run.job_sha256.clone(),
         rounds: training.rounds_in_model(),
     };
@@ -206,6 +208,10 @@ fn report(finished: &Finished, file: &ModelFile) -> Result<Report, NodeError> {
         data: DataSummary {
             label: plan.label_name().to_owned(),
             split: finished.federation.split.clone(),
+            counted_in: match plan.unit() {
+                Unit::Party => "parties".to_owned(),
+                Unit::Record => "rows".to_owned(),
+            },
             rows_train: training.public().rows,
             rows_test: metrics.rows.unwrap_or_default(),
             noised,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lepton_learn::RawColumn;
-use lepton_protocol::job::{self, ColumnType, DataSource, Job, Objective, Override, Split};
+use lepton_protocol::job::{self, ColumnType, DataSource, Job, Objective, Override, Split, Unit};
 use lepton_protocol::plan::{FeatureKind, LabelKind, MAX_ROWS, Plan, PlanError};
 use lepton_protocol::work::PartyRows;
 use lepton_table::split::{self, PartyPart};
@@ -379,12 +379,16 @@ fn check_delta(plan: &Plan, parties: &[PartyTable]) -> Result<(), NodeError> {
         .iter()
         .map(|party| party.rows.train.first().map_or(0, RawColumn::len))
         .sum();
+    let (rows, what) = match plan.unit() {
+        Unit::Party => (parties.len(), "parties' tables"),
+        Unit::Record => (rows, "training rows"),
+    };
     match plan.privacy() {
         #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
         Some(privacy) if privacy.goal.delta.get() * rows as f64 >= 1.0 => Err(PlanError::Job {
             place: plan.job().origin_of("privacy.delta"),
             problem: format!(
-                "delta = {} allows one of the {rows} training rows to be released whole; the largest delta that means anything here is {}",
+                "delta = {} allows one of the {rows} {what} to be released whole; the largest delta that means anything here is {}",
                 privacy.goal.delta.get(),
                 largest_delta(rows)
             ),

@@ -379,6 +379,7 @@ fn private() -> Report {
         rounds_planned: 50,
         model: model("logistic", "logistic 16-1", &["No", "Yes"]),
         data: DataSummary {
+            counted_in: "rows".to_owned(),
             label: "churn".to_owned(),
             split: "shuffled, equal parts for 5 parties".to_owned(),
             rows_train: 5281.6,

@@ -58,7 +58,7 @@ impl Kind {
         }
     }
 
-    /// Which records it touches (FT-03).
+    /// Which records it touches (FT-03). What a job charges it to: [`Plan::side`].
     #[must_use]
     pub fn side(self) -> Side {
         match self {
@@ -73,6 +73,8 @@ impl Kind {
 pub struct Exchange {
     /// What it is for.
     pub kind: Kind,
+    /// What it is charged to.
+    pub side: Side,
     /// Entries of a party's vector, and of each sum.
     pub len: usize,
     /// Groups that are summed apart (rule FT-17); one sum over all parties without.
@@ -106,7 +108,7 @@ impl Exchange {
     pub fn charge(&self, epoch: u64, round: u64, attempt: u32) -> Option<Charge> {
         let noise = self.noise.as_ref()?;
         Some(Charge {
-            side: self.kind.side(),
+            side: self.side,
             kind: self.kind.words().to_owned(),
             epoch,
             round,

@@ -17,5 +17,6 @@ pub mod report;
 pub mod robust;
 pub mod store;
 pub mod training;
+mod units;
 pub mod wire;
 pub mod work;

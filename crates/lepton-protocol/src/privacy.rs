@@ -5,10 +5,14 @@ use lepton_dp::{
     Delta, DistributedNoise, DpError, Epsilon, MAX_SCALE, NoiseMultiplier, SamplingRate, calibrate,
 };
 
+use crate::job::Unit;
 use crate::ledger::Limit;
 
 /// Smallest integer standard deviation of one party's noise (rule FT-05).
 pub const SMALLEST_SIGMA: u64 = 2;
+
+/// Part of the squared Gaussian budget that evaluations get where all exchanges touch the same unit (PU-02).
+const EVALUATION_SHARE: f64 = 0.1;
 
 /// Who adds the training noise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +26,9 @@ pub enum NoiseAt {
 /// What a job asks for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Goal {
-    /// Epsilon that no record's loss may pass.
+    /// What one guarantee protects.
+    pub unit: Unit,
+    /// Epsilon that no unit's loss may pass.
     pub epsilon: Epsilon,
     /// At this delta.
     pub delta: Delta,
@@ -78,7 +84,7 @@ pub struct PrivacyPlan {
 /// What noise has to hide in a vector.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shape {
-    /// L2 distance that one record moves it, in integer units.
+    /// L2 distance that one unit of privacy moves it, in integer units.
     pub sensitivity: f64,
     /// Its length.
     pub len: usize,
@@ -101,6 +107,9 @@ impl PrivacyPlan {
     /// # Errors
     /// [`DpError`] when no noise can meet the goal.
     pub fn new(goal: Goal, shares: NoiseShares, schedule: Schedule) -> Result<Self, DpError> {
+        if goal.unit == Unit::Party {
+            return Self::of_one_side(goal, shares, schedule);
+        }
         let single = |z: NoiseMultiplier| accountant(&[(gaussian(z), 1)]);
         let whole = calibrate(goal.epsilon, goal.delta, single)?.get();
         let scaled = |factor: f64| NoiseMultiplier::new(whole * factor.sqrt());
@@ -141,6 +150,58 @@ impl PrivacyPlan {
         })
     }
 
+    /// The same where all exchanges touch the same unit: their losses add up (PU-02).
+    fn of_one_side(goal: Goal, shares: NoiseShares, schedule: Schedule) -> Result<Self, DpError> {
+        let single = |z: NoiseMultiplier| accountant(&[(gaussian(z), 1)]);
+        let whole = calibrate(goal.epsilon, goal.delta, single)?.get();
+        let scaled = |factor: f64| NoiseMultiplier::new(whole * factor.sqrt());
+        let prepare = scaled(f64::from(schedule.preparations.max(1)) / goal.prepare_share)?;
+        let (evaluation, last_evaluation) = match schedule.evaluations {
+            0 => (
+                scaled(1.0 / EVALUATION_SHARE)?,
+                scaled(1.0 / EVALUATION_SHARE)?,
+            ),
+            count => (
+                scaled(2.0 * f64::from(count) / EVALUATION_SHARE)?,
+                scaled(2.0 / EVALUATION_SHARE)?,
+            ),
+        };
+        let all = |z: NoiseMultiplier| {
+            accountant(&[
+                (gaussian(prepare), u64::from(schedule.preparations)),
+                (gaussian(evaluation), u64::from(schedule.evaluations)),
+                (gaussian(last_evaluation), 1),
+                (gaussian(z), schedule.steps),
+            ])
+        };
+        let training = calibrate(goal.epsilon, goal.delta, all)?;
+        let (_, order) = all(training)?.epsilon(goal.delta)?;
+        Ok(Self {
+            limit: Limit {
+                epsilon: goal.epsilon,
+                delta: goal.delta,
+                training_order: order,
+                hold_out_order: order,
+            },
+            goal,
+            shares,
+            training_shares: shares,
+            prepare,
+            training,
+            evaluation,
+            last_evaluation,
+        })
+    }
+
+    /// One training step of this noise multiplier: sampled, but where the unit is a party.
+    #[must_use]
+    pub fn step(&self, z: NoiseMultiplier) -> Event {
+        match self.goal.unit {
+            Unit::Party => gaussian(z),
+            Unit::Record => step(self.goal.sampling_rate, z),
+        }
+    }
+
     /// Noise of a sum that every record enters, over a vector of the given [`Shape`].
     ///
     /// # Errors
@@ -154,15 +215,14 @@ impl PrivacyPlan {
     /// # Errors
     /// [`DpError`] when sigma is out of the sampler's range.
     pub fn training_step(&self, shape: Shape) -> Result<Noise, DpError> {
-        let rate = self.goal.sampling_rate;
         match self.goal.noise {
             NoiseAt::Distributed => {
                 let shares = self.training_shares;
-                self.shared_noise(self.training, shape, shares, |z| step(rate, z))
+                self.shared_noise(self.training, shape, shares, |z| self.step(z))
             }
             NoiseAt::Local => {
                 let sigma = integer_sigma(self.training.get() * shape.sensitivity)?;
-                let event = step(rate, effective(sigma, 1, shape.sensitivity)?);
+                let event = self.step(effective(sigma, 1, shape.sensitivity)?);
                 Ok(Noise {
                     sigma,
                     public_event: event,

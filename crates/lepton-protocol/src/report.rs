@@ -91,6 +91,9 @@ pub struct DataSummary {
     pub label: String,
     /// How rows came to parties, in words.
     pub split: String,
+    /// What the counts here and in the metrics count: `rows`, or `parties` where each party counts as one (PU-06).
+    #[serde(default = "rows")]
+    pub counted_in: String,
     /// Rows used for training over all parties (noised under a privacy goal).
     pub rows_train: f64,
     /// Rows held out for evaluation over all parties (noised under a privacy goal).
@@ -99,6 +102,18 @@ pub struct DataSummary {
     pub noised: bool,
     /// Class counts of the training rows in class order (noised under a privacy goal).
     pub class_counts: Vec<f64>,
+}
+
+fn rows() -> String {
+    "rows".to_owned()
+}
+
+impl DataSummary {
+    /// Whether rows were counted at all.
+    #[must_use]
+    pub fn counts_rows(&self) -> bool {
+        self.counted_in == "rows"
+    }
 }
 
 /// Metrics of one model on one set of rows. Absent ones do not apply to the task.
@@ -178,7 +193,7 @@ pub struct PrivacyDoc {
     pub epsilon: Option<f64>,
     /// Delta of that epsilon.
     pub delta: Option<f64>,
-    /// What one guarantee protects: `record`.
+    /// What one guarantee protects: `record` or `party`.
     pub unit: Option<String>,
     /// Accountant: `rdp`.
     pub accountant: Option<String>,
@@ -215,7 +230,7 @@ pub struct PrivacyDoc {
 pub struct ReleaseDoc {
     /// `preparation`, `training`, `evaluation`.
     pub kind: String,
-    /// Which rows it touches: `training rows` or `hold-out rows`.
+    /// Which rows it touches: `training rows`, `hold-out rows` or `all rows of a party`.
     pub rows: String,
     /// How often it was charged.
     pub count: u64,

@@ -10,10 +10,12 @@ use lepton_ring::FixedPoint;
 use rand_core::CryptoRng;
 
 use crate::exchange::{Exchange, Kind};
+use crate::job::Unit;
 use crate::party::Work;
 use crate::plan::{CHANGE_BITS, LabelKind, MAGNITUDES, MAX_CHANGE, MAX_ROWS, Plan, PlanError};
 use crate::privacy::NoiseAt;
 use crate::public::PublicState;
+use crate::units::party_mean;
 
 /// Exponent of the first magnitude bucket.
 const FIRST_MAGNITUDE: i32 = -32;
@@ -170,7 +172,7 @@ impl Worker {
             }),
         };
         let rows = columns.first().map_or(0, RawColumn::len);
-        if rows > MAX_ROWS {
+        if rows > MAX_ROWS && plan.unit() != Unit::Party {
             return Err(WorkError::TooManyRows);
         }
         let unit = 1_i64 << lepton_learn::NUMERIC_FRACTION_BITS;
@@ -185,6 +187,9 @@ impl Worker {
         let label = find(&columns, plan.label_name())?;
         let counts = class_counts(plan.classes(public), label, &class_of);
         vector.extend(counts.iter().map(|count| count * unit));
+        if plan.unit() == Unit::Party {
+            party_mean(&mut vector, rows);
+        }
         Ok(vector)
     }
 
@@ -197,11 +202,12 @@ impl Worker {
         let model = Model::new(plan.model_spec(&work.public)?, work.parameters.clone())?;
         let layout = plan.layout(work.exchange.kind, &work.public);
         let (_, hold_out) = self.examples(&work.public, slot)?;
-        Ok(lepton_learn::eval_contribution(
-            &model.predict(hold_out.x())?,
-            hold_out.y(),
-            &layout,
-        )?)
+        let predictions = model.predict(hold_out.x())?;
+        let mut sums = lepton_learn::eval_contribution(&predictions, hold_out.y(), &layout)?;
+        if plan.unit() == Unit::Party {
+            party_mean(&mut sums, hold_out.len());
+        }
+        Ok(sums)
     }
 
     fn train(
@@ -212,8 +218,13 @@ impl Worker {
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<i64>, WorkError> {
         let (train, _) = self.examples(&work.public, slot)?;
-        if train.len() > MAX_ROWS {
+        if train.len() > MAX_ROWS && plan.unit() != Unit::Party {
             return Err(WorkError::TooManyRows);
+        }
+        if plan.unit() == Unit::Party {
+            let mut update = crate::units::party_update(plan, work, train, rng)?;
+            add_noise(&mut update, &work.exchange, rng)?;
+            return Ok(update);
         }
         match plan.privacy().map(|privacy| privacy.goal.noise) {
             None => plain_round(plan, work, train, rng),

@@ -282,7 +282,7 @@ const CASES: &[Case] = &[
         "job.toml:21: privacy.epsilon = -1 is out of range; write a number greater than 0",
         "job.toml:22: privacy.delta = 1 is out of range; write a number greater than 0 and less than 1",
         "job.toml:23: privacy.clip = \"adaptive\" is not in this version; write a number greater than 0",
-        "job.toml:24: privacy.unit = \"person\" is not in this version; write \"record\"",
+        "job.toml:24: privacy.unit = \"person\" is not in this version; write \"record\" or \"party\"",
     ]),
     ("[evaluation]", "[evaluation", "", &[
         "job.toml:20: not valid TOML: unclosed table, expected `]`; a line is [table], key = value, or a # comment",

@@ -165,7 +165,11 @@ fn predicts(header: &ModelHeader) -> String {
 fn privacy(header: &ModelHeader) -> String {
     match header.privacy {
         Some((epsilon, delta)) => format!(
-            "epsilon {epsilon}, delta {delta:e} for each training record, against the coordinator with its colluders"
+            "epsilon {epsilon}, delta {delta:e} for each {}, against the coordinator with its colluders",
+            match header.unit.as_deref() {
+                None | Some("record") => "training record",
+                Some(unit) => unit,
+            }
         ),
         None => "no privacy goal: the model may reveal single training records".to_owned(),
     }

@@ -183,7 +183,8 @@ fn privacy_line(report: &Report) -> String {
         privacy.goal_epsilon,
     ) {
         (Some(public), Some(seen), Some(delta), Some(goal)) => format!(
-            "\nprivacy: each record is protected with epsilon {} (delta {delta:e}) against the public, {} against the coordinator with {} colluding parties; goal {goal}\n",
+            "\nprivacy: each {} is protected with epsilon {} (delta {delta:e}) against the public, {} against the coordinator with {} colluding parties; goal {goal}\n",
+            privacy.unit.as_deref().unwrap_or("record"),
             progress::upward(public),
             progress::upward(seen),
             report.protection.colluders

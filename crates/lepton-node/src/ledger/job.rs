@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lepton_protocol::job::DataSource;
+use lepton_protocol::job::{DataSource, Unit};
 use lepton_protocol::ledger::{
     BudgetError, Charge, Ledger, LedgerError, Reserved, Round, percent, planned, planned_cost,
 };
@@ -161,6 +161,11 @@ impl JobLedger {
         let (Some(planned), Some(privacy)) = (planned(plan), plan.privacy()) else {
             return Err(LedgerError::from(BudgetError::NoGoal(name)).into());
         };
+        if plan.unit() != Unit::Record {
+            return Err(
+                LedgerError::from(BudgetError::OtherUnit(name, plan.unit().to_string())).into(),
+            );
+        }
         let arithmetic =
             |error: lepton_dp::DpError| LedgerError::Arithmetic(name.clone(), error.to_string());
         let reserved = Reserved {

@@ -122,14 +122,18 @@ fn intended_use(report: &Report) -> String {
 fn data(report: &Report) -> String {
     let data = &report.data;
     let about = if data.noised { "about " } else { "" };
+    let rows = |rows: f64| match data.counts_rows() {
+        true => format!("{about}{} rows", count(rows)),
+        false => "rows (their number is not released)".to_owned(),
+    };
     let mut text = format!(
         "## Data\n\n\
-         - **Training:** {about}{} rows, which stayed at the parties. Rows at parties: {}.\n\
-         - **Evaluation:** {about}{} rows of the same parties, kept from training.\n\
+         - **Training:** {}, which stayed at the parties. Rows at parties: {}.\n\
+         - **Evaluation:** {} of the same parties, kept from training.\n\
          - **Inputs ({}):** {}.\n",
-        count(data.rows_train),
+        rows(data.rows_train),
         plain(&data.split),
-        count(data.rows_test),
+        rows(data.rows_test),
         report.model.features.len(),
         names(&report.model.features),
     );
@@ -149,10 +153,28 @@ fn data(report: &Report) -> String {
         .map(|(class, rows)| [plain(class), count(*rows), percent(rows.max(0.0) / total)])
         .collect();
     if !rows.is_empty() {
-        text += &format!("\n{}", table(["class", "training rows", "share"], &rows));
+        text += &format!(
+            "\n{}",
+            table(
+                [
+                    "class",
+                    if data.counts_rows() {
+                        "training rows"
+                    } else {
+                        "parties' shares"
+                    },
+                    "share"
+                ],
+                &rows
+            )
+        );
     }
     if data.noised {
-        text += "\nRow and class counts carry noise and are part of the privacy loss below.\n";
+        text += if data.counts_rows() {
+            "\nRow and class counts carry noise and are part of the privacy loss below.\n"
+        } else {
+            "\nClass shares are summed over parties, each counting as one; they carry noise and are part of the privacy loss below.\n"
+        };
     }
     text
 }

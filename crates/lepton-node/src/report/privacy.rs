@@ -119,6 +119,11 @@ fn odds(value: Option<f64>) -> String {
 
 /// Epsilon as what it does to somebody's belief about one record.
 fn epsilon_in_words(privacy: &PrivacyDoc, spent: f64) -> Markup {
+    let unit = privacy.unit.as_deref().unwrap_or("record");
+    let (among, several) = match unit {
+        "party" => ("there with its rows, or without any", "parties"),
+        _ => ("among the rows", "records"),
+    };
     let after = |before: f64| {
         fixed_up(
             100.0 * before / (before + (1.0 - before) * (-spent).exp()),
@@ -127,16 +132,16 @@ fn epsilon_in_words(privacy: &PrivacyDoc, spent: f64) -> Markup {
     };
     html! {
         div .explained {
-            h3 { "What epsilon means for one person's record" }
+            h3 { @if unit == "record" { "What epsilon means for one person's record" } @else { "What epsilon means for one " (unit) } }
             div { p {
-                "Suppose somebody wants to know whether one particular record was among the rows. Whatever they knew before, everything released here "
+                "Suppose somebody wants to know whether one particular " (unit) " was " (among) ". Whatever they knew before, everything released here "
                 "changes their odds by at most a factor of e" sup { "epsilon" } ", up or down; "
                 "for the larger epsilon above, " (epsilon(Some(spent))) ", that is " (odds(Some(spent))) ". "
                 "Delta (" (delta(privacy.delta)) ") is the probability with which this bound may fail. "
                 "Smaller is more private; both are rounded up."
             }
             table .narrow {
-                caption { "How sure that the record was there" }
+                caption { "How sure that the " (unit) " was there" }
                 thead { tr { th scope="col" { "Before" } th .number scope="col" { "Afterwards, at most" } } }
                 tbody {
                     @for (text, before) in [("1 %", 0.01), ("10 %", 0.1), ("50 %", 0.5)] {
@@ -144,7 +149,10 @@ fn epsilon_in_words(privacy: &PrivacyDoc, spent: f64) -> Markup {
                     }
                 }
             } }
-            p .muted { "These are worst cases over all records and all prior knowledge. A person with several rows is protected less: with k rows, up to k times epsilon, at a larger delta." }
+            p .muted {
+                "These are worst cases over all " (several) " and all prior knowledge."
+                @if unit == "record" { " A person with several rows is protected less: with k rows, up to k times epsilon, at a larger delta." }
+            }
         }
     }
 }
@@ -157,7 +165,12 @@ fn budget(report: &Report) -> Markup {
         .collect();
     let goal = report.privacy.goal_epsilon;
     figure(&Chart {
-        title: "Epsilon spent on training records".to_owned(),
+        title: (if report.privacy.unit.as_deref() == Some("party") {
+            "Epsilon spent"
+        } else {
+            "Epsilon spent on training records"
+        })
+        .to_owned(),
         x_label: "round",
         x_range: Some((0.0, f64::from(report.rounds))),
         y_range: Some((0.0, goal.unwrap_or(0.0))),
@@ -227,7 +240,7 @@ fn noise(privacy: &PrivacyDoc) -> Markup {
             privacy
                 .noise_multiplier
                 .map(|value| significant(Some(value))),
-            "standard deviation of a training step's noise over what one record can change",
+            "standard deviation of a training step's noise over what one record (or other unit) can change",
         ),
         (
             "Sampling rate",
@@ -237,12 +250,12 @@ fn noise(privacy: &PrivacyDoc) -> Markup {
         (
             "Clipping norm",
             privacy.clip.map(setting),
-            "length that every record's gradient is cut to",
+            "length that every record's gradient, or other unit's contribution, is cut to",
         ),
         (
             "Training steps charged",
             privacy.steps.map(whole),
-            "noised steps on training records",
+            "noised steps of training",
         ),
         (
             "Sigma of a party",

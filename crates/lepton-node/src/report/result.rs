@@ -169,8 +169,8 @@ pub(super) fn model_and_data(report: &Report) -> Markup {
                 dt { "Model" } dd { (model.shape) ", " (whole(model.parameters)) " trained numbers" }
                 dt { "Label" } dd { (data.label) }
                 dt { "Rows at parties" } dd { (data.split) }
-                dt { "Training rows" } dd { (about) (count(data.rows_train)) }
-                dt { "Hold-out rows" } dd { (about) (count(data.rows_test)) }
+                dt { "Training rows" } dd { @if data.counts_rows() { (about) (count(data.rows_train)) } @else { "not released" } }
+                dt { "Hold-out rows" } dd { @if data.counts_rows() { (about) (count(data.rows_test)) } @else { "not released" } }
                 dt { "Inputs (" (model.features.len()) ")" }
                 dd {
                     @for (at, name) in model.features.iter().take(NAMES_SHOWN).enumerate() { @if at > 0 { ", " } (name) }
@@ -194,7 +194,7 @@ fn class_table(report: &Report) -> Markup {
         @if !report.model.classes.is_empty() && !counts.is_empty() {
             table .narrow {
                 caption { "Classes of the training rows" @if report.data.noised { " (counted with noise)" } }
-                thead { tr { th scope="col" { "Class" } th .number scope="col" { "Rows" } th .number scope="col" { "Share" } } }
+                thead { tr { th scope="col" { "Class" } th .number scope="col" { @if report.data.counts_rows() { "Rows" } @else { "Parties" } } th .number scope="col" { "Share" } } }
                 tbody {
                     @for (class, rows) in rows {
                         tr { th scope="row" { (class) } td .number { (count(*rows)) } td .number { (percent(rows.max(0.0) / total)) } }

@@ -72,16 +72,24 @@ pub(super) fn result_sentence(report: &Report) -> String {
     } else {
         "parties"
     };
-    let rows = count(data.rows_train);
+    let rows = if data.counts_rows() {
+        format!("{about}{} rows", count(data.rows_train))
+    } else {
+        "their rows".to_owned()
+    };
     let mut sentence = format!(
-        "{number}{who} {parties} trained {} on {about}{rows} rows without pooling them",
+        "{number}{who} {parties} trained {} on {rows} without pooling them",
         model_words(&report.model.kind)
     );
     let figures = headline(&report.metrics);
     if !figures.is_empty() {
-        let held_out = report.metrics.rows.map_or_else(String::new, |rows| {
-            format!(" on {about}{} held-out rows", count(rows))
-        });
+        let held_out = report
+            .metrics
+            .rows
+            .filter(|_| data.counts_rows())
+            .map_or_else(String::new, |rows| {
+                format!(" on {about}{} held-out rows", count(rows))
+            });
         sentence += &format!("; {}{held_out}", figures.join(", "));
     }
     sentence + "."
@@ -197,14 +205,16 @@ fn tiles(report: &Report) -> Markup {
         Some(value) => (epsilon(Some(value)), "epsilon, public".to_owned()),
         None => ("none".to_owned(), "privacy goal".to_owned()),
     });
-    tiles.push((
-        format!(
-            "{}{}",
-            if about.is_empty() { "" } else { "≈ " },
-            count(report.data.rows_train)
-        ),
-        "training rows".to_owned(),
-    ));
+    if report.data.counts_rows() {
+        tiles.push((
+            format!(
+                "{}{}",
+                if about.is_empty() { "" } else { "≈ " },
+                count(report.data.rows_train)
+            ),
+            "training rows".to_owned(),
+        ));
+    }
     tiles.push((report.protection.parties.to_string(), "parties".to_owned()));
     tiles.push((
         whole(u64::from(report.rounds)),

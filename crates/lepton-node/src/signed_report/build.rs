@@ -4,6 +4,7 @@ use std::path::Path;
 
 use lepton_dp::tradeoff::least_miss;
 use lepton_dp::{Accountant, Delta};
+use lepton_protocol::job::Unit;
 use lepton_protocol::ledger::{Charge, Side, accountant_of};
 use lepton_protocol::plan::{Plan, PlanError};
 use lepton_protocol::report::Report;
@@ -52,7 +53,10 @@ pub(crate) fn build(sources: Sources<'_>) -> Result<PrivacyReport, NodeError> {
         .privacy
         .goal_epsilon
         .zip(report.privacy.delta)
-        .map(|(epsilon, delta)| format!("epsilon ≤ {epsilon} at delta {delta:e} for each record"));
+        .map(|(epsilon, delta)| {
+            let unit = plan.unit();
+            format!("epsilon ≤ {epsilon} at delta {delta:e} for each {unit}")
+        });
     Ok(PrivacyReport {
         kind: PRIVACY_REPORT.to_owned(),
         version: VERSION,
@@ -69,7 +73,7 @@ pub(crate) fn build(sources: Sources<'_>) -> Result<PrivacyReport, NodeError> {
         },
         protected: protected(report, seeded),
         goal: goal(report),
-        mechanisms: mechanisms(training),
+        mechanisms: mechanisms(plan, training),
         assumptions: report.privacy.assumptions.clone(),
         not_protected: report.privacy.not_protected.clone(),
         insecure: report.insecure.clone(),
@@ -104,8 +108,9 @@ fn summary(report: &Report, adversaries: &[Adversary], seeded: bool) -> String {
                       differences between rounds may reveal single records."
             .to_owned(),
         (Some(goal), Some((epsilon, delta))) if epsilon <= goal.epsilon => format!(
-            "Each record is protected with epsilon ≤ {} at delta {delta:e}, the goal that was fixed before the run; what was charged \
+            "Each {} is protected with epsilon ≤ {} at delta {delta:e}, the goal that was fixed before the run; what was charged \
              adds up to epsilon {epsilon} against the strongest adversary named here.",
+            report.privacy.unit.as_deref().unwrap_or("record"),
             goal.epsilon
         ),
         (Some(goal), _) => format!("The goal of epsilon ≤ {} was not kept: do not rely on this report.", goal.epsilon),
@@ -281,10 +286,13 @@ fn trade_off(sides: &[Accountant]) -> Result<Vec<TradeOff>, NodeError> {
 }
 
 /// Charges that are alike in one line.
-fn mechanisms(training: &Training) -> Vec<Mechanism> {
+fn mechanisms(plan: &Plan, training: &Training) -> Vec<Mechanism> {
     let mut all: Vec<Mechanism> = Vec::new();
     for (seen, public) in training.charges().iter().zip(training.public_charges()) {
-        let one = mechanism(seen, public);
+        let mut one = mechanism(seen, public);
+        if plan.unit() == Unit::Party {
+            "all records of a party".clone_into(&mut one.records);
+        }
         let like = |other: &&mut Mechanism| {
             Mechanism {
                 times: one.times,

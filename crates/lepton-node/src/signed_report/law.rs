@@ -143,7 +143,7 @@ fn bound_words(facts: &Facts<'_>) -> String {
             "No bound: an insecure_seed was used, and no number here holds.".to_owned()
         }
         Some(bound) => format!(
-            "A bound on what all releases tell about one record ({bound}), with its assumptions and limits."
+            "A bound on what all releases tell about one unit of privacy ({bound}), with its assumptions and limits."
         ),
         None => "No bound: sums are exact, and the result may tell things about single records."
             .to_owned(),

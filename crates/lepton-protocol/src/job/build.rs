@@ -13,7 +13,7 @@ use super::tree::Value;
 use super::value_check::number;
 use super::words::{
     Activation, ColumnType, CombineName, Metric, ModelName, OptimiserName, ServerOptimiser,
-    SplitBy, Word,
+    SplitBy, Unit, Word,
 };
 use lepton_dp::{Delta, Epsilon, SamplingRate};
 use std::collections::BTreeMap;
@@ -309,11 +309,16 @@ fn protection(entries: &Entries) -> Option<ProtectionSection> {
 }
 
 fn privacy(entries: &Entries) -> Option<PrivacySection> {
+    let unit = entries.word("privacy.unit")?;
     Some(PrivacySection {
-        unit: entries.word("privacy.unit")?,
+        unit,
         epsilon: Epsilon::new(number_or(entries, "privacy.epsilon", 3.0)?).ok()?,
         delta: Delta::new(entries.number("privacy.delta")?).ok()?,
-        sampling_rate: sampling_rate(entries)?,
+        // Which parties take part is public: nothing is sampled (PU-04).
+        sampling_rate: match unit {
+            Unit::Party => SamplingRate::ALL,
+            Unit::Record => sampling_rate(entries)?,
+        },
         clip: Positive::new(entries.number("privacy.clip")?)?,
         noise: entries.word("privacy.noise")?,
         optimiser: entries.word("privacy.optimiser")?,

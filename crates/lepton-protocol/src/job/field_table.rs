@@ -312,7 +312,9 @@ pub static FIELDS: &[Field] = &[
             high: 1.0,
             high_included: true,
         }),
-        Says("required with `[privacy]`; 0.5 when `[privacy]` is made by `--set`"),
+        Says(
+            "required with `[privacy]`, but not with `unit = \"party\"`; 0.5 when `[privacy]` is made by `--set`",
+        ),
         "With `[privacy]`: chance of every record to take part in a round. Public, and part of the guarantee.",
     ),
     choice::<OptimiserName>(
@@ -478,13 +480,13 @@ pub static FIELDS: &[Field] = &[
     table(
         "privacy",
         Says("no privacy goal: sums are exact, and every report says so"),
-        "The limit on what the result says about one record.",
+        "The limit on what the result says about one record, or one party.",
     ),
     choice::<Unit>(
         "privacy.unit",
         "\"record\"",
-        &["person", "party"],
-        "What one guarantee protects.",
+        &["person"],
+        "What one guarantee protects: one row, or all rows of a party together. With `party` every party counts the same, its whole update of a round is cut to `clip`, and it takes dozens of parties before a useful model comes out.",
     ),
     plain(
         "privacy.epsilon",
@@ -504,7 +506,7 @@ pub static FIELDS: &[Field] = &[
         default: Value("4.0"),
         choices: &[],
         later: &["adaptive"],
-        doc: "Norm that every record's gradient is cut to.",
+        doc: "Norm that every record's gradient is cut to; with `unit = \"party\"`, every party's update.",
     },
     choice::<Noise>(
         "privacy.noise",
@@ -516,7 +518,7 @@ pub static FIELDS: &[Field] = &[
         "privacy.optimiser",
         "\"adam\"",
         &[],
-        "Step taken on the noised gradient.",
+        "Step taken on the noised gradient. With `unit = \"party\"` the steps are those of `[training]`.",
     ),
     plain(
         "privacy.learning_rate",

@@ -3,7 +3,7 @@
 //! One file serves with and without a privacy goal, so such keys are no error; the report lists them.
 
 use super::build::Sections;
-use super::words::{Categories, Noise, Objective};
+use super::words::{Categories, Noise, Objective, Unit};
 
 type Reasons = Vec<(&'static str, &'static str)>;
 
@@ -15,6 +15,10 @@ pub(super) fn without_effect(sections: &Sections, objective: Objective) -> Reaso
         keys.push(("training.sampling_rate", why));
         return keys;
     };
+    if privacy.unit == Unit::Party {
+        keys.extend(party());
+        return keys;
+    }
     if privacy.noise == Noise::Distributed {
         let why = "with distributed noise every round is one step, taken by all parties together";
         keys.extend(["training.local_epochs", "training.local_steps"].map(|key| (key, why)));
@@ -34,6 +38,23 @@ pub(super) fn without_effect(sections: &Sections, objective: Objective) -> Reaso
     let why = "with a privacy goal the gradient of every record is cut to privacy.clip";
     keys.push(("training.clip_update", why));
     keys
+}
+
+/// A party trains as without a goal, and its whole update is cut (PU-03, PU-04).
+fn party() -> Reasons {
+    let trains = "with unit = \"party\" parties train by the settings of [training]";
+    vec![
+        (
+            "training.sampling_rate",
+            "with unit = \"party\" nothing is sampled: who takes part is public",
+        ),
+        ("privacy.optimiser", trains),
+        ("privacy.learning_rate", trains),
+        (
+            "training.clip_update",
+            "with unit = \"party\" every update is cut to privacy.clip",
+        ),
+    ]
 }
 
 fn categories(sections: &Sections, objective: Objective) -> Reasons {

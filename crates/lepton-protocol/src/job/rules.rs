@@ -4,11 +4,13 @@ use super::entries::Entries;
 use super::errors::{Place, Problems, quoted_list};
 use super::numbers::JobName;
 use super::tree::{Node, Value, quote};
-use super::words::{ColumnType, CombineName, Metric, ModelName, Objective, OptimiserName, Word};
+use super::words::{
+    ColumnType, CombineName, Metric, ModelName, Noise, Objective, OptimiserName, Unit, Word,
+};
 
 /// All rules, each independent of the others.
 pub(super) fn check_rules(entries: &Entries, problems: &mut Problems) {
-    let others: [Rule; 8] = [
+    let others: [Rule; 9] = [
         job_name,
         model_options,
         training_options,
@@ -17,6 +19,7 @@ pub(super) fn check_rules(entries: &Entries, problems: &mut Problems) {
         early_stop,
         protection,
         privacy,
+        unit,
     ];
     for rule in super::rules_data::RULES.iter().chain(&others) {
         rule(entries, problems);
@@ -285,6 +288,19 @@ fn protection(entries: &Entries, problems: &mut Problems) {
     }
 }
 
+/// What a guarantee for whole parties cannot go with (PU-04).
+fn unit(entries: &Entries, problems: &mut Problems) {
+    if entries.word::<Unit>("privacy.unit") != Some(Unit::Party) {
+        return;
+    }
+    if entries.word::<Noise>("privacy.noise") == Some(Noise::Local) {
+        let place = at(entries, "privacy.unit");
+        let because = format!("privacy.unit = \"party\" ({place}), whose noise lies in the sum");
+        let remedy = "write noise = \"distributed\", or unit = \"record\"";
+        refuse(entries, problems, "privacy.noise", &because, remedy);
+    }
+}
+
 fn privacy(entries: &Entries, problems: &mut Problems) {
     if entries.is_bad("privacy") {
         return;
@@ -300,7 +316,8 @@ fn privacy(entries: &Entries, problems: &mut Problems) {
         );
     }
     let rate = "training.sampling_rate";
-    if !entries.written(rate) && !entries.is_bad(rate) {
+    let sampled = entries.word::<Unit>("privacy.unit") != Some(Unit::Party);
+    if sampled && !entries.written(rate) && !entries.is_bad(rate) {
         let what =
             format!("training.sampling_rate is missing, which [privacy] (line {line}) needs");
         problems.add(

@@ -270,9 +270,9 @@ pub struct PrivacySection {
     pub epsilon: Epsilon,
     /// The delta of that guarantee.
     pub delta: Delta,
-    /// Chance of a record to take part in a round: `training.sampling_rate`.
+    /// Chance of a record to take part in a round: `training.sampling_rate`; 1 where the unit is a party.
     pub sampling_rate: SamplingRate,
-    /// Norm that every record's gradient is cut to.
+    /// Norm that every record's gradient, or every party's update, is cut to.
     pub clip: Positive,
     /// Who adds the noise.
     pub noise: Noise,

@@ -182,6 +182,8 @@ words! {
     Unit {
         /// One row.
         Record = "record",
+        /// All rows of one party.
+        Party = "party",
     }
     /// Who adds the noise.
     Noise {

@@ -198,6 +198,11 @@ pub enum BudgetError {
         "job `{0}` has no privacy goal: its exact sums cost more than any budget; give it a [privacy] table, or run it without a ledger"
     )]
     NoGoal(String),
+    /// Another unit of privacy than the budget's (PU-09).
+    #[error(
+        "job `{0}` protects each {1}, and budgets are for records: that guarantee says less about a single record; write privacy.unit = \"record\", or run it without a ledger"
+    )]
+    OtherUnit(String, String),
     /// Nobody set a budget.
     #[error(
         "no privacy budget covers {0}; its owner sets one with `lepton budget set --ledger {1} --data NAME --table {2} --epsilon 10 --delta 1e-5`"

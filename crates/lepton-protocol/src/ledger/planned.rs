@@ -40,17 +40,14 @@ pub fn planned(plan: &Plan) -> Option<Vec<Planned>> {
         .filter(|round| plan.evaluates_after(*round))
         .count() as u64;
     let whole = |kind: Kind, noise_multiplier, count| Planned {
-        side: kind.side(),
+        side: plan.side(kind),
         event: Event::Gaussian { noise_multiplier },
         count,
         charges: count,
     };
     let training = Planned {
         side: Side::Training,
-        event: Event::SampledGaussian {
-            sampling_rate: privacy.goal.sampling_rate,
-            noise_multiplier: privacy.training,
-        },
+        event: privacy.step(privacy.training),
         count: steps,
         charges: rounds,
     };

@@ -40,6 +40,7 @@ impl Plan {
                 "missing = \"refuse\" cannot stand under a privacy goal: a refusal tells that a record lacks a value; use \"mean\", \"indicator\" or \"drop\"".to_owned(),
             );
         }
+        self.check_unit()?;
         let Some(name) = self.unbounded().first().copied() else {
             return Ok(());
         };
@@ -72,6 +73,7 @@ impl Plan {
             job::Noise::Local => NoiseAt::Local,
         };
         let goal = Goal {
+            unit: privacy.unit,
             epsilon: lepton_dp::Epsilon::new(privacy.epsilon.get())?,
             delta: lepton_dp::Delta::new(privacy.delta.get())?,
             sampling_rate: SamplingRate::new(lepton_learn::effective_rate(

@@ -6,6 +6,7 @@ use lepton_learn::{EvalLayout, TargetPrep};
 
 use super::{CHANGE_BITS, MAGNITUDES, MAX_CHANGE, MAX_ROWS, Plan, PlanError, ROW_UNIT};
 use crate::exchange::{Exchange, Kind, modulus_for};
+use crate::job::Unit;
 use crate::privacy::{Noise, NoiseAt, Shape};
 use crate::public::PublicState;
 use crate::robust::Groups;
@@ -39,15 +40,17 @@ impl Plan {
     pub(super) fn statistics(&self, public: &PublicState) -> Result<Exchange, PlanError> {
         let numbers = self.numbers().len();
         let classes = self.classes(public);
+        // The rows of a party are not counted (PU-06).
+        let counted = if self.unit() == Unit::Party { 0.0 } else { 1.0 };
         #[expect(
             clippy::cast_precision_loss,
             reason = "a table has far fewer than 2^52 columns"
         )]
-        let squared = 1.0 + if classes > 0 { 1.0 } else { 0.0 } + 0.3125 * numbers as f64;
+        let squared = counted + if classes > 0 { 1.0 } else { 0.0 } + 0.3125 * numbers as f64;
         let len = 1 + 3 * numbers + classes;
         let sensitivity = ROW_UNIT * squared.sqrt();
         let noise = self.whole_sum(Kind::Statistics, Shape { sensitivity, len })?;
-        self.exchange_of(Kind::Statistics, len, (MAX_ROWS as u128) << 20, noise)
+        self.exchange_of(Kind::Statistics, len, self.most_rows() << 20, noise)
     }
 
     /// With groups, what each of them sums: the noise and what it costs are those of a group's sum, since a record moves no other (FT-20).
@@ -57,6 +60,9 @@ impl Plan {
             let bound = MAX_ROWS as u128 * self.change_bound();
             return self.exchange_of(Kind::Training, 1 + len, bound, None);
         };
+        if privacy.goal.unit == Unit::Party {
+            return self.party_training(len, privacy);
+        }
         let scale = self.gradient_scale(len);
         let eta = lepton_learn::float_error_eta(&self.model_spec(public)?, MAX_ROWS)?;
         let sensitivity = lepton_dp::round_sensitivity(scale * self.clip()?.get(), eta, len);
@@ -86,11 +92,11 @@ impl Plan {
     ) -> Result<Exchange, PlanError> {
         let layout = self.layout(kind, public);
         let shape = Shape {
-            sensitivity: lepton_learn::eval_sensitivity(&layout),
+            sensitivity: self.evaluation_sensitivity(&layout),
             len: layout.len(),
         };
         let noise = self.whole_sum(kind, shape)?;
-        let bound = (MAX_ROWS as u128) << lepton_learn::EVAL_FRACTION_BITS;
+        let bound = self.most_rows() << lepton_learn::EVAL_FRACTION_BITS;
         let mut exchange = self.exchange_of(kind, layout.len(), bound, noise)?;
         exchange.evaluation = Some(layout);
         Ok(exchange)
@@ -109,6 +115,7 @@ impl Plan {
         let modulus = modulus_for(meeting, bound, sigma)?;
         Ok(Exchange {
             kind,
+            side: self.side(kind),
             len,
             grouping: groups.map(|groups| Arc::clone(groups.grouping())),
             modulus,

@@ -3,6 +3,7 @@
 mod build;
 mod exchanges;
 mod model;
+mod unit;
 
 use lepton_dp::DpError;
 use lepton_learn::{LearnError, MAX_ROWS_PER_STEP, Preparation};

@@ -122,6 +122,7 @@ impl Plan {
     #[must_use]
     pub fn server_optimiser(&self) -> ServerOptimiser {
         match self.job.privacy() {
+            Some(privacy) if privacy.unit == job::Unit::Party => self.plain_server_optimiser(),
             Some(privacy) if privacy.noise == job::Noise::Distributed => self.private_step(),
             Some(_) => ServerOptimiser::Average { learning_rate: 1.0 },
             None => self.plain_server_optimiser(),

@@ -6,13 +6,14 @@ use lepton_learn::{Metrics, NumericSummary, kept_slots};
 
 use super::{Average, Next, Stage, Training, round_to_f32};
 use crate::exchange::Kind;
-use crate::job::Metric;
+use crate::job::{Metric, Unit};
 use crate::ledger::Side;
 use crate::plan::{CHANGE_BITS, LabelKind, MAGNITUDES, Plan, PlanError};
 use crate::privacy::NoiseAt;
 use crate::progress::Progress;
 use crate::public::Moments;
 use crate::report::CurvePoint;
+use crate::units::{mean_update, with_party_count};
 use crate::work::{descent, magnitude_range, public_divisor};
 
 /// Most kept categories of one column.
@@ -41,10 +42,10 @@ impl Training {
         self.signed = None;
         match next.kind {
             Kind::Survey => self.absorb_survey(plan, sum),
-            Kind::Statistics => self.absorb_statistics(plan, sum),
+            Kind::Statistics => self.absorb_statistics(plan, sum, survivors),
             Kind::Training => self.absorb_round(plan, sum, survivors),
             Kind::Evaluation | Kind::FinalEvaluation => {
-                self.absorb_evaluation(plan, next.kind, sum)
+                self.absorb_evaluation(plan, next.kind, (sum, survivors))
             }
         }
     }
@@ -100,12 +101,14 @@ impl Training {
         &mut self,
         plan: &Plan,
         sum: &[i64],
+        survivors: usize,
     ) -> Result<Vec<Progress>, PlanError> {
         #[expect(
             clippy::cast_precision_loss,
             reason = "rounding of the last bits does not matter to means"
         )]
-        let values: Vec<f64> = sum.iter().map(|value| *value as f64).collect();
+        let mut values: Vec<f64> = sum.iter().map(|value| *value as f64).collect();
+        with_party_count(plan, Kind::Statistics, &mut values, survivors);
         let mut rest = values.iter().copied();
         let rows = rest.next().unwrap_or(0.0);
         let mut moments = BTreeMap::new();
@@ -207,6 +210,9 @@ impl Training {
 
     /// The same for one group of `size` parties (rule FT-19).
     fn group_change(&self, plan: &Plan, sum: &[i64], size: u16) -> Result<Vec<f64>, PlanError> {
+        if plan.unit() == Unit::Party {
+            return mean_update(plan, sum, f64::from(size));
+        }
         if plan.privacy().map(|privacy| privacy.goal.noise) == Some(NoiseAt::Distributed) {
             let share = f64::from(size) / f64::from(plan.parties());
             let divisor = (public_divisor(plan, &self.public) * share).max(1.0);
@@ -228,6 +234,14 @@ impl Training {
         sum: &[i64],
         survivors: usize,
     ) -> Result<Vec<f64>, PlanError> {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "there are far fewer than 2^52 parties"
+        )]
+        let parties = survivors.max(1) as f64;
+        if plan.unit() == Unit::Party {
+            return mean_update(plan, sum, parties);
+        }
         match plan.privacy().map(|privacy| privacy.goal.noise) {
             None => {
                 let (weight, weighted) = split_weight(sum)?;
@@ -243,11 +257,7 @@ impl Training {
                     public_divisor(plan, &self.public),
                 )?)
             }
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "there are far fewer than 2^52 parties"
-            )]
-            Some(NoiseAt::Local) => Ok(scaled(sum, survivors.max(1) as f64)),
+            Some(NoiseAt::Local) => Ok(scaled(sum, parties)),
         }
     }
 
@@ -255,14 +265,15 @@ impl Training {
         &mut self,
         plan: &Plan,
         kind: Kind,
-        sum: &[i64],
+        (sum, survivors): (&[i64], usize),
     ) -> Result<Vec<Progress>, PlanError> {
         let layout = plan.layout(kind, &self.public);
         #[expect(
             clippy::cast_precision_loss,
             reason = "rounding of the last bits does not matter to metrics"
         )]
-        let sums: Vec<f64> = sum.iter().map(|value| *value as f64).collect();
+        let mut sums: Vec<f64> = sum.iter().map(|value| *value as f64).collect();
+        with_party_count(plan, kind, &mut sums, survivors);
         let metrics = Metrics::from_sums(&layout, &sums)?;
         let point = CurvePoint {
             round: if kind == Kind::FinalEvaluation {

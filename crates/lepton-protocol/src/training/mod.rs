@@ -349,7 +349,7 @@ impl Training {
         let Some(charge) = exchange.charge(0, self.number, 1) else {
             return Ok(());
         };
-        if admit(&self.spent(Side::HoldOut)?, &charge, &privacy.limit).is_ok() {
+        if admit(&self.spent(charge.side)?, &charge, &privacy.limit).is_ok() {
             return Ok(());
         }
         self.leave_out(
@@ -437,6 +437,26 @@ impl Training {
         Ok(Some(spent.epsilon(privacy.goal.delta)?.0.get()))
     }
 
+    /// What rounds cannot have: what was spent, and the evaluations still to come where they are charged to the same side (PU-02).
+    fn spoken_for(&self, plan: &Plan) -> Result<Accountant, PlanError> {
+        let mut total = self.spent(Side::Training)?;
+        let left = (self.begun + 1..plan.rounds()).filter(|round| plan.evaluates_after(*round));
+        let to_come = [
+            (Kind::Evaluation, left.count() as u64),
+            (Kind::FinalEvaluation, 1),
+        ];
+        for (kind, count) in to_come {
+            if plan.side(kind) == Side::Training && count > 0 {
+                let noise = plan.exchange(kind, &self.public)?.noise;
+                let events = noise.iter().map(|noise| &noise.event);
+                for event in events {
+                    total.add(event, count)?;
+                }
+            }
+        }
+        Ok(total)
+    }
+
     fn spent(&self, side: Side) -> Result<Accountant, PlanError> {
         accountant_of(&self.charges, side).map_err(|error| PlanError::Data(error.to_string()))
     }
@@ -473,7 +493,7 @@ impl Training {
         };
         let wanted = u64::from(self.rounds_left()) * exchange.steps;
         let steps = affordable_steps(
-            &self.spent(Side::Training)?,
+            &self.spoken_for(plan)?,
             &noise.event,
             &privacy.limit,
             wanted,

@@ -14,3 +14,4 @@ mod random_networks;
 mod replays;
 mod resume;
 mod training;
+mod units;

@@ -16,4 +16,5 @@ mod predict;
 mod report;
 mod run;
 mod support;
+mod units;
 mod verify;

@@ -1,0 +1,103 @@
+//! What the unit of privacy changes about the plan (docs/protocols/privacy-units.md).
+
+use lepton_learn::{ClipNorm, EvalLayout};
+use lepton_ring::conditional_norm_bound;
+
+use super::{MAX_ROWS, Plan, PlanError, ROW_UNIT};
+use crate::exchange::{Exchange, Kind};
+use crate::job::Unit;
+use crate::ledger::Side;
+use crate::privacy::{PrivacyPlan, Shape};
+
+/// How likely one try of conditional rounding may be to fail: exp(-1/2), as the paper has it.
+const ROUNDING_BETA: f64 = 0.606_530_659_712_633_4;
+
+impl Plan {
+    /// What one guarantee of this job protects: a record where there is no privacy goal.
+    #[must_use]
+    pub fn unit(&self) -> Unit {
+        self.job
+            .privacy()
+            .map_or(Unit::Record, |privacy| privacy.unit)
+    }
+
+    /// What an exchange is charged to: one side for all where the unit is a party, since both sides hold its rows (PU-02).
+    #[must_use]
+    pub fn side(&self, kind: Kind) -> Side {
+        match self.unit() {
+            Unit::Party => Side::Training,
+            Unit::Record => kind.side(),
+        }
+    }
+
+    /// Length of a cut update in integer steps (PU-03).
+    ///
+    /// # Errors
+    /// [`PlanError`] when there are too many parameters.
+    pub fn update_steps(&self, len: usize) -> Result<ClipNorm, PlanError> {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a model has fewer than 2^52 parameters"
+        )]
+        let steps = (32.0 * (len as f64).sqrt()).ceil().max(1.0);
+        Ok(ClipNorm::new(steps)?)
+    }
+
+    /// Norm that conditional rounding holds an update of `len` parameters to (PU-03).
+    ///
+    /// # Errors
+    /// As [`Plan::update_steps`].
+    pub fn update_norm(&self, len: usize) -> Result<f64, PlanError> {
+        let steps = self.update_steps(len)?.get();
+        Ok(conditional_norm_bound(steps, len, ROUNDING_BETA))
+    }
+
+    /// Refuses what cannot be had at the level of a party (PU-08).
+    pub(super) fn check_unit(&self) -> Result<(), PlanError> {
+        let discovered = self.discovered().first().copied();
+        match (self.unit(), discovered) {
+            (Unit::Party, Some(name)) => Err(PlanError::Job {
+                place: self.job.origin_of("privacy.unit"),
+                problem: format!(
+                    "the categories of column `{name}` cannot be discovered with unit = \"party\": how often a party holds each is not bounded; list them as `{name} = [\"…\", \"…\"]` under [prepare.values], leave the column out with data.exclude, or write prepare.categories = \"drop\""
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Most rows that a party's statistics stand for: one, where it contributes their mean.
+    pub(super) fn most_rows(&self) -> u128 {
+        match self.unit() {
+            Unit::Party => 1,
+            Unit::Record => MAX_ROWS as u128,
+        }
+    }
+
+    /// How far one unit moves an evaluation, in integer steps. Rows of a party are not counted (PU-07).
+    pub(super) fn evaluation_sensitivity(&self, layout: &EvalLayout) -> f64 {
+        let record = lepton_learn::eval_sensitivity(layout);
+        match self.unit() {
+            Unit::Record => record,
+            // The square of the quotient is a whole number of entries; rounding restores it exactly.
+            Unit::Party => ((record / ROW_UNIT).powi(2).round() - 1.0).sqrt() * ROW_UNIT,
+        }
+    }
+
+    /// A round of whole updates (PU-03, PU-04).
+    pub(super) fn party_training(
+        &self,
+        len: usize,
+        privacy: &PrivacyPlan,
+    ) -> Result<Exchange, PlanError> {
+        let sensitivity = self.update_norm(len)?;
+        let noise = privacy.training_step(Shape { sensitivity, len })?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a norm far below 2^63, rounded up"
+        )]
+        let bound = sensitivity.ceil() as u128;
+        self.exchange_of(Kind::Training, len, bound, Some(noise))
+    }
+}

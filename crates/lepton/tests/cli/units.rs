@@ -1,0 +1,67 @@
+//! Jobs that protect whole parties, from the job file to the reports (docs/protocols/privacy-units.md).
+
+use crate::support::{Desk, SMALL, table};
+
+/// A desk with forty parties of fifteen rows, and a goal for each of them.
+fn desk(privacy: &str) -> Desk {
+    let desk = Desk::small();
+    let job = SMALL.replace(
+        "label = \"y\"",
+        "label = \"y\"\nclasses = [\"no\", \"yes\"]\nsplit = { by = \"even\", parties = 40 }",
+    );
+    let goal = "\n[prepare.bounds]\na = [-20, 20]\nb = [-14, 14]\n\n[privacy]\nunit = \"party\"\nepsilon = 8\ndelta = 1e-3\n";
+    desk.write("job.toml", job + goal + privacy);
+    desk.write("data.csv", table(600));
+    desk
+}
+
+const RUN: [&str; 6] = ["run", "job.toml", "--run-dir", "run", "--quiet", "--json"];
+
+#[test]
+fn a_job_for_parties_says_so_everywhere() {
+    let desk = desk("clip = 1.0\n");
+    let report = desk.call(&RUN).fine().json();
+    let privacy = &report["privacy"];
+    assert_eq!(privacy["unit"], "party");
+    assert_eq!(privacy["adjacency"], "add-remove");
+    assert!(privacy["sampling_rate"].is_null());
+    assert!(privacy["epsilon_coordinator"].as_f64().unwrap() <= 8.0);
+    assert_eq!(report["data"]["counted_in"], "parties");
+    assert_eq!(report["data"]["rows_train"], 40.0);
+    for release in privacy["releases"].as_array().unwrap() {
+        assert_eq!(release["rows"], "all rows of a party");
+    }
+    let statement = desk.read("run/privacy.json");
+    assert!(statement.contains("Each party is protected with epsilon"));
+    assert!(!statement.contains("Each record is protected"));
+    let page = desk.read("run/report.html");
+    assert!(page.contains("Every party is protected with epsilon"));
+    assert!(
+        desk.read("run/model/model_card.md")
+            .contains("their number is not released")
+    );
+    desk.call(&["verify", "run/privacy.json"]).fine();
+}
+
+/// PU-09: a budget for records does not pay for a guarantee about parties.
+#[test]
+fn pu_09_a_budget_for_records_refuses_it() {
+    let desk = desk("clip = 1.0\n");
+    let set =
+        "budget set --ledger ledger.db --table data.csv --delta 1e-3 --data rows --epsilon 100";
+    desk.call(&set.split(' ').collect::<Vec<_>>()).fine();
+    let run = [RUN.as_slice(), &["--ledger", "ledger.db"]].concat();
+    desk.call(&run)
+        .refused(3, &["protects each party", "unit = \"record\""]);
+}
+
+#[test]
+fn what_a_party_cannot_have_is_refused() {
+    let with_noise = desk("clip = 1.0\nnoise = \"local\"\n");
+    with_noise
+        .call(&RUN)
+        .refused(2, &["privacy.noise contradicts", "noise = \"distributed\""]);
+    desk("clip = 1.0\n")
+        .call(&["audit", "privacy", "job.toml"])
+        .refused(2, &["single records", "protects each party"]);
+}
