@@ -108,6 +108,12 @@ pub fn audit(
             federation.plan.unit()
         )));
     }
+    if federation.plan.clip_quantile().is_some() {
+        return Err(NodeError::Use(
+            "an audit needs a fixed norm for its canaries; audit the job with --set privacy.clip=1"
+                .to_owned(),
+        ));
+    }
     if federation.plan.groups().is_some() {
         return Err(NodeError::Use(
             "an audit needs training.combine = \"mean\": canaries are guessed from one sum over all parties".to_owned(),

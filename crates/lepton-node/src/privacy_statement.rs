@@ -58,7 +58,7 @@ pub(crate) fn document(plan: &Plan, training: &Training) -> Result<PrivacyDoc, N
             .as_ref()
             .map(|noise| noise.event.noise_multiplier().get()),
         sampling_rate: (plan.unit() != Unit::Party).then_some(goal.sampling_rate.get()),
-        clip: plan.job().privacy().map(|section| section.clip.get()),
+        clip: Some(plan.clip(training.public())?.get()),
         steps: Some(steps.sum()),
         sigma_party: exchange.noise.as_ref().map(|noise| noise.sigma),
         releases: releases(plan, training.charges())?,
@@ -226,6 +226,9 @@ fn assumptions(plan: &Plan, training: &Training) -> Vec<String> {
         .is_some_and(|privacy| privacy.goal.noise == NoiseAt::Distributed)
     {
         all.push("The training noise is the sum of the parties' discrete Gaussian shares; what a sum of shares lacks against one discrete Gaussian is charged (Kairouz, Liu, Steinke 2021).".to_owned());
+    }
+    if plan.clip_quantile().is_some() {
+        all.push("The clipping norm followed a noised count of uncut contributions, which was part of every round's sum and of its charge; the norm shown is that of the last round.".to_owned());
     }
     all.extend(groups(plan));
     if training.rounds_done() < plan.rounds() {

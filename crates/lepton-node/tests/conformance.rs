@@ -10,6 +10,7 @@ use lepton_node::tables::{Federation, Source};
 use lepton_protocol::exchange::Kind;
 use lepton_protocol::frame::Place;
 use lepton_protocol::party::Work;
+use lepton_protocol::public::PublicState;
 use lepton_protocol::training::Training;
 use lepton_protocol::work::{PartyRows, Worker};
 use rand_core::{CryptoRng, Rng, SeedableRng};
@@ -143,7 +144,7 @@ fn record_over_sensitivity(overrides: &[&str]) -> f64 {
     let len = training.parameters().len();
     #[expect(clippy::cast_precision_loss, reason = "a length")]
     let rounding = (len as f64).sqrt();
-    longest / (nominal.gradient_scale(len) * 4.0 * 1.001 + rounding)
+    longest / (nominal.gradient_scale(len, &PublicState::default()) * 4.0 * 1.001 + rounding)
 }
 
 /// Numbers a hundred times as large: beyond what any real row holds.
@@ -170,8 +171,10 @@ fn ft_04_no_record_moves_the_sum_by_more_than_the_sensitivity() {
 fn ft_04_missing_clipping_is_found() {
     let unclipped = [PRIVATE.as_slice(), &["privacy.clip=4096"]].concat();
     let federation = federation(&unclipped);
-    let scale =
-        federation.plan.gradient_scale(31) / self::federation(&PRIVATE).plan.gradient_scale(31);
+    let scale = federation.plan.gradient_scale(31, &PublicState::default())
+        / self::federation(&PRIVATE)
+            .plan
+            .gradient_scale(31, &PublicState::default());
     let ratio = record_over_sensitivity(&unclipped) / scale;
     assert!(ratio > 1.0, "{ratio}");
 }

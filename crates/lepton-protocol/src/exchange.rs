@@ -162,7 +162,8 @@ pub fn purpose(
             let weights = plan
                 .class_weights(public)
                 .filter(|_| kind == Kind::Training);
-            let inputs = (&public.preparation, weights, rows);
+            let clip = public.clip.filter(|_| kind == Kind::Training);
+            let inputs = (&public.preparation, weights, rows, clip);
             serde_json::to_vec(&inputs).unwrap_or_default()
         }
     };

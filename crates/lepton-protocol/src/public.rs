@@ -38,6 +38,9 @@ pub struct PublicState {
     pub rows: f64,
     /// Class counts in class order; noised under a privacy goal; empty for regression.
     pub class_counts: Vec<f64>,
+    /// Clipping norm of the next round, once it differs from the job's (DP-16).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<f64>,
 }
 
 impl PublicState {
@@ -115,7 +118,10 @@ impl PublicState {
         let counts = self.class_counts.is_empty() || self.class_counts.len() == plan.classes(self);
         let finite =
             self.rows.is_finite() && self.class_counts.iter().all(|count| count.is_finite());
-        if kept && ranges && moments && counts && finite {
+        let clip = self.clip.is_none_or(|norm| {
+            plan.clip_quantile().is_some() && lepton_learn::ClipNorm::new(norm).is_ok()
+        });
+        if kept && ranges && moments && counts && finite && clip {
             Ok(())
         } else {
             Err(

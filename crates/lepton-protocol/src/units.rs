@@ -1,6 +1,6 @@
 //! Work and sums where the unit of privacy is not a record (docs/protocols/privacy-units.md). The rest of the work is `work`'s.
 
-use lepton_learn::{Examples, LearnError};
+use lepton_learn::{AdaptiveClip, Examples, LearnError};
 use lepton_ring::Rounding;
 use rand_core::CryptoRng;
 
@@ -8,7 +8,9 @@ use crate::exchange::Kind;
 use crate::job::Unit;
 use crate::party::Work;
 use crate::plan::{Plan, PlanError};
+use crate::public::PublicState;
 use crate::work::WorkError;
+use crate::work::public_divisor;
 
 /// The mean of vectors whose sum over `rows` rows this is, each entry towards zero, the row count left out (PU-06, PU-07).
 pub(crate) fn party_mean(sums: &mut [i64], rows: usize) {
@@ -39,20 +41,23 @@ pub(crate) fn party_update(
 ) -> Result<Vec<i64>, WorkError> {
     let len = work.parameters.len();
     if train.is_empty() {
-        return Ok(vec![0; len]);
+        return Ok(vec![0; work.exchange.len]);
     }
     let steps = plan.update_steps(len)?;
-    let unit = steps.get() / plan.clip()?.get();
+    let unit = steps.get() / plan.clip(&work.public)?.get();
     let mut update: Vec<f64> = trained(plan, work, train, rng)?
         .iter()
         .zip(&work.parameters)
         .map(|(new, old)| (new - old) * unit)
         .collect();
-    lepton_learn::clip_update(&mut update, steps);
+    let cut = lepton_learn::clip_update(&mut update, steps);
     let rounding = Rounding::Conditional {
         norm: plan.update_norm(len)?,
     };
-    Ok(rounding.round(&update, rng).map_err(PlanError::from)?)
+    let count = AdaptiveClip::contribution(1, usize::from(cut));
+    let mut vector = Vec::from_iter(plan.count_entry(&work.public, len, count)?);
+    vector.extend(rounding.round(&update, rng).map_err(PlanError::from)?);
+    Ok(vector)
 }
 
 /// Parameters after local training; those it began with where it diverged, since declining would be an answer about the rows (PU-01).
@@ -71,12 +76,62 @@ fn trained(
 }
 
 /// The mean change that a sum of updates over `parties` says (PU-05).
-pub(crate) fn mean_update(plan: &Plan, sum: &[i64], parties: f64) -> Result<Vec<f64>, PlanError> {
-    let unit = plan.update_steps(sum.len())?.get() / plan.clip()?.get() * parties.max(1.0);
+pub(crate) fn mean_update(
+    plan: &Plan,
+    public: &PublicState,
+    sum: &[i64],
+    parties: f64,
+) -> Result<Vec<f64>, PlanError> {
+    let norm = plan.clip(public)?.get();
+    let unit = plan.update_steps(sum.len())?.get() / norm * parties.max(1.0);
     #[expect(
         clippy::cast_precision_loss,
         reason = "the noise is far larger than the rounding"
     )]
     let change = sum.iter().map(|value| *value as f64 / unit).collect();
     Ok(change)
+}
+
+/// Step length of the adaptive norm: the paper's.
+const CLIP_RATE: f64 = 0.2;
+
+/// The sums of a round without their counts, and the norm of the next round, where it is adaptive (PU-10).
+pub(crate) fn take_counts(
+    plan: &Plan,
+    public: &PublicState,
+    sum: &[i64],
+    survivors: usize,
+) -> Result<(Vec<i64>, Option<f64>), PlanError> {
+    let Some(target_quantile) = plan.clip_quantile() else {
+        return Ok((sum.to_vec(), None));
+    };
+    let len = plan.model_len(public)?;
+    let parts = || sum.chunks_exact(len + 1);
+    let count: i128 = parts()
+        .flat_map(<[i64]>::first)
+        .copied()
+        .map(i128::from)
+        .sum();
+    let vectors = parts()
+        .flat_map(|part| part.iter().skip(1))
+        .copied()
+        .collect();
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the noise is far larger than the rounding"
+    )]
+    let (count, parties) = (count as f64, survivors.max(1) as f64);
+    let expected = match plan.unit() {
+        Unit::Party => parties,
+        Unit::Record => public_divisor(plan, public),
+    };
+    let steps = Plan::count_steps(plan.contribution_sensitivity(public, len)?);
+    let clip = AdaptiveClip {
+        norm: plan.clip(public)?,
+        target_quantile,
+        learning_rate: CLIP_RATE,
+    };
+    // Noise beyond what any count can be says no more than the largest count.
+    let count = (count / steps).clamp(-expected, expected);
+    Ok((vectors, Some(clip.next(count, expected)?.norm.get())))
 }

@@ -4,7 +4,8 @@
 use lepton_crypto::{Seed, hash};
 use lepton_dp::DiscreteGaussian;
 use lepton_learn::{
-    Examples, LearnError, Levels, Model, Preparation, RawColumn, ServerState, TargetPrep,
+    AdaptiveClip, Examples, LearnError, Levels, Model, Preparation, RawColumn, ServerState,
+    TargetPrep,
 };
 use lepton_ring::FixedPoint;
 use rand_core::CryptoRng;
@@ -324,15 +325,18 @@ fn noised_gradient(
         &spec,
         parameters,
         (train, &rows),
-        plan.clip()?,
+        plan.clip(&work.public)?,
         weights.as_deref(),
     )?;
-    let scale = plan.gradient_scale(parameters.len());
+    let scale = plan.gradient_scale(parameters.len(), &work.public);
     let unit = FixedPoint::new(0);
-    let mut vector = gradient
-        .sum
-        .iter()
-        .map(|value| unit.encode(value * scale))
+    let encoded = gradient.sum.iter().map(|value| unit.encode(value * scale));
+    let count = AdaptiveClip::contribution(gradient.rows, gradient.clipped);
+    let mut vector = plan
+        .count_entry(&work.public, parameters.len(), count)?
+        .into_iter()
+        .map(Ok)
+        .chain(encoded)
         .collect::<Result<Vec<i64>, _>>()
         .map_err(PlanError::from)?;
     add_noise(&mut vector, &work.exchange, rng)?;
@@ -346,13 +350,12 @@ fn local_private_round(
     train: &Examples,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<i64>, WorkError> {
-    let spec = plan.model_spec(&work.public)?;
     let mut parameters = work.parameters.clone();
     let mut rule = ServerState::new(plan.private_step(), parameters.len())?;
     let divisor = public_divisor(plan, &work.public) / f64::from(plan.parties());
     for _ in 0..plan.local_steps() {
         let noised = noised_gradient(plan, work, &parameters, train, rng)?;
-        let step = descent(plan, &spec, &parameters, &noised, divisor)?;
+        let step = descent(plan, &work.public, &parameters, &noised, divisor)?;
         rule.apply(&mut parameters, &step)?;
     }
     let encoding = FixedPoint::new(CHANGE_BITS);
@@ -377,16 +380,16 @@ pub fn public_divisor(plan: &Plan, public: &PublicState) -> f64 {
 /// Minus the mean gradient of a noised integer sum, the data-independent penalty included.
 ///
 /// # Errors
-/// [`LearnError`] when lengths differ.
+/// [`PlanError`] when lengths differ.
 pub fn descent(
     plan: &Plan,
-    spec: &lepton_learn::ModelSpec,
+    public: &PublicState,
     parameters: &[f64],
     noised: &[i64],
     divisor: f64,
-) -> Result<Vec<f64>, LearnError> {
-    let scale = plan.gradient_scale(parameters.len()) * divisor;
-    let penalty = lepton_learn::l2_gradient(spec, parameters)?;
+) -> Result<Vec<f64>, PlanError> {
+    let scale = plan.gradient_scale(parameters.len(), public) * divisor;
+    let penalty = lepton_learn::l2_gradient(&plan.model_spec(public)?, parameters)?;
     #[expect(
         clippy::cast_precision_loss,
         reason = "the noise is far larger than the rounding"

@@ -281,7 +281,6 @@ const CASES: &[Case] = &[
         "job.toml:17: training.sampling_rate is missing, which [privacy] (line 20) needs; add sampling_rate = 0.2 to [training], or another number greater than 0 and at most 1",
         "job.toml:21: privacy.epsilon = -1 is out of range; write a number greater than 0",
         "job.toml:22: privacy.delta = 1 is out of range; write a number greater than 0 and less than 1",
-        "job.toml:23: privacy.clip = \"adaptive\" is not in this version; write a number greater than 0",
         "job.toml:24: privacy.unit = \"person\" is not in this version; write \"record\" or \"party\"",
     ]),
     ("[evaluation]", "[evaluation", "", &[

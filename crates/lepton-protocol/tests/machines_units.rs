@@ -160,6 +160,27 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// PU-10: one record moves gradient and count together by no more than what the noise is calibrated to.
+    #[test]
+    fn pu_10_a_record_moves_gradient_and_count_within_the_sensitivity(
+        rows in rows(), age in -20.0_f64..150.0, sick in any::<bool>(), parameters in prop::collection::vec(parameter(), 8), seed in any::<u64>(),
+    ) {
+        let text = job("sampling_rate = 1.0", "clip_start = 0.3")
+            .replace("clip = 0.5", "clip = \"adaptive\"")
+            .replace("\"party\"", "\"record\"");
+        let plan = Plan::new(Job::parse("toy", &text, &[]).unwrap(), 30).unwrap();
+        let more = [rows.clone(), vec![(Some(age), Some(sick))]].concat();
+        let [without, with] = [&rows, &more].map(|rows| vector(&plan, Kind::Training, rows, (&parameters, seed)));
+        let moved: Vec<i64> = without.iter().zip(&with).map(|(a, b)| b - a).collect();
+        let limit = sensitivity(&plan, Kind::Training) * (1.0 + 1e-9);
+        prop_assert!(norm(&moved) <= limit, "{} > {limit}", norm(&moved));
+        prop_assert!(moved[0] != 0, "a sampled record counts");
+    }
+}
+
 /// The bound is not slack: an update that is cut comes within a hundredth of it, and so do the means of like rows. The twin of the property.
 #[test]
 fn pu_03_the_sensitivity_is_reached() {
@@ -234,10 +255,77 @@ fn refusal(text: &str) -> String {
 fn pu_08_what_a_party_cannot_have_is_refused() {
     let local = refusal(&job("", "noise = \"local\""));
     assert!(local.contains("noise = \"distributed\""), "{local}");
+    let start = refusal(&job("", "clip_start = 2.0"));
+    assert!(start.contains("privacy.clip_start contradicts"), "{start}");
+    let adaptive = job("sampling_rate = 0.1", "noise = \"local\"")
+        .replace("clip = 0.5", "clip = \"adaptive\"")
+        .replace("\"party\"", "\"record\"");
+    let adaptive = refusal(&adaptive);
+    assert!(
+        adaptive.contains("whose count lies in the sum"),
+        "{adaptive}"
+    );
     let text = job("", "").replace("[prepare.values]\nward = [\"a\", \"b\"]\n", "");
     let discovered = refusal(&text);
     assert!(
         discovered.contains("`ward`") && discovered.contains("[prepare.values]"),
         "{discovered}"
     );
+}
+
+/// PU-10: the count is part of what the noise hides, and it is there: cut updates count −k, whole ones k, parties without rows nothing.
+#[test]
+fn pu_10_the_count_is_within_the_sensitivity() {
+    let rows = vec![(Some(100.0), Some(true)); 9];
+    for (rate, sign) in [("100.0", -1), ("1e-9", 1)] {
+        let more = format!("learning_rate = {rate}");
+        let text = job(&more, "").replace("clip = 0.5", "clip = \"adaptive\"");
+        let plan = Plan::new(Job::parse("toy", &text, &[]).unwrap(), 30).unwrap();
+        let found = vector(&plan, Kind::Training, &rows, (&[0.3], 1));
+        assert_eq!(found[0].signum(), sign);
+        let limit = sensitivity(&plan, Kind::Training) * (1.0 + 1e-9);
+        assert!(norm(&found) <= limit);
+        // Without the count the sensitivity would be passed by nothing; with it, by nothing either, but it is used.
+        assert!(found[0].unsigned_abs() as f64 > limit / 9.0);
+        let empty = vector(&plan, Kind::Training, &[], (&[0.3], 1));
+        assert!(empty.iter().all(|value| *value == 0));
+    }
+}
+
+/// PU-10: the norm that a coordinator tells changes nothing about the ratio of noise to sensitivity, and none is taken where the job has a fixed one.
+#[test]
+fn pu_10_a_norm_from_the_coordinator_weakens_nothing() {
+    for unit in ["party", "record"] {
+        let text = job("sampling_rate = 0.5", "")
+            .replace("clip = 0.5", "clip = \"adaptive\"")
+            .replace("unit = \"party\"", &format!("unit = \"{unit}\""));
+        let plan = Plan::new(Job::parse("toy", &text, &[]).unwrap(), 30).unwrap();
+        let z = plan.privacy().unwrap().training.get();
+        for norm in [2.0_f64.powi(-40), 1e-3, 0.7, 1.0, 33.0, 2.0_f64.powi(20)] {
+            let told = PublicState {
+                clip: Some(norm),
+                ..public(&plan)
+            };
+            let told = PublicState::from_wire(&told.to_wire(), &plan).unwrap();
+            assert_eq!(told.clip, Some(norm));
+            let noise = plan.exchange(Kind::Training, &told).unwrap().noise.unwrap();
+            assert!(
+                noise.event.noise_multiplier().get() >= z * (1.0 - 1e-9),
+                "{unit} {norm}"
+            );
+        }
+        for norm in [0.0, -1.0, 1e13] {
+            let told = PublicState {
+                clip: Some(norm),
+                ..public(&plan)
+            };
+            assert!(PublicState::from_wire(&told.to_wire(), &plan).is_err());
+        }
+    }
+    let fixed = plan(30, "", "");
+    let told = PublicState {
+        clip: Some(1.0),
+        ..public(&fixed)
+    };
+    assert!(PublicState::from_wire(&told.to_wire(), &fixed).is_err());
 }

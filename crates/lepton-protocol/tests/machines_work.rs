@@ -276,7 +276,7 @@ proptest! {
         let public = world.public(&plan);
         let len = plan.model_len(&public).unwrap();
         let eta = lepton_learn::float_error_eta(&plan.model_spec(&public).unwrap(), lepton_protocol::plan::MAX_ROWS).unwrap();
-        let sensitivity = plan.gradient_scale(len) * plan.clip().unwrap().get() * (1.0 + eta) + (len as f64).sqrt();
+        let sensitivity = plan.gradient_scale(len, &public) * plan.clip(&public).unwrap().get() * (1.0 + eta) + (len as f64).sqrt();
         let distance = world.distance(&plan, Kind::Training).sqrt();
         prop_assert!(distance <= sensitivity, "{distance} > {sensitivity}");
     }

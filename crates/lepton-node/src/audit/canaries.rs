@@ -94,7 +94,7 @@ impl Canaries {
         let (examples, _) = worker.examples(public, &slot).map_err(failed)?;
         let spec = plan.model_spec(public)?;
         let weights = plan.class_weights(public);
-        let clip = plan.clip()?;
+        let clip = plan.clip(public)?;
         let direction = direction(plan);
         let mut scores = vec![0.0; self.included.len()];
         for round in &course.rounds {

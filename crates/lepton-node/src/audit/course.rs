@@ -67,7 +67,7 @@ impl Course {
             }
             if next.kind == Kind::Training {
                 if let Some(planted) = planted {
-                    planted.join(plan, &mut sum, rng)?;
+                    planted.join((plan, &work.public), &mut sum, rng)?;
                 }
                 rounds.push(Round {
                     parameters: work.parameters,

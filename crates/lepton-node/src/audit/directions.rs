@@ -2,6 +2,7 @@
 //! and sampled in every round like any record. Nothing hides such a record but sampling and noise, so they show the most that sums can show.
 
 use lepton_protocol::plan::Plan;
+use lepton_protocol::public::PublicState;
 use rand_core::CryptoRng;
 
 use super::course::Course;
@@ -21,7 +22,7 @@ impl Directions {
     /// Adds what the included and sampled canaries contribute to a round's sum.
     pub(super) fn join(
         &self,
-        plan: &Plan,
+        (plan, public): (&Plan, &PublicState),
         sum: &mut [i64],
         rng: &mut impl CryptoRng,
     ) -> Result<(), NodeError> {
@@ -33,7 +34,7 @@ impl Directions {
             clippy::cast_possible_truncation,
             reason = "a power of two times the clipping norm, far below 2^53; towards zero, so never longer than a record may be"
         )]
-        let length = (plan.gradient_scale(sum.len()) * plan.clip()?.get()) as i64;
+        let length = (plan.gradient_scale(sum.len(), public) * plan.clip(public)?.get()) as i64;
         for row in sampled {
             if self.included.get(row) == Some(&true)
                 && let Some(entry) = sum.get_mut(row)

@@ -230,6 +230,7 @@ impl Coordinator {
         effects: &mut Effects,
         rng: &mut impl CryptoRng,
     ) -> Result<(), CoordinatorFault> {
+        let known = self.training.public().clone();
         let progress = self
             .training
             .absorb(&self.plan, next, sum, survivors.len())?;
@@ -239,7 +240,7 @@ impl Coordinator {
             survivors: survivors.to_vec(),
         });
         effects.progress.extend(progress);
-        if matches!(next.kind, Kind::Survey | Kind::Statistics) {
+        if *self.training.public() != known {
             self.told.clear();
         }
         // `begin` persists the checkpoint, this sum included, before anything is sent.

@@ -5,9 +5,9 @@ use super::errors::Place;
 use super::numbers::{Bounds, JobName, Momentum, NonNegative, Positive, Share};
 use super::rules::objective;
 use super::sections::{
-    Combine, DataSection, DataSource, EarlyStop, EvaluationSection, JobSection, LocalOptimiser,
-    LocalWork, ModelKind, ModelSection, PrepareSection, PrivacySection, ProtectionSection, Split,
-    TrainingSection,
+    Clip, Combine, DataSection, DataSource, EarlyStop, EvaluationSection, JobSection,
+    LocalOptimiser, LocalWork, ModelKind, ModelSection, PrepareSection, PrivacySection,
+    ProtectionSection, Split, TrainingSection,
 };
 use super::tree::Value;
 use super::value_check::number;
@@ -263,7 +263,8 @@ fn combine(entries: &Entries) -> Option<Combine> {
 fn sampling_rate(entries: &Entries) -> Option<SamplingRate> {
     let path = "training.sampling_rate";
     let made_by_override = matches!(entries.place("privacy"), Some(Place::Set(_)));
-    if !entries.written(path) && made_by_override {
+    let sampled = entries.word("privacy.unit") != Some(Unit::Party);
+    if !entries.written(path) && made_by_override && sampled {
         return SamplingRate::new(0.5).ok();
     }
     SamplingRate::new(entries.number(path)?).ok()
@@ -308,6 +309,17 @@ fn protection(entries: &Entries) -> Option<ProtectionSection> {
     })
 }
 
+fn clip(entries: &Entries) -> Option<Clip> {
+    let path = "privacy.clip";
+    if let Some(norm) = entries.number(path) {
+        return Some(Clip::Fixed(Positive::new(norm)?));
+    }
+    Some(Clip::Adaptive {
+        start: Positive::new(number_or(entries, "privacy.clip_start", 1.0)?)?,
+        quantile: Share::new(number_or(entries, "privacy.clip_quantile", 0.5)?)?,
+    })
+}
+
 fn privacy(entries: &Entries) -> Option<PrivacySection> {
     let unit = entries.word("privacy.unit")?;
     Some(PrivacySection {
@@ -319,7 +331,7 @@ fn privacy(entries: &Entries) -> Option<PrivacySection> {
             Unit::Party => SamplingRate::ALL,
             Unit::Record => sampling_rate(entries)?,
         },
-        clip: Positive::new(entries.number("privacy.clip")?)?,
+        clip: clip(entries)?,
         noise: entries.word("privacy.noise")?,
         optimiser: entries.word("privacy.optimiser")?,
         learning_rate: Positive::new(entries.number("privacy.learning_rate")?)?,

@@ -3,7 +3,7 @@
 use super::build::Sections;
 use super::numbers::Bounds;
 use super::sections::{
-    Combine, DataSource, LocalOptimiser, LocalWork, ModelKind, PrivacySection, Split,
+    Clip, Combine, DataSource, LocalOptimiser, LocalWork, ModelKind, PrivacySection, Split,
 };
 use super::tree::{quote, quote_key};
 use super::words::{CombineName, ModelName, OptimiserName, SplitBy, Word};
@@ -288,14 +288,25 @@ fn protection(sections: &Sections) -> Lines {
 }
 
 fn privacy(privacy: &PrivacySection) -> Lines {
-    vec![
+    let (clip, adaptive) = match privacy.clip {
+        Clip::Fixed(norm) => (norm.to_string(), None),
+        Clip::Adaptive { start, quantile } => (quote("adaptive"), Some((start, quantile))),
+    };
+    let mut lines = vec![
         ("unit", word(privacy.unit)),
         ("epsilon", format!("{:?}", privacy.epsilon.get())),
         ("delta", format!("{:?}", privacy.delta.get())),
-        ("clip", privacy.clip.to_string()),
+        ("clip", clip),
         ("noise", word(privacy.noise)),
         ("optimiser", word(privacy.optimiser)),
         ("learning_rate", privacy.learning_rate.to_string()),
         ("prepare_share", privacy.prepare_share.to_string()),
-    ]
+    ];
+    lines.extend(adaptive.into_iter().flat_map(|(start, quantile)| {
+        [
+            ("clip_start", start.to_string()),
+            ("clip_quantile", quantile.to_string()),
+        ]
+    }));
+    lines
 }

@@ -29,9 +29,9 @@ pub use numbers::{Bounds, JobName, Momentum, NonNegative, Positive, Share};
 pub use overrides::{Override, OverrideError};
 pub use reference::reference_markdown;
 pub use sections::{
-    Combine, DataSection, DataSource, EarlyStop, EvaluationSection, JobSection, LocalOptimiser,
-    LocalWork, ModelKind, ModelSection, PrepareSection, PrivacySection, ProtectionSection, Split,
-    TrainingSection,
+    Clip, Combine, DataSection, DataSource, EarlyStop, EvaluationSection, JobSection,
+    LocalOptimiser, LocalWork, ModelKind, ModelSection, PrepareSection, PrivacySection,
+    ProtectionSection, Split, TrainingSection,
 };
 pub use words::{
     Activation, Aggregation, Categories, ClassWeights, ColumnType, CombineName, DataKind,

@@ -101,6 +101,7 @@ fn value(field: &Field) -> String {
         Kind::Choice => choices,
         Kind::Choices => format!("a list among {choices}"),
         Kind::ColumnChoices => format!("a table of column = {choices}"),
+        Kind::Number(_) if !choices.is_empty() => format!("{}, or {choices}", field.kind.words()),
         kind => kind.words(),
     };
     if !field.later.is_empty() {

@@ -10,7 +10,7 @@ use super::words::{
 
 /// All rules, each independent of the others.
 pub(super) fn check_rules(entries: &Entries, problems: &mut Problems) {
-    let others: [Rule; 9] = [
+    let others: [Rule; 10] = [
         job_name,
         model_options,
         training_options,
@@ -20,6 +20,7 @@ pub(super) fn check_rules(entries: &Entries, problems: &mut Problems) {
         protection,
         privacy,
         unit,
+        clip,
     ];
     for rule in super::rules_data::RULES.iter().chain(&others) {
         rule(entries, problems);
@@ -297,6 +298,31 @@ fn unit(entries: &Entries, problems: &mut Problems) {
         let place = at(entries, "privacy.unit");
         let because = format!("privacy.unit = \"party\" ({place}), whose noise lies in the sum");
         let remedy = "write noise = \"distributed\", or unit = \"record\"";
+        refuse(entries, problems, "privacy.noise", &because, remedy);
+    }
+}
+
+/// What goes with a fixed norm, and what with an adaptive one.
+fn clip(entries: &Entries, problems: &mut Problems) {
+    let path = "privacy.clip";
+    if entries.is_bad(path) {
+        return;
+    }
+    let place = at(entries, path);
+    if entries.number(path).is_some() {
+        for key in ["privacy.clip_start", "privacy.clip_quantile"] {
+            let because = format!("a fixed privacy.clip ({place})");
+            refuse(
+                entries,
+                problems,
+                key,
+                &because,
+                "remove it, or write clip = \"adaptive\"",
+            );
+        }
+    } else if entries.word::<Noise>("privacy.noise") == Some(Noise::Local) {
+        let because = format!("privacy.clip = \"adaptive\" ({place}), whose count lies in the sum");
+        let remedy = "write noise = \"distributed\", or clip = 4.0";
         refuse(entries, problems, "privacy.noise", &because, remedy);
     }
 }

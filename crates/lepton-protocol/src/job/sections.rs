@@ -273,7 +273,7 @@ pub struct PrivacySection {
     /// Chance of a record to take part in a round: `training.sampling_rate`; 1 where the unit is a party.
     pub sampling_rate: SamplingRate,
     /// Norm that every record's gradient, or every party's update, is cut to.
-    pub clip: Positive,
+    pub clip: Clip,
     /// Who adds the noise.
     pub noise: Noise,
     /// Step on the noised gradient.
@@ -282,4 +282,28 @@ pub struct PrivacySection {
     pub learning_rate: Positive,
     /// Share of the loss spent on preparation, 0.01 to 0.5.
     pub prepare_share: Share,
+}
+
+/// The norm that contributions are cut to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Clip {
+    /// One for all rounds.
+    Fixed(Positive),
+    /// One that follows a quantile of the contributions' norms (rule DP-16).
+    Adaptive {
+        /// Norm of the first round.
+        start: Positive,
+        /// Share that should not be cut.
+        quantile: Share,
+    },
+}
+
+impl Clip {
+    /// The norm of the first round.
+    #[must_use]
+    pub fn first(self) -> f64 {
+        match self {
+            Self::Fixed(norm) | Self::Adaptive { start: norm, .. } => norm.get(),
+        }
+    }
 }

@@ -31,6 +31,8 @@ pub(super) fn check_value(field: &Field, node: &Node) -> Vec<Complaint> {
         (Kind::PowerOfTwo(low, high), Value::Integer(number)) => {
             check_power(path, *number, (low, high), node)
         }
+        // A number or one of a few words.
+        (Kind::Number(_), Value::Text(word)) if field.choices.contains(&word.as_str()) => Ok(()),
         (Kind::Number(interval), value) => check_number(field, interval, value, node),
         (Kind::Texts(least), Value::List(items)) => return check_texts(path, items, least, node),
         (Kind::Choices, Value::List(items)) => return check_choices(field, items, node),
@@ -64,7 +66,10 @@ fn each(
 }
 
 fn wrong_type(field: &Field, path: &str, node: &Node) -> Complaint {
-    let expected = field.kind.words();
+    let mut expected = field.kind.words();
+    if matches!(field.kind, Kind::Number(_)) && !field.choices.is_empty() {
+        expected += &format!(" or {}", quoted_list(field.choices));
+    }
     let remedy = match (&field.kind, &node.value) {
         (Kind::Integer(..) | Kind::PowerOfTwo(..), Value::Float(x)) if x.abs() < 1e15 => {
             format!("write {path} = {:.0}", x.trunc())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lepton_learn::{EvalLayout, TargetPrep};
+use lepton_learn::{ClipNorm, EvalLayout, TargetPrep};
 
 use super::{CHANGE_BITS, MAGNITUDES, MAX_CHANGE, MAX_ROWS, Plan, PlanError, ROW_UNIT};
 use crate::exchange::{Exchange, Kind, modulus_for};
@@ -63,10 +63,9 @@ impl Plan {
         if privacy.goal.unit == Unit::Party {
             return self.party_training(len, privacy);
         }
-        let scale = self.gradient_scale(len);
-        let eta = lepton_learn::float_error_eta(&self.model_spec(public)?, MAX_ROWS)?;
-        let sensitivity = lepton_dp::round_sensitivity(scale * self.clip()?.get(), eta, len);
-        let noise = privacy.training_step(Shape { sensitivity, len })?;
+        let sensitivity = self.contribution_sensitivity(public, len)?;
+        let shape = self.counted(Shape { sensitivity, len });
+        let noise = privacy.training_step(shape)?;
         if privacy.goal.noise == NoiseAt::Local {
             // Where a group's survivors have to be counted, they count themselves.
             let len = len + usize::from(self.groups.is_some());
@@ -81,8 +80,8 @@ impl Plan {
             clippy::cast_sign_loss,
             reason = "a bound far below 2^127, rounded up"
         )]
-        let bound = (sensitivity.ceil() as u128) * MAX_ROWS as u128;
-        self.exchange_of(Kind::Training, len, bound, Some(noise))
+        let bound = (shape.sensitivity.ceil() as u128) * MAX_ROWS as u128;
+        self.exchange_of(Kind::Training, shape.len, bound, Some(noise))
     }
 
     pub(super) fn evaluation(
@@ -161,8 +160,8 @@ impl Plan {
 
     /// Integer units per unit of gradient: the smallest power of two for which rounding adds less than one part in 128 to the sensitivity.
     #[must_use]
-    pub fn gradient_scale(&self, len: usize) -> f64 {
-        let clip = self.job.privacy().map_or(1.0, |privacy| privacy.clip.get());
+    pub fn gradient_scale(&self, len: usize, public: &PublicState) -> f64 {
+        let clip = self.clip(public).map_or(1.0, ClipNorm::get);
         #[expect(
             clippy::cast_precision_loss,
             reason = "a model has fewer than 2^52 parameters"

@@ -10,14 +10,16 @@ use crate::job;
 use crate::public::PublicState;
 
 impl Plan {
-    /// The clipping norm.
+    /// The clipping norm of the present round.
     ///
     /// # Errors
     /// [`PlanError`] when it is out of range.
-    pub fn clip(&self) -> Result<ClipNorm, PlanError> {
-        Ok(ClipNorm::new(
-            self.job.privacy().map_or(1.0, |privacy| privacy.clip.get()),
-        )?)
+    pub fn clip(&self, public: &PublicState) -> Result<ClipNorm, PlanError> {
+        let first = self
+            .job
+            .privacy()
+            .map_or(1.0, |privacy| privacy.clip.first());
+        Ok(ClipNorm::new(public.clip.unwrap_or(first))?)
     }
 
     /// Private steps a party runs alone in one round with local noise.

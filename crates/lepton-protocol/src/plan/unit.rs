@@ -5,12 +5,16 @@ use lepton_ring::conditional_norm_bound;
 
 use super::{MAX_ROWS, Plan, PlanError, ROW_UNIT};
 use crate::exchange::{Exchange, Kind};
-use crate::job::Unit;
+use crate::job::{Clip, Unit};
 use crate::ledger::Side;
 use crate::privacy::{PrivacyPlan, Shape};
+use crate::public::PublicState;
 
 /// How likely one try of conditional rounding may be to fail: exp(-1/2), as the paper has it.
 const ROUNDING_BETA: f64 = 0.606_530_659_712_633_4;
+
+/// Length of a contribution over that of its count (PU-10): the count costs less than one part in a hundred of the noise.
+const COUNT_RATIO: f64 = 8.0;
 
 impl Plan {
     /// What one guarantee of this job protects: a record where there is no privacy goal.
@@ -52,6 +56,74 @@ impl Plan {
         Ok(conditional_norm_bound(steps, len, ROUNDING_BETA))
     }
 
+    /// Whether the clipping norm follows a count, and towards which quantile (DP-16).
+    #[must_use]
+    pub fn clip_quantile(&self) -> Option<f64> {
+        match self.job.privacy()?.clip {
+            Clip::Fixed(_) => None,
+            Clip::Adaptive { quantile, .. } => Some(quantile.get()),
+        }
+    }
+
+    /// Integer steps that one contribution within the norm counts for, beside a vector that one unit moves by `sensitivity` (PU-10).
+    #[must_use]
+    pub fn count_steps(sensitivity: f64) -> f64 {
+        (sensitivity / COUNT_RATIO).ceil()
+    }
+
+    /// What stands in front of a vector of `len` numbers where the norm is adaptive: `count`, uncut contributions less cut ones, in steps (PU-10).
+    ///
+    /// # Errors
+    /// [`PlanError`] when the vector's sensitivity is not known.
+    pub fn count_entry(
+        &self,
+        public: &PublicState,
+        len: usize,
+        count: i64,
+    ) -> Result<Option<i64>, PlanError> {
+        if self.clip_quantile().is_none() {
+            return Ok(None);
+        }
+        let steps = Self::count_steps(self.contribution_sensitivity(public, len)?);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a whole number below 2^41, since the noise hides it"
+        )]
+        Ok(Some(count.saturating_mul(steps as i64)))
+    }
+
+    /// How far one unit moves a training vector of `len` numbers, the count aside.
+    ///
+    /// # Errors
+    /// [`PlanError`] when the preparation is not known or the clipping norm is out of range.
+    pub fn contribution_sensitivity(
+        &self,
+        public: &PublicState,
+        len: usize,
+    ) -> Result<f64, PlanError> {
+        if self.unit() == Unit::Party {
+            return self.update_norm(len);
+        }
+        let scaled = self.gradient_scale(len, public) * self.clip(public)?.get();
+        let eta = lepton_learn::float_error_eta(&self.model_spec(public)?, MAX_ROWS)?;
+        Ok(lepton_dp::round_sensitivity(scaled, eta, len))
+    }
+
+    /// With a count in front, where the norm is adaptive.
+    pub(super) fn counted(&self, shape: Shape) -> Shape {
+        let Shape { sensitivity, len } = shape;
+        match self.clip_quantile() {
+            None => shape,
+            Some(_) => Shape {
+                sensitivity: (sensitivity.powi(2) + Self::count_steps(sensitivity).powi(2))
+                    .sqrt()
+                    .next_up()
+                    .next_up(),
+                len: len + 1,
+            },
+        }
+    }
+
     /// Refuses what cannot be had at the level of a party (PU-08).
     pub(super) fn check_unit(&self) -> Result<(), PlanError> {
         let discovered = self.discovered().first().copied();
@@ -91,13 +163,14 @@ impl Plan {
         privacy: &PrivacyPlan,
     ) -> Result<Exchange, PlanError> {
         let sensitivity = self.update_norm(len)?;
-        let noise = privacy.training_step(Shape { sensitivity, len })?;
+        let shape = self.counted(Shape { sensitivity, len });
+        let noise = privacy.training_step(shape)?;
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a norm far below 2^63, rounded up"
         )]
-        let bound = sensitivity.ceil() as u128;
-        self.exchange_of(Kind::Training, len, bound, Some(noise))
+        let bound = shape.sensitivity.ceil() as u128;
+        self.exchange_of(Kind::Training, shape.len, bound, Some(noise))
     }
 }

@@ -13,7 +13,7 @@ use crate::privacy::NoiseAt;
 use crate::progress::Progress;
 use crate::public::Moments;
 use crate::report::CurvePoint;
-use crate::units::{mean_update, with_party_count};
+use crate::units::{mean_update, take_counts, with_party_count};
 use crate::work::{descent, magnitude_range, public_divisor};
 
 /// Most kept categories of one column.
@@ -161,7 +161,9 @@ impl Training {
         sum: &[i64],
         survivors: usize,
     ) -> Result<Vec<Progress>, PlanError> {
-        let change = self.change(plan, sum, survivors)?;
+        let (sum, clip) = take_counts(plan, &self.public, sum, survivors)?;
+        let change = self.change(plan, &sum, survivors)?;
+        self.public.clip = clip;
         let server = self
             .server
             .as_mut()
@@ -211,13 +213,12 @@ impl Training {
     /// The same for one group of `size` parties (rule FT-19).
     fn group_change(&self, plan: &Plan, sum: &[i64], size: u16) -> Result<Vec<f64>, PlanError> {
         if plan.unit() == Unit::Party {
-            return mean_update(plan, sum, f64::from(size));
+            return mean_update(plan, &self.public, sum, f64::from(size));
         }
         if plan.privacy().map(|privacy| privacy.goal.noise) == Some(NoiseAt::Distributed) {
             let share = f64::from(size) / f64::from(plan.parties());
             let divisor = (public_divisor(plan, &self.public) * share).max(1.0);
-            let spec = plan.model_spec(&self.public)?;
-            return Ok(descent(plan, &spec, &self.parameters, sum, divisor)?);
+            return descent(plan, &self.public, &self.parameters, sum, divisor);
         }
         let (weight, weighted) = split_weight(sum)?;
         if weight > 0.0 {
@@ -240,7 +241,7 @@ impl Training {
         )]
         let parties = survivors.max(1) as f64;
         if plan.unit() == Unit::Party {
-            return mean_update(plan, sum, parties);
+            return mean_update(plan, &self.public, sum, parties);
         }
         match plan.privacy().map(|privacy| privacy.goal.noise) {
             None => {
@@ -248,14 +249,8 @@ impl Training {
                 Ok(scaled(weighted, weight.max(1.0)))
             }
             Some(NoiseAt::Distributed) => {
-                let spec = plan.model_spec(&self.public)?;
-                Ok(descent(
-                    plan,
-                    &spec,
-                    &self.parameters,
-                    sum,
-                    public_divisor(plan, &self.public),
-                )?)
+                let divisor = public_divisor(plan, &self.public);
+                descent(plan, &self.public, &self.parameters, sum, divisor)
             }
             Some(NoiseAt::Local) => Ok(scaled(sum, parties)),
         }

@@ -78,3 +78,36 @@ fn pu_05_the_mean_of_updates_learns() {
     let first = outcome.training.curve()[0].loss.unwrap();
     assert!(loss < 0.6 && loss < first, "{first} {loss}");
 }
+
+/// PU-10: the norm follows the updates, over all parties and over groups, for records and for parties; the goal is kept. A norm that starts far too
+/// large comes down by a fifth a round, whatever the noise, within the range of the count.
+#[test]
+fn pu_10_the_norm_follows_the_updates() {
+    const ADAPTIVE: &str =
+        "epsilon = 1e4\ndelta = 1e-3\nclip = \"adaptive\"\nclip_start = 1000.0\n";
+    for (unit, groups) in [
+        ("party", ""),
+        ("party", "combine = \"median\"\ngroups = 3\n"),
+        ("record", ""),
+    ] {
+        let privacy = format!("[privacy]\nunit = \"{unit}\"\n{ADAPTIVE}");
+        let toy = Toy {
+            rounds: 20,
+            ..toy(privacy.leak())
+        };
+        let mut config = toy.config(6);
+        config.job = config
+            .job
+            .replace("[evaluation]", &format!("{groups}[evaluation]"));
+        let outcome = run(config);
+        check(&outcome).unwrap();
+        assert!(outcome.is_over(), "{unit} {:?}", outcome.end);
+        let norm = outcome.training.public().clip.unwrap();
+        // Nothing is cut at 1,000: the share is 1, and each of the 20 rounds takes exp(-0.1).
+        let undisturbed = 1000.0 * (-2.0_f64).exp();
+        assert!(
+            (norm / undisturbed - 1.0).abs() < 0.1,
+            "{unit} {groups:?}: {norm}"
+        );
+    }
+}

@@ -43,6 +43,17 @@ fn a_job_for_parties_says_so_everywhere() {
     desk.call(&["verify", "run/privacy.json"]).fine();
 }
 
+/// PU-10, from the job file to the statement.
+#[test]
+fn an_adaptive_norm_is_stated() {
+    let desk = desk("clip = \"adaptive\"\nclip_start = 2.0\n");
+    let report = desk.call(&RUN).fine().json();
+    let norm = report["privacy"]["clip"].as_f64().unwrap();
+    assert!(norm != 2.0 && (1.0..4.0).contains(&norm), "{norm}");
+    let assumptions = report["privacy"]["assumptions"].to_string();
+    assert!(assumptions.contains("noised count of uncut contributions"));
+}
+
 /// PU-09: a budget for records does not pay for a guarantee about parties.
 #[test]
 fn pu_09_a_budget_for_records_refuses_it() {
