@@ -1,6 +1,7 @@
 //! The coordinator's task with its connections, on which a scenario's faults happen.
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use chacha20::ChaCha20Rng;
@@ -80,6 +81,7 @@ impl Hub {
             job: setup.job,
             epoch: setup.epoch,
             patience: PATIENCE,
+            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         };
         Ok(Self {
             rng: setup.entropy.generator("coordinator", setup.epoch)?,
@@ -277,6 +279,8 @@ impl Hub {
                     };
                     *counter += 1;
                 }
+                // The job went on without who refused: it is not why a later exchange fails.
+                self.refusal = None;
                 self.end_exchange();
             }
             Progress::Abandoned { .. } => {

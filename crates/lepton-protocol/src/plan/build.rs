@@ -88,7 +88,8 @@ impl Plan {
         };
         let shares = shares_of(self.parameters.survivor_floor());
         // Whoever sees a group's sum sees the noise of that group alone (FT-20).
-        let training_shares = self.groups.as_ref().map(|groups| shares_of(groups.floor()));
+        let of_groups = self.groups.as_ref().map(|groups| shares_of(groups.floor()));
+        let training_shares = of_groups.unwrap_or(shares);
         let steps_per_round = match noise {
             NoiseAt::Distributed => 1,
             NoiseAt::Local => u64::from(self.local_steps()),
@@ -101,12 +102,9 @@ impl Plan {
             steps: u64::from(self.rounds()) * steps_per_round,
             evaluations: u32::try_from(evaluations).unwrap_or(u32::MAX),
         };
-        let planned = PrivacyPlan::new(goal, shares, schedule)
-            .map_err(|error| PlanError::Goal { place, error })?;
-        Ok(Some(PrivacyPlan {
-            training_shares: training_shares.unwrap_or(shares),
-            ..planned
-        }))
+        PrivacyPlan::new(goal, shares, training_shares, schedule)
+            .map(Some)
+            .map_err(|error| PlanError::Goal { place, error })
     }
 }
 
