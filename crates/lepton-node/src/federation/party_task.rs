@@ -101,7 +101,7 @@ impl PartyTask {
         }
     }
 
-    async fn on_event(&mut self, event: party::Event) -> Result<(), NodeError> {
+    pub(super) async fn on_event(&mut self, event: party::Event) -> Result<(), NodeError> {
         let mut next = Some(event);
         while let Some(event) = next.take() {
             let step = self.party.step(event, &mut self.rng);
@@ -126,7 +126,7 @@ impl PartyTask {
     }
 
     /// Persist, charge, send, work: in this order (rules FT-08, FT-14).
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &mut self,
         effects: party::Effects,
     ) -> Result<Option<party::Event>, NodeError> {
@@ -202,7 +202,7 @@ impl FileStore {
     }
 
     /// The last epoch that this party answered (rule SA-21).
-    fn last_epoch(&self) -> Result<u64, NodeError> {
+    pub(super) fn last_epoch(&self) -> Result<u64, NodeError> {
         let Some(record) = self.get(party::EPOCH)? else {
             return Ok(0);
         };

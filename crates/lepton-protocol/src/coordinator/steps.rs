@@ -1,7 +1,7 @@
 //! The steps of one exchange: begin, close each of the three, absorb or abandon.
 
 use lepton_ring::RingVec;
-use lepton_secagg::{Attempt, Collecting, PartyIndex, Summed};
+use lepton_secagg::{Attempt, Collecting, PartyIndex};
 use prost::Message;
 use rand_core::CryptoRng;
 
@@ -240,7 +240,8 @@ impl Coordinator {
                 let summed = machine.finish(self.seat.workers)?;
                 let survivors: Vec<u16> =
                     summed.survivors.iter().map(|party| party.get()).collect();
-                self.absorb(&next, &opened(&summed), &survivors, effects, rng)?;
+                let sums: Vec<i64> = summed.sums.iter().flat_map(RingVec::to_signed).collect();
+                self.absorb(&next, &sums, &survivors, effects, rng)?;
             }
             _ => {}
         }
@@ -298,14 +299,5 @@ impl Coordinator {
         }
         self.training.lost(&self.plan, next, &reason)?;
         self.begin(effects, rng)
-    }
-}
-
-/// The sum, or those of all groups one after the other.
-fn opened(summed: &Summed) -> Vec<i64> {
-    if summed.groups.is_empty() {
-        summed.sum.to_signed()
-    } else {
-        summed.groups.iter().flat_map(RingVec::to_signed).collect()
     }
 }

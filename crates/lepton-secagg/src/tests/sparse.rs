@@ -167,7 +167,7 @@ fn sparse_sums_are_exact_under_losses() {
         }
         assert!(opening.ready());
         let summed = opening.finish(NonZeroUsize::new(3).unwrap()).unwrap();
-        assert!(summed.sum == expected);
+        assert!(summed.sums == [expected]);
     }
 }
 
