@@ -102,13 +102,19 @@ pub struct Noise {
 }
 
 impl PrivacyPlan {
-    /// Fixes the noise for a goal and a schedule.
+    /// Fixes the noise for a goal and a schedule: `shares` of it in a sum over all parties, `training_shares` in one of a training round, which is that of a
+    /// group where there are groups (FT-20).
     ///
     /// # Errors
     /// [`DpError`] when no noise can meet the goal.
-    pub fn new(goal: Goal, shares: NoiseShares, schedule: Schedule) -> Result<Self, DpError> {
+    pub fn new(
+        goal: Goal,
+        shares: NoiseShares,
+        training_shares: NoiseShares,
+        schedule: Schedule,
+    ) -> Result<Self, DpError> {
         if goal.unit == Unit::Party {
-            return Self::of_one_side(goal, shares, schedule);
+            return Self::of_one_side(goal, shares, training_shares, schedule);
         }
         let single = |z: NoiseMultiplier| accountant(&[(gaussian(z), 1)]);
         let whole = calibrate(goal.epsilon, goal.delta, single)?.get();
@@ -142,7 +148,7 @@ impl PrivacyPlan {
             limit,
             goal,
             shares,
-            training_shares: shares,
+            training_shares,
             prepare,
             training,
             evaluation,
@@ -151,7 +157,12 @@ impl PrivacyPlan {
     }
 
     /// The same where all exchanges touch the same unit: their losses add up (PU-02).
-    fn of_one_side(goal: Goal, shares: NoiseShares, schedule: Schedule) -> Result<Self, DpError> {
+    fn of_one_side(
+        goal: Goal,
+        shares: NoiseShares,
+        training_shares: NoiseShares,
+        schedule: Schedule,
+    ) -> Result<Self, DpError> {
         let single = |z: NoiseMultiplier| accountant(&[(gaussian(z), 1)]);
         let whole = calibrate(goal.epsilon, goal.delta, single)?.get();
         let scaled = |factor: f64| NoiseMultiplier::new(whole * factor.sqrt());
@@ -185,7 +196,7 @@ impl PrivacyPlan {
             },
             goal,
             shares,
-            training_shares: shares,
+            training_shares,
             prepare,
             training,
             evaluation,

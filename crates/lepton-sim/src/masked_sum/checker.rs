@@ -191,9 +191,9 @@ impl Checker {
         attempt: Attempt,
         hash: Option<Digest>,
         summed: &Summed,
-        expected: &RingVec,
+        expected: &[RingVec],
     ) {
-        if summed.sum != *expected {
+        if summed.sums != expected {
             self.violated(attempt, "the opened sum is not the sum of its survivors");
         }
         let survivors: BTreeSet<_> = summed.survivors.iter().map(|p| p.get()).collect();

@@ -455,7 +455,8 @@ impl MaskedSumSim {
             }
         }
         let hash = self.coordinator.as_ref().and_then(CoordinatorActor::hash);
-        self.checker.summed(self.attempt, hash, &summed, &expected);
+        self.checker
+            .summed(self.attempt, hash, &summed, &[expected]);
         self.end(AttemptEnd::Exact(summed.survivors));
     }
 

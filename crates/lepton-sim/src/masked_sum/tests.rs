@@ -119,7 +119,7 @@ fn what_is_as_it_must_be_violates_nothing() {
     let mut told = told(Until::Open);
     let zeros = RingVec::zeros(told.config.modulus, told.config.len);
     let hash = Some(told.hash);
-    told.checker.summed(FIRST, hash, &told.summed, &zeros);
+    told.checker.summed(FIRST, hash, &told.summed, &[zeros]);
     let body = told.inputs[0].clone();
     told.checker.sent_input(0, FIRST, &body);
     assert_eq!(told.finish(), [""; 0]);
@@ -130,7 +130,7 @@ fn a_sum_that_is_not_the_survivors_is_noticed() {
     let mut told = told(Until::Open);
     let ones = RingVec::from_wrapping(told.config.modulus, &vec![1; told.config.len]);
     let hash = Some(told.hash);
-    told.checker.summed(FIRST, hash, &told.summed, &ones);
+    told.checker.summed(FIRST, hash, &told.summed, &[ones]);
     told.violates("not the sum of its survivors");
 }
 
@@ -139,7 +139,7 @@ fn a_sum_that_nobody_opened_is_noticed() {
     let mut told = told(Until::Agree);
     let zeros = RingVec::zeros(told.config.modulus, told.config.len);
     let hash = Some(told.hash);
-    told.checker.summed(FIRST, hash, &told.summed, &zeros);
+    told.checker.summed(FIRST, hash, &told.summed, &[zeros]);
     let violations = told.finish();
     let [unsigned, unshared] = violations.as_slice() else {
         panic!("{violations:?}")
