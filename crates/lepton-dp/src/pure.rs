@@ -102,9 +102,7 @@ pub fn optimal(one: Guarantee, count: u64, delta: Delta) -> Result<Epsilon, DpEr
             value: count as f64,
         });
     }
-    // 1 - (1 - d)^k (1 - slack) <= delta.
-    let kept = count as f64 * libm::log1p(-one.delta);
-    let slack = -libm::expm1(libm::log1p(-delta.get()) - kept) * (1.0 - 1e-12);
+    let slack = slack_left(one.delta, count, delta);
     if slack <= 0.0 {
         return Err(DpError::Unbounded);
     }
@@ -125,6 +123,13 @@ pub fn optimal(one: Guarantee, count: u64, delta: Delta) -> Result<Epsilon, DpEr
         }
     }
     Epsilon::new(high.max(Epsilon::FLOOR.get()))
+}
+
+/// The largest slack with `1 - (1 - d)^k (1 - slack) <= delta`, rounded down; not positive where there is none.
+fn slack_left(one: f64, count: u64, delta: Delta) -> f64 {
+    let (all, kept) = (libm::log1p(-delta.get()), count as f64 * libm::log1p(-one));
+    let rounding = 8.0 * f64::EPSILON * (all.abs() + kept.abs());
+    -libm::expm1(all - kept + rounding) * (1.0 - 1e-12)
 }
 
 /// delta at `epsilon` of `count` runs with losses +-`loss`, rounded up.
@@ -209,6 +214,21 @@ mod tests {
             let advanced = advanced(&all, slack).unwrap().epsilon();
             let best = optimal(pure(epsilon), count as u64, slack).unwrap().get();
             assert!(best <= advanced * (1.0 + 1e-9) && advanced <= plain);
+        }
+    }
+
+    /// For one run the slack is `(delta - d) / (1 - d)`, whose difference is exact where both are close.
+    #[test]
+    fn slack_is_never_more_than_is_left() {
+        for i in 1..400 {
+            let delta = 1e-5 * (1.0 + f64::from(i) / 64.0);
+            let one = delta * (1.0 - f64::from(i) * 1e-11);
+            let truth = (delta - one) / (1.0 - one);
+            let found = slack_left(one, 1, Delta::new(delta).unwrap());
+            assert!(
+                found <= truth && found > 0.5 * truth,
+                "{i} {found:e} {truth:e}"
+            );
         }
     }
 

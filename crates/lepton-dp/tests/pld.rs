@@ -319,6 +319,55 @@ fn deltas() {
     assert!(laplace.delta(-1.0).is_err());
 }
 
+/// Losses of thousands, beyond the range of `exp`: a quiet Gaussian mechanism beside one that adds little is at least the Gaussian alone (closed form), and nearly that.
+#[test]
+fn losses_of_thousands() {
+    let with = |sigma, other| Plan {
+        charges: vec![
+            charge(Noise::Laplace { scale: other }, 1.0, 1),
+            charge(Noise::Gaussian { sigma }, 1.0, 1),
+        ],
+        ..Plan::default()
+    };
+    let certain = Pld::new(&with(0.02, 1.0))
+        .unwrap()
+        .delta(0.0)
+        .map_or(1.0, Delta::get);
+    assert!(certain >= 1.0 - 1e-9, "{certain}");
+    for (sigma, delta) in [(0.015, 1e-5), (0.02, 1e-9), (0.025, 0.1)] {
+        let alone = Plan {
+            charges: vec![charge(Noise::Gaussian { sigma }, 1.0, 1)],
+            ..Plan::default()
+        };
+        let (truth, found) = (epsilon(&alone, delta), epsilon(&with(sigma, 1e6), delta));
+        assert!(
+            found >= truth && found <= truth * (1.0 + 1e-3) + 1e-5,
+            "{sigma} {found} {truth}"
+        );
+    }
+    assert!(epsilon(&with(0.015, 1e6), 1e-5) > 2000.0);
+    // A discrete Gaussian mechanism whose shift is thirty sigmas, against the continuous curve: the discrete law is within a part in a thousand of it here.
+    let discrete = one(
+        Noise::DiscreteGaussian {
+            sigma: 40.0,
+            sensitivity: 1200,
+        },
+        1.0,
+        1,
+    );
+    let continuous = one(
+        Noise::Gaussian {
+            sigma: 40.0 / 1200.0,
+        },
+        1.0,
+        1,
+    );
+    for delta in [1e-5, 1e-25] {
+        let (found, near) = (epsilon(&discrete, delta), epsilon(&continuous, delta));
+        assert!((found / near - 1.0).abs() < 1e-3, "{delta} {found} {near}");
+    }
+}
+
 /// Twin: forgetting a third of the steps, or one of the two directions, is seen.
 #[test]
 fn undercharging_is_seen() {

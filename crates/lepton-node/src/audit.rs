@@ -149,7 +149,7 @@ pub fn audit(
     let findings = |guess: Guess| guess.findings(delta, setting.confidence);
     Ok(Audit {
         refuted,
-        notes: notes(claimed.is_some()),
+        notes: notes(claimed.is_some(), membership.is_some()),
         claimed,
         canaries: findings(canaries)?,
         gradient_canaries: gradient_canaries.map(findings).transpose()?,
@@ -173,7 +173,7 @@ fn along_parameters(
         return Ok(None);
     }
     let count = setting.canaries.min(parameters);
-    // A quarter of the canaries is guessed of, as in the other attack by default.
+    // There may be few parameters: of at most half of them something is guessed.
     let guesses = setting.guesses.min(count / 2).max(2);
     let planted = Directions::draw(count, rng);
     let rows = federation.parties.iter().map(|party| party.rows.clone());
@@ -244,11 +244,14 @@ fn claimed(federation: &Federation, course: &Course) -> Result<Option<Claimed>, 
     }))
 }
 
-fn notes(private: bool) -> Vec<String> {
+fn notes(private: bool, membership: bool) -> Vec<String> {
     let mut all = vec![
         "A lower bound shows what this attack achieved, not that nothing stronger exists; 0 shows nothing.".to_owned(),
         "These figures come from the rows without noise. They are for the rows' owner: sharing them is a release of its own.".to_owned(),
     ];
+    if membership {
+        all.push(membership::INTERVAL_NOTE.to_owned());
+    }
     if !private {
         all.push(
             "The job has no privacy goal: there is no claim to hold the bound against.".to_owned(),

@@ -10,7 +10,7 @@ use lepton_node::tables::{Federation, Source};
 use lepton_protocol::exchange::Kind;
 use lepton_protocol::frame::Place;
 use lepton_protocol::party::Work;
-use lepton_protocol::public::PublicState;
+use lepton_protocol::plan::MAX_ROWS;
 use lepton_protocol::training::Training;
 use lepton_protocol::work::{PartyRows, Worker};
 use rand_core::{CryptoRng, Rng, SeedableRng};
@@ -115,36 +115,65 @@ fn ft_05_halved_noise_is_found() {
     assert!((ratio - 1.0).abs() > 0.1, "{ratio}");
 }
 
-/// Length of what one record at the edge of its bounds moves, over the claimed sensitivity; the noise is left out.
-fn record_over_sensitivity(overrides: &[&str]) -> f64 {
-    let federation = federation(overrides);
+/// Length of what one record at the edge of its bounds moves, alone and beside others, over the sensitivity that `nominal`'s noise is calibrated to; the noise is left
+/// out. Lengths are in units of the gradient, whatever the scale.
+fn record_over_sensitivity(measured: &Federation, nominal: &Federation) -> f64 {
     let mut rng = ChaCha20Rng::seed_from_u64(6);
-    let (training, mut work) = before_training(&federation, &mut rng);
+    let (training, mut work) = before_training(measured, &mut rng);
     work.exchange.noise = None;
-    let rows = &federation.parties.first().unwrap().rows;
+    let rows = &measured.parties.first().unwrap().rows;
     let last = rows.train.first().unwrap().len() - 1;
     let mut longest = 0.0_f64;
-    for row in [0, last / 2, last] {
-        let one = |columns: &[RawColumn]| columns.iter().map(|c| edge(&c.select(&[row]))).collect();
-        let mut worker = Worker::new(PartyRows {
-            train: one(&rows.train),
-            hold_out: rows.hold_out.iter().map(|c| c.select(&[])).collect(),
-        });
-        for _ in 0..8 {
-            let vector = worker
-                .contribute(&federation.plan, &work, &mut rng)
-                .unwrap();
-            let squares = vector
+    for (others, row) in [(0, 0), (0, last), (1, last / 2), (40, last), (last, last)] {
+        for seed in 0..8 {
+            // One coin a row, the record's last: neighbours sample the same of the others.
+            let vector = |with: &[usize]| {
+                let mut worker = Worker::new(party(rows, others, with));
+                let mut rng = ChaCha20Rng::seed_from_u64(seed);
+                worker.contribute(&measured.plan, &work, &mut rng).unwrap()
+            };
+            let (with, without) = (vector(&[row]), vector(&[]));
+            let moved = with
                 .iter()
-                .map(|v| f64::from(i32::try_from(*v).unwrap()).powi(2));
-            longest = longest.max(squares.sum::<f64>().sqrt());
+                .zip(without)
+                .map(|(a, b)| i32::try_from(a - b).unwrap());
+            let squares: f64 = moved.map(|v| f64::from(v).powi(2)).sum();
+            longest = longest.max(squares.sqrt());
         }
     }
-    let nominal = self::federation(&PRIVATE).plan;
-    let len = training.parameters().len();
-    #[expect(clippy::cast_precision_loss, reason = "a length")]
-    let rounding = (len as f64).sqrt();
-    longest / (nominal.gradient_scale(len, &PublicState::default()) * 4.0 * 1.001 + rounding)
+    let (plan, len) = (&nominal.plan, training.parameters().len());
+    let spec = plan.model_spec(training.public()).unwrap();
+    let eta = lepton_learn::float_error_eta(&spec, MAX_ROWS).unwrap();
+    let scale = plan.gradient_scale(len, training.public());
+    let sensitivity = lepton_dp::round_sensitivity(
+        scale * plan.clip(training.public()).unwrap().get(),
+        eta,
+        len,
+    );
+    (longest / measured.plan.gradient_scale(len, training.public())) / (sensitivity / scale)
+}
+
+/// The first `others` rows, and after them those of `with` at the edge of their bounds.
+fn party(rows: &PartyRows, others: usize, with: &[usize]) -> PartyRows {
+    let others: Vec<usize> = (0..others).collect();
+    let column = |column: &RawColumn| {
+        let (own, more) = (column.select(&others), edge(&column.select(with)));
+        match (own, more) {
+            (RawColumn::Numeric { name, values }, RawColumn::Numeric { values: more, .. }) => {
+                let values = values.into_iter().chain(more).collect();
+                RawColumn::Numeric { name, values }
+            }
+            (RawColumn::Category { name, values }, RawColumn::Category { values: more, .. }) => {
+                let values = values.into_iter().chain(more).collect();
+                RawColumn::Category { name, values }
+            }
+            _ => unreachable!("both halves are of one column"),
+        }
+    };
+    PartyRows {
+        train: rows.train.iter().map(column).collect(),
+        hold_out: rows.hold_out.iter().map(|c| c.select(&[])).collect(),
+    }
 }
 
 /// Numbers a hundred times as large: beyond what any real row holds.
@@ -160,23 +189,22 @@ fn edge(column: &RawColumn) -> RawColumn {
 
 #[test]
 fn ft_04_no_record_moves_the_sum_by_more_than_the_sensitivity() {
-    let nominal = [PRIVATE.as_slice(), &["privacy.clip=4"]].concat();
-    let ratio = record_over_sensitivity(&nominal);
-    assert!(ratio <= 1.0, "{ratio}");
-    assert!(ratio > 0.5, "the canaries have no power: {ratio}");
+    for clip in ["privacy.clip=4", "privacy.clip=0.5"] {
+        let federation = federation(&[PRIVATE.as_slice(), &[clip]].concat());
+        let ratio = record_over_sensitivity(&federation, &federation);
+        assert!(ratio <= 1.0, "{clip}: {ratio}");
+        assert!(ratio > 0.9, "the canaries have no power: {clip}: {ratio}");
+    }
 }
 
-/// The same canaries under a clipping norm that never clips, held against the nominal sensitivity.
+/// The same canaries under a clipping norm that never clips, and under one a fortieth too long, held against the nominal sensitivity.
 #[test]
 fn ft_04_missing_clipping_is_found() {
-    let unclipped = [PRIVATE.as_slice(), &["privacy.clip=4096"]].concat();
-    let federation = federation(&unclipped);
-    let scale = federation.plan.gradient_scale(31, &PublicState::default())
-        / self::federation(&PRIVATE)
-            .plan
-            .gradient_scale(31, &PublicState::default());
-    let ratio = record_over_sensitivity(&unclipped) / scale;
-    assert!(ratio > 1.0, "{ratio}");
+    let at = |clip: &str| federation(&[PRIVATE.as_slice(), &[clip]].concat());
+    for planted in ["privacy.clip=4096", "privacy.clip=4.1"] {
+        let ratio = record_over_sensitivity(&at(planted), &at("privacy.clip=4"));
+        assert!(ratio > 1.0, "{planted}: {ratio}");
+    }
 }
 
 /// Batch sizes of 2,000 draws from 300 rows at rate 0.3: their variance over that of the binomial law, and the largest deviation of a row's inclusions

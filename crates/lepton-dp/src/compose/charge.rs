@@ -78,16 +78,34 @@ impl Noise {
         }
     }
 
-    fn check(self) -> Result<(), DpError> {
-        let (what, value) = match self {
-            Self::Gaussian { sigma } | Self::DiscreteGaussian { sigma, .. } => ("sigma", sigma),
-            Self::Laplace { scale } | Self::DiscreteLaplace { scale, .. } => ("scale", scale),
-            Self::RandomisedResponse { .. } => ("sigma", 1.0),
-        };
-        if !(MIN_NOISE..=MAX_NOISE).contains(&value) {
-            let range = "a number from 1e-3 to 1e9 per unit of sensitivity";
-            return Err(DpError::OutOfRange { what, range, value });
+    /// Name of the noise parameter, and its value per unit of sensitivity.
+    fn per_unit(self) -> Option<(&'static str, f64)> {
+        match self {
+            Self::Gaussian { sigma } => Some(("sigma", sigma)),
+            Self::Laplace { scale } => Some(("scale", scale)),
+            Self::DiscreteGaussian { sigma, sensitivity } => {
+                Some(("sigma", sigma / f64::from(sensitivity)))
+            }
+            Self::DiscreteLaplace { scale, sensitivity } => {
+                Some(("scale", scale / f64::from(sensitivity)))
+            }
+            Self::RandomisedResponse { .. } => None,
         }
+    }
+
+    fn check(self) -> Result<(), DpError> {
+        self.check_discrete()?;
+        match self.per_unit() {
+            Some((what, value)) if !(MIN_NOISE..=MAX_NOISE).contains(&value) => {
+                let range = "a number from 1e-3 to 1e9 per unit of sensitivity";
+                Err(DpError::OutOfRange { what, range, value })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sensitivities, probabilities and numbers of categories.
+    fn check_discrete(self) -> Result<(), DpError> {
         match self {
             Self::DiscreteGaussian { sensitivity, .. }
             | Self::DiscreteLaplace { sensitivity, .. }
@@ -139,7 +157,7 @@ impl Charge {
     /// `count` runs over fresh Poisson samples at `rate` ([`SamplingRate::ALL`]: over all records).
     ///
     /// # Errors
-    /// [`DpError::OutOfRange`] for noise without meaning (not from 1e-3 to 1e9, no categories, ..) and counts above [`Charge::MAX_COUNT`].
+    /// [`DpError::OutOfRange`] for noise without meaning (not from 1e-3 to 1e9 per unit of sensitivity, no categories, ..) and counts above [`Charge::MAX_COUNT`].
     pub fn new(noise: Noise, rate: SamplingRate, count: u64) -> Result<Self, DpError> {
         noise.check()?;
         if count > Self::MAX_COUNT {
@@ -205,5 +223,23 @@ impl Plan {
             adjacency: self.adjacency,
             charges: charges.collect::<Result<_, _>>()?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Noise is held against the sensitivity that it hides, for discrete noise too.
+    #[test]
+    fn noise_is_checked_per_unit_of_sensitivity() {
+        let fits = |noise| Charge::new(noise, SamplingRate::ALL, 1).is_ok();
+        let gaussian = |sigma, sensitivity| Noise::DiscreteGaussian { sigma, sensitivity };
+        let laplace = |scale, sensitivity| Noise::DiscreteLaplace { scale, sensitivity };
+        assert!(fits(gaussian(1.0, 1000)) && !fits(gaussian(1.0, 1001)));
+        assert!(fits(laplace(1.0, 1000)) && !fits(laplace(0.9, 1000)));
+        assert!(fits(gaussian(2e9, 2)) && !fits(gaussian(2e9, 1)));
+        assert!(!fits(gaussian(1.0, 0)) && !fits(laplace(1e6, MAX_SENSITIVITY + 1)));
+        assert!(!fits(gaussian(f64::NAN, 1)) && !fits(Noise::Laplace { scale: 1e-4 }));
     }
 }

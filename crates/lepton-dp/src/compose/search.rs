@@ -124,7 +124,9 @@ pub(crate) fn least_that_meets(
     at: impl Fn(f64) -> Result<(f64, f64), AccountError>,
 ) -> Result<f64, AccountError> {
     let excess = |x: f64| match at(x) {
-        Ok((cost, limit)) => libm::log(cost) - libm::log(limit),
+        // Logarithms guide the search; what meets the limit is told by the numbers themselves.
+        Ok((cost, limit)) if cost <= limit => (libm::log(cost) - libm::log(limit)).min(0.0),
+        Ok((cost, limit)) => (libm::log(cost) - libm::log(limit)).max(f64::MIN_POSITIVE),
         Err(_) => f64::INFINITY,
     };
     let mut bracket = Bracket::around_one(&excess)?;
@@ -218,6 +220,13 @@ mod tests {
             }
         });
         assert!((7.0..7.0 * (1.0 + 2e-6)).contains(&step.unwrap()));
+        // A cost one float above the limit does not meet it, though both have the same logarithm.
+        let limit = 1000.0f64;
+        let close = least_that_meets(|x| {
+            let cost = if x < 7.0 { limit.next_up() } else { limit };
+            Ok((cost, limit))
+        });
+        assert!(close.unwrap() >= 7.0);
         let never = least_that_meets(|_| Ok((2.0, 1.0)));
         assert!(matches!(never, Err(AccountError::NothingMeetsGoal { .. })));
     }

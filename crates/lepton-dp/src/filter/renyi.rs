@@ -104,7 +104,8 @@ impl RenyiFilter {
             charges: vec![*charge],
         };
         let curve = Renyi::with_orders(&plan, vec![self.order])?;
-        Ok(curve.rdp().map(|(_, rdp)| rdp).fold(0.0, f64::max))
+        let mut found = curve.rdp();
+        Ok(found.next().map_or(f64::INFINITY, |(_, rdp)| rdp))
     }
 
     /// Charges, or refuses and charges nothing.
@@ -221,6 +222,20 @@ mod tests {
         let (plain, best) = (filter(6.0), filter(9.0));
         let runs = |filter: &RenyiFilter| filter.affordable_runs(&gaussian(10.0, 1)).unwrap();
         assert!(runs(&plain) < runs(&best));
+    }
+
+    /// A loss beyond the range of floats costs what it costs, not nothing.
+    #[test]
+    fn a_huge_loss_is_refused() {
+        let noise = Noise::DiscreteLaplace {
+            scale: 1.0,
+            sensitivity: 1000,
+        };
+        let charge = Charge::new(noise, SamplingRate::ALL, 1).unwrap();
+        let mut filter = filter(9.0);
+        assert!(filter.cost(&charge).unwrap() > 999.0);
+        assert!(filter.admit(&charge).is_err() && filter.spent() == 0.0);
+        assert_eq!(filter.affordable_runs(&charge).unwrap(), 0);
     }
 
     #[test]

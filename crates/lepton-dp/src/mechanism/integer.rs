@@ -34,14 +34,15 @@ impl DiscreteLaplaceMechanism {
     /// The value with noise; a result outside `i64` becomes the nearest end of it.
     #[must_use]
     pub fn release(&self, value: i64, rng: &mut impl CryptoRng) -> i64 {
-        value.saturating_add(self.noise.sample(rng))
+        let mut released = [value];
+        self.release_all(&mut released, rng);
+        let [released] = released;
+        released
     }
 
     /// Adds independent noise to every coordinate; the sensitivity is that of the whole vector.
     pub fn release_all(&self, values: &mut [i64], rng: &mut impl CryptoRng) {
-        for value in values {
-            *value = self.release(*value, rng);
-        }
+        add_noise(values, || self.noise.sample(rng));
     }
 
     /// Scale of the noise.
@@ -93,14 +94,15 @@ impl DiscreteGaussianMechanism {
     /// The value with noise; a result outside `i64` becomes the nearest end of it.
     #[must_use]
     pub fn release(&self, value: i64, rng: &mut impl CryptoRng) -> i64 {
-        value.saturating_add(self.noise.sample(rng))
+        let mut released = [value];
+        self.release_all(&mut released, rng);
+        let [released] = released;
+        released
     }
 
     /// Adds independent noise to every coordinate; the sensitivity is that of the whole vector.
     pub fn release_all(&self, values: &mut [i64], rng: &mut impl CryptoRng) {
-        for value in values {
-            *value = self.release(*value, rng);
-        }
+        add_noise(values, || self.noise.sample(rng));
     }
 
     /// Sigma of the noise, and so an upper bound on its standard deviation.
@@ -121,6 +123,13 @@ impl DiscreteGaussianMechanism {
         Cost::Gaussian {
             noise_multiplier: self.noise_multiplier.get(),
         }
+    }
+}
+
+/// Adds a draw to every value; what would leave `i64` becomes its nearest end.
+fn add_noise(values: &mut [i64], mut draw: impl FnMut() -> i64) {
+    for value in values {
+        *value = value.saturating_add(draw());
     }
 }
 
@@ -183,6 +192,25 @@ mod tests {
             (half.scale(), cost.pure_epsilon(), cost.noise_multiplier()),
             (2, Some(0.5), Some(2.0))
         );
+    }
+
+    /// A vector's noise is that of its values one by one, and no result wraps around.
+    #[test]
+    fn vectors_are_released_value_by_value() {
+        use rand_core::SeedableRng;
+        let rng = || chacha20::ChaCha20Rng::seed_from_u64(3);
+        let laplace = DiscreteLaplaceMechanism::new(5, Epsilon::new(0.1).unwrap()).unwrap();
+        let gaussian =
+            DiscreteGaussianMechanism::new(5.0, NoiseMultiplier::new(9.0).unwrap()).unwrap();
+        let values = [0, -7, i64::MAX, i64::MIN, 1 << 40];
+        let (mut all, mut one) = (values, rng());
+        laplace.release_all(&mut all, &mut rng());
+        assert_eq!(all, values.map(|value| laplace.release(value, &mut one)));
+        assert!(all[2] > i64::MAX - 10_000 && all[3] < i64::MIN + 10_000 && all != values);
+        let (mut all, mut one) = (values, rng());
+        gaussian.release_all(&mut all, &mut rng());
+        assert_eq!(all, values.map(|value| gaussian.release(value, &mut one)));
+        assert!(all[2] > i64::MAX - 10_000 && all[3] < i64::MIN + 10_000 && all != values);
     }
 
     proptest! {

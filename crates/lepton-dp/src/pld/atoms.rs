@@ -49,7 +49,7 @@ impl Atoms {
         let mixture = Mixture::new(direction, rate);
         let atom = |point: &Point| Atom {
             loss: mixture.loss(point.up, point.down),
-            mass: point.mass * mixture.upper(point.up) * (1.0 + 64.0 * UNIT),
+            mass: mass(point, mixture.log_upper(point.up), rate),
         };
         Self {
             atoms: points.iter().map(atom).collect(),
@@ -58,10 +58,21 @@ impl Atoms {
     }
 }
 
-/// One integer (or a set of integers of equal ratios): mass under unshifted noise, and `ln` of the ratio of the noise shifted towards P and, under
+/// Mass of a point under P, rounded up: `log_upper` is `ln(P / f)` there. In logarithms, since the mass under unshifted noise may be less than any float where the mass under P is not.
+fn mass(point: &Point, log_upper: f64, rate: f64) -> f64 {
+    let sampled = if point.up > 30.0 {
+        libm::log(rate).abs()
+    } else {
+        0.0
+    };
+    let magnitude = point.log_mass.abs() + point.up.abs() + sampled;
+    libm::exp(point.log_mass + log_upper) * (1.0 + (64.0 + 8.0 * magnitude) * UNIT)
+}
+
+/// One integer (or a set of integers of equal ratios): `ln` of its mass under unshifted noise, and of the ratio of the noise shifted towards P and, under
 /// replace-one, towards Q.
 struct Point {
-    mass: f64,
+    log_mass: f64,
     up: f64,
     down: f64,
 }
@@ -81,13 +92,9 @@ pub(super) fn discrete_laplace(
     let distance = |x: i64, centre: i64| (x - centre).unsigned_abs() as f64;
     let point = |x: i64| {
         let here = distance(x, 0);
-        let mass = if x == low || x == reach {
-            tail * libm::exp(-step * here)
-        } else {
-            normal * libm::exp(-step * here)
-        };
+        let whole = if x == low || x == reach { tail } else { normal };
         Point {
-            mass,
+            log_mass: libm::log(whole) - step * here,
             up: step * (here - distance(x, reach)),
             down: step * (here - distance(x, -reach)),
         }
@@ -116,10 +123,11 @@ pub(super) fn discrete_gaussian(
     let (reach, variance) = (reach as i64, sigma * sigma);
     let weight = |x: i64| libm::exp(-((x * x) as f64) / (2.0 * variance));
     let normal = compensated((-reach..=reach).map(weight));
+    let log_normal = libm::log(normal);
     let point = |x: i64| {
         let ratio = |centre: f64| centre * (2.0 * x as f64 - centre) / (2.0 * variance);
         Point {
-            mass: weight(x) / normal * (1.0 + ((x * x) as f64 / variance + 16.0) * UNIT),
+            log_mass: -((x * x) as f64) / (2.0 * variance) - log_normal,
             up: ratio(shift),
             down: ratio(-shift),
         }
@@ -129,7 +137,8 @@ pub(super) fn discrete_gaussian(
     // Beyond the table, also for the shifted centres: terms fall at least geometrically.
     let edge = reach as f64 - shift;
     let ratio = libm::exp(-edge / variance);
-    law.infinite = 4.0 * libm::exp(-edge * edge / (2.0 * variance)) / normal / (1.0 - ratio);
+    let beyond = 4.0 * libm::exp(-edge * edge / (2.0 * variance)) / normal / (1.0 - ratio);
+    law.infinite = beyond.max(f64::MIN_POSITIVE);
     Ok(law)
 }
 
@@ -161,8 +170,8 @@ pub(super) fn randomised_response(probability: f64, categories: u32) -> Atoms {
     }
 }
 
-/// Sum to about one rounding (Neumaier).
-fn compensated(terms: impl Iterator<Item = f64>) -> f64 {
+/// Sum to about one rounding of the largest partial sum (Neumaier).
+pub(crate) fn compensated(terms: impl Iterator<Item = f64>) -> f64 {
     let (mut sum, mut lost) = (0.0f64, 0.0f64);
     for term in terms {
         let next = sum + term;
@@ -194,6 +203,33 @@ mod tests {
         }
         assert!((sum(&randomised_response(0.3, 4)) - 1.0).abs() < 1e-13);
         assert_eq!(randomised_response(0.3, 2).atoms.len(), 2);
+    }
+
+    /// Masses that unshifted noise has no float for are there under the shifted noise: the law is f moved by the sensitivity, whose masses are known.
+    #[test]
+    fn far_masses_are_kept() {
+        let (sigma, sensitivity) = (7.0, 210u32); // thirty sigmas apart
+        let law = discrete_gaussian(sigma, sensitivity, 1.0, Direction::Remove, 1e-290).unwrap();
+        let weight = |x: f64| libm::exp(-0.5 * (x / sigma) * (x / sigma));
+        let normal = compensated((-400..=400).map(|x: i32| weight(f64::from(x))));
+        let loss = |x: f64| {
+            let shift = f64::from(sensitivity);
+            shift * (2.0 * x - shift) / (2.0 * sigma * sigma)
+        };
+        for beyond in [9.5, 15.0, 30.0, 36.0] {
+            let x = f64::from(sensitivity) + (beyond * sigma).round();
+            let truth = weight(x - f64::from(sensitivity)) / normal;
+            let found = law
+                .atoms
+                .iter()
+                .find(|atom| (atom.loss - loss(x)).abs() < 1e-9 * loss(x));
+            let found = found.unwrap().mass;
+            assert!(
+                (truth..truth * (1.0 + 1e-11)).contains(&found),
+                "{beyond} {truth:e} {found:e}"
+            );
+        }
+        assert!(law.infinite > 0.0 && law.infinite < 1e-280);
     }
 
     #[test]

@@ -76,8 +76,7 @@ impl Setting {
         for (mass, k) in cells.mass.iter().zip(cells.first..) {
             let exponent = self.theta * (k as f64 * self.interval) - shift;
             if *mass > 0.0 {
-                let slack = 1.0 + (8.0 + 4.0 * exponent.abs() + 4.0 * shift.abs()) * UNIT;
-                let weight = mass * libm::exp(exponent) * slack;
+                let weight = mass * libm::exp(exponent) * exponent_slack(exponent, shift);
                 input[at] += weight;
                 sum += weight;
             }
@@ -102,18 +101,23 @@ impl Setting {
         let mut magnitude = log_weight.abs();
         for (cells, count) in &self.parts {
             let shift = largest(cells, self.interval, theta);
-            let sum: f64 = cells
-                .mass
-                .iter()
-                .zip(cells.first..)
-                .map(|(mass, k)| mass * libm::exp(theta * (k as f64 * self.interval) - shift))
-                .sum();
-            let term = *count as f64 * (shift + libm::log(sum));
-            log_weight += term;
-            magnitude += term.abs();
+            let weight = |(mass, k): (&f64, i64)| {
+                let exponent = theta * (k as f64 * self.interval) - shift;
+                mass * libm::exp(exponent) * exponent_slack(exponent, shift)
+            };
+            let log_sum = libm::log(cells.mass.iter().zip(cells.first..).map(weight).sum());
+            log_weight += *count as f64 * (shift + log_sum);
+            // Every term of the sum may cost half a rounding of it, which the factor below makes two.
+            let summing = cells.mass.len() as f64 / 32.0;
+            magnitude += *count as f64 * (shift.abs() + log_sum.abs() + summing);
         }
         libm::exp(log_weight + 1e-9 + 64.0 * UNIT * magnitude)
     }
+}
+
+/// Covers the rounding of `exp(exponent)` where the exponent came from a product less `shift`.
+fn exponent_slack(exponent: f64, shift: f64) -> f64 {
+    1.0 + (8.0 + 4.0 * exponent.abs() + 4.0 * shift.abs()) * UNIT
 }
 
 struct Tilted {
@@ -277,20 +281,30 @@ pub(super) struct Answer {
     pub(super) slope: f64,
 }
 
-/// `sum w` and `sum w exp(pivot - loss)`, where the pivot is the first (largest) loss.
+/// `sum w` and `sum w exp(pivot - loss)`. The pivot starts at the first (largest) loss and follows the losses down.
 #[derive(Default)]
 struct Sums {
     weight: f64,
     discounted: f64,
     pivot: f64,
+    /// Largest loss ever met, in absolute value: what the rounding of the exponents follows.
+    reach: f64,
     terms: f64,
 }
+
+/// How far below the pivot a loss may lie: `exp` of more would in the end leave the range of floats.
+const FAR: f64 = 300.0;
 
 impl Sums {
     fn add(&mut self, weight: f64, loss: f64) {
         if self.terms == 0.0 {
             self.pivot = loss;
         }
+        if self.pivot - loss > FAR {
+            self.discounted *= libm::exp(loss - self.pivot);
+            self.pivot = loss;
+        }
+        self.reach = self.reach.max(loss.abs());
         self.weight += weight;
         self.discounted += weight * libm::exp(self.pivot - loss);
         self.terms += 1.0;
@@ -298,13 +312,18 @@ impl Sums {
 
     /// Rounding of the sums, relative to the larger.
     fn slack(&self) -> f64 {
-        (self.terms + 64.0 + 8.0 * self.pivot.abs()) * UNIT
+        (self.terms + 64.0 + 8.0 * self.reach) * UNIT
     }
 
     /// `sum w (1 - exp(epsilon - loss))`, rounded up, for epsilon up to the last loss.
     fn above(&self, epsilon: f64) -> f64 {
-        let gone = self.discounted * libm::exp(epsilon - self.pivot);
-        (self.weight - gone).max(0.0) + 2.0 * self.slack() * self.weight
+        if self.terms == 0.0 {
+            return 0.0;
+        }
+        let left = self.weight - self.discounted * libm::exp(epsilon - self.pivot);
+        // Not a number where a weight left the range of floats: then nothing is known to be gone.
+        let left = if left.is_nan() { f64::INFINITY } else { left };
+        left.max(0.0) + 2.0 * self.slack() * self.weight
     }
 
     fn answer(&self, delta: f64, least: f64) -> Answer {
@@ -321,6 +340,65 @@ impl Sums {
             return least;
         }
         let epsilon = self.pivot + libm::log(needed / self.discounted);
-        (epsilon + 8.0 * UNIT * (1.0 + epsilon.abs() + self.pivot.abs())).max(least)
+        if epsilon.is_nan() {
+            return f64::INFINITY;
+        }
+        (epsilon + 8.0 * UNIT * (1.0 + epsilon.abs() + self.reach)).max(least)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// AC-19: rounding of the sums in the bound on what lies above is covered. The sum of equal masses, each rounded down, comes out below its true value by far more
+    /// than a rounding, and the count multiplies that.
+    #[test]
+    fn above_covers_the_rounding_of_its_sums() {
+        let (len, count) = (100_000u32, 100_000_000u64);
+        let mass = 1.0 / f64::from(len);
+        let naive: f64 = (0..len).map(|_| mass).sum();
+        let truth = mass * f64::from(len);
+        assert!(naive < truth * (1.0 - 1e-12), "the case has no power");
+        let cells = Cells {
+            first: 0,
+            mass: vec![mass; len as usize],
+            infinite: 0.0,
+        };
+        let setting = Setting {
+            parts: vec![(cells, count)],
+            interval: 1e-9,
+            theta: 0.0,
+            top_theta: 0.0,
+            first: 0,
+            points: 64,
+        };
+        assert!(setting.above() >= truth.powf(count as f64));
+    }
+
+    /// Losses over more than what `exp` can span: the sums stay those of the nearer losses.
+    #[test]
+    fn sums_span_any_range() {
+        let mut sums = Sums::default();
+        for loss in [2000.0, 1000.0, 1.0, 0.5] {
+            sums.add(0.25, loss);
+        }
+        let truth = 0.5 + 0.25 * (1.0 - (-1.0f64).exp()) + 0.25 * (1.0 - (-0.5f64).exp());
+        let found = sums.above(0.0);
+        assert!(
+            (truth..truth * (1.0 + 1e-10)).contains(&found),
+            "{found} {truth}"
+        );
+        // A delta of 0.6 is met where the two near losses leave 0.1: 0.25 (2 - e^(x-1) - e^(x-0.5)) = 0.1.
+        let root = (1.6 / ((-1.0f64).exp() + (-0.5f64).exp())).ln();
+        let answer = sums.answer(0.6, 0.0);
+        assert!(
+            (root..root + 1e-9).contains(&answer.epsilon),
+            "{answer:?} {root}"
+        );
+        let mut lost = Sums::default();
+        lost.add(f64::INFINITY, 3.0);
+        assert_eq!(lost.above(0.0), f64::INFINITY);
+        assert_eq!(lost.root(0.1, 0.0), f64::INFINITY);
     }
 }

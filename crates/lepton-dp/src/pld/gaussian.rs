@@ -34,6 +34,9 @@ const NODES: [(f64, f64); 3] = [
 /// Largest product of a cell's width and the steepest slope in it for which quadrature is used: its error is below `0.2^6 / 2e6`.
 const NARROW: f64 = 0.2;
 
+/// Cells of larger losses are moved up whole: their ratio of masses leaves the range of floats.
+const LARGEST_RATIO: f64 = 700.0;
+
 /// Charged for the quadrature's error.
 const QUADRATURE: f64 = 1e-9;
 
@@ -217,6 +220,9 @@ impl GaussianLaw {
 
     /// Upper share of a cell from loss `low`: from the difference of masses where it is exact enough, else by quadrature over the cell, which is then narrow.
     fn share(&self, low: f64, ends: (&End, &End), found: (f64, f64, f64, f64), spec: &Spec) -> f64 {
+        if low > LARGEST_RATIO {
+            return 1.0;
+        }
         let (mass, lower, mass_error, lower_error) = found;
         let scale = libm::exp(low);
         let error = 2.0 * (mass_error + scale * lower_error) + 8.0 * UNIT * (mass + scale * lower);

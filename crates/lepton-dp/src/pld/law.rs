@@ -10,6 +10,25 @@ use crate::compose::{AccountError, Charge, Noise};
 /// Half of the distance between neighbouring floats at 1.
 pub(super) const UNIT: f64 = 0.5 * f64::EPSILON;
 
+/// Smallest sigma of a sampled continuous Gaussian mechanism: below it losses leave the range of floats.
+const MIN_SAMPLED_SIGMA: f64 = 0.05;
+
+/// Smallest scale of a continuous Laplace mechanism, for the same reason.
+const MIN_SCALE: f64 = 0.005;
+
+const LAPLACE_TOO_QUIET: AccountError = AccountError::TooLarge {
+    what: "the privacy loss of a Laplace mechanism of such small scale",
+    remedy: "use more noise, or, where nothing is sampled, the accountant rdp",
+};
+
+/// What noise that cannot be tabulated is answered with.
+pub(super) const fn too_quiet() -> AccountError {
+    AccountError::TooLarge {
+        what: "the privacy loss (the noise is very small)",
+        remedy: "use the accountant rdp, or more noise",
+    }
+}
+
 /// Which of two neighbouring data sets P comes from. `f` is the noise, `f+` and `f-` the noise shifted by what one record adds, and its opposite; `q` the rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -43,11 +62,11 @@ impl Mixture {
         Self { direction, rate }
     }
 
-    /// `P / f`.
-    pub(super) fn upper(&self, up: f64) -> f64 {
+    /// `ln(P / f)`.
+    pub(super) fn log_upper(&self, up: f64) -> f64 {
         match self.direction {
-            Direction::Add => 1.0,
-            Direction::Remove | Direction::Replace => (1.0 - self.rate) + self.rate * libm::exp(up),
+            Direction::Add => 0.0,
+            Direction::Remove | Direction::Replace => self.log_mix(up),
         }
     }
 
@@ -68,7 +87,13 @@ impl Mixture {
             let log_rate = libm::log(self.rate);
             x + log_rate + libm::log1p((1.0 - self.rate) / self.rate * libm::exp(-x))
         } else {
-            libm::log1p(self.rate * libm::expm1(x))
+            let moved = self.rate * libm::expm1(x);
+            if moved < -0.5 {
+                // Close to -1 the difference has few digits left; the sum of both parts keeps them.
+                libm::log((1.0 - self.rate) + self.rate * libm::exp(x))
+            } else {
+                libm::log1p(moved)
+            }
         }
     }
 }
@@ -83,6 +108,8 @@ pub(crate) enum Law {
 
 impl Law {
     /// The law of one run of `charge`. Tails lighter than `cut` may count as infinite loss.
+    ///
+    /// Refuses noise so small that losses or masses would leave the range of floats.
     pub(crate) fn of(
         charge: &Charge,
         direction: Direction,
@@ -90,6 +117,10 @@ impl Law {
     ) -> Result<Self, AccountError> {
         let rate = charge.rate().get();
         Ok(match charge.noise() {
+            Noise::Gaussian { sigma } if rate < 1.0 && sigma < MIN_SAMPLED_SIGMA => {
+                return Err(too_quiet());
+            }
+            Noise::Laplace { scale } if scale < MIN_SCALE => return Err(LAPLACE_TOO_QUIET),
             Noise::Gaussian { sigma } => Self::Gaussian(GaussianLaw::new(sigma, rate, direction)),
             Noise::Laplace { scale } => Self::Laplace(LaplaceLaw::new(scale, rate, direction)),
             Noise::DiscreteGaussian { sigma, sensitivity } => Self::Atoms(

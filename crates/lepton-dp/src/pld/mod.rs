@@ -9,6 +9,7 @@ pub(crate) mod law;
 pub(crate) mod normal;
 mod sketch;
 
+pub(crate) use atoms::compensated;
 pub use grid::Rounding;
 
 use crate::Adjacency;
@@ -16,7 +17,7 @@ use crate::compose::{AccountError, Charge, Noise, Plan};
 use crate::{Delta, DpError, Epsilon};
 use fourier::{Answer, Planner, Setting};
 use grid::{Cells, Spec};
-use law::{Direction, Law};
+use law::{Direction, Law, too_quiet};
 use sketch::Sketch;
 
 /// Relative error of epsilon that discretisation is planned for.
@@ -24,12 +25,6 @@ const ACCURACY: f64 = 4e-5;
 
 /// Longest transform.
 const MAX_POINTS: usize = 1 << 21;
-
-/// Smallest sigma of a sampled continuous Gaussian mechanism: below it losses leave the range of floats.
-const MIN_SAMPLED_SIGMA: f64 = 0.05;
-
-/// Smallest scale of a Laplace mechanism, for the same reason.
-const MIN_SCALE: f64 = 0.005;
 
 /// The privacy loss of a plan. Both directions of add-remove are kept apart and the worse one reported.
 ///
@@ -88,14 +83,13 @@ impl Pld {
                 self.gaussian = (self.gaussian + (charge.count() as f64 * one).next_up()).next_up();
                 return Ok(());
             }
-            Noise::Gaussian { sigma } if sigma < MIN_SAMPLED_SIGMA => return Err(too_quiet()),
-            Noise::Laplace { scale } if scale < MIN_SCALE => return Err(too_quiet()),
-            Noise::RandomisedResponse { .. } => {
+            // Tables that grow with the goal are made when it is known; everything else is refused here.
+            Noise::DiscreteGaussian { .. } | Noise::DiscreteLaplace { .. } => {}
+            _ => {
                 for direction in Direction::of(self.adjacency) {
-                    law::covered_response(charge, *direction)?;
+                    Law::of(charge, *direction, 1.0)?;
                 }
             }
-            _ => {}
         }
         let same =
             |other: &&mut Charge| other.noise() == charge.noise() && other.rate() == charge.rate();
@@ -355,13 +349,13 @@ impl Pld {
     }
 }
 
-/// Losses and masses of a law of bounded loss on a grid.
-pub(crate) fn grid_points(law: &Law, interval: f64, rounding: Rounding) -> Vec<(f64, f64)> {
+/// Losses and masses of a law on a grid; nothing where some mass counts as infinite loss.
+pub(crate) fn grid_points(law: &Law, interval: f64, rounding: Rounding) -> Option<Vec<(f64, f64)>> {
     let spec = Spec::new(interval, f64::MIN_POSITIVE, 1e-9, rounding);
     let cells = law.discretise(&spec);
     let loss = |k: i64| k as f64 * interval;
     let points = (cells.first..).zip(cells.mass);
-    points.map(|(k, mass)| (loss(k), mass)).collect()
+    (cells.infinite == 0.0).then(|| points.map(|(k, mass)| (loss(k), mass)).collect())
 }
 
 /// What a composition is asked for.
@@ -372,13 +366,6 @@ struct Aim {
     epsilon: f64,
     log_delta: f64,
     cut: f64,
-}
-
-const fn too_quiet() -> AccountError {
-    AccountError::TooLarge {
-        what: "the privacy loss (the noise is very small)",
-        remedy: "use the accountant rdp, or more noise",
-    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]

@@ -7,10 +7,12 @@ mod event;
 mod moments;
 mod quadrature;
 mod renyi;
+mod tuning;
 
 pub use accountant::Accountant;
 pub use event::Event;
 pub use renyi::Renyi;
+pub use tuning::Trials;
 
 /// The orders alpha at which Rényi divergences are tracked: 2..=64, 72, 96, 128, 192, 256, 512 and 1024 (AC-07).
 ///

@@ -72,6 +72,22 @@ impl Renyi {
         self.orders.iter().copied().zip(self.totals.iter().copied())
     }
 
+    /// Charges all that `other` was charged, also where one was chosen after the other's output was seen. An order that only one of them has is dropped.
+    #[must_use]
+    pub fn compose(&self, other: &Self) -> Self {
+        let at = |(order, rdp): (f64, f64)| {
+            let more = other.rdp().find(|(same, _)| *same == order)?;
+            Some((order, (rdp + more.1).next_up()))
+        };
+        Self::from_totals(self.rdp().filter_map(at).collect())
+    }
+
+    /// Orders with their divergences.
+    pub(super) fn from_totals(totals: Vec<(f64, f64)>) -> Self {
+        let (orders, totals) = totals.into_iter().unzip();
+        Self { orders, totals }
+    }
+
     /// The smallest epsilon shown to hold at `delta`, rounded up, and the order that shows it.
     ///
     /// # Errors

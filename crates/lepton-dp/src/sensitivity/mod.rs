@@ -9,8 +9,8 @@ pub use query::{Bounds, Contribution, Neighbours, Sensitivity, Unit};
 
 /// Which two data sets count as neighbours.
 ///
-/// Every accountant here states its guarantee for add-remove. Who needs replace-one (the number of records is public) calibrates noise
-/// *without sampling* to the sensitivity under replace-one, and has to state so.
+/// [`crate::Accountant`] states its guarantee for add-remove; the stand-alone accountants ([`crate::compose`]) take the adjacency from the plan. Who needs replace-one (the
+/// number of records is public) of a release accounted by the former calibrates noise *without sampling* to the sensitivity under replace-one, and has to state so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

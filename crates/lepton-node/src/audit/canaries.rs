@@ -38,23 +38,15 @@ impl Canaries {
         Ok(Self { columns, included })
     }
 
-    fn chosen(&self) -> Vec<usize> {
-        let rows = self.included.iter().enumerate();
-        rows.filter(|(_, included)| **included)
-            .map(|(row, _)| row)
-            .collect()
-    }
-
-    /// The parties' rows with the included canaries dealt to them in turn.
+    /// The parties' rows with the included canaries. A canary's party follows from its own number: were it dealt by its place among the included, one coin would move all
+    /// later canaries to other parties, and two outcomes of that coin would not be neighbours.
     pub(super) fn rows(&self, federation: &Federation) -> Vec<PartyRows> {
-        let chosen = self.chosen();
         let parties = federation.parties.len().max(1);
         let with = |(index, party): (usize, &crate::tables::PartyTable)| {
-            let own: Vec<usize> = chosen
-                .iter()
-                .copied()
-                .skip(index)
-                .step_by(parties)
+            let numbered = self.included.iter().enumerate();
+            let own: Vec<usize> = numbered
+                .filter(|(row, included)| **included && row % parties == index)
+                .map(|(row, _)| row)
                 .collect();
             let train = party.rows.train.iter().zip(&self.columns);
             PartyRows {
@@ -224,5 +216,48 @@ pub(super) fn label_of(target: &Target, row: usize) -> Option<usize> {
     match target {
         Target::Classes { labels, .. } => labels.get(row).map(|label| *label as usize),
         Target::Values(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::Source;
+    use rand_core::SeedableRng;
+
+    /// One coin adds or removes one row at one party and changes nothing else: the audit's bound holds for such neighbours only.
+    #[test]
+    fn one_coin_moves_one_row() {
+        let federation = Federation::load(&Source {
+            job: std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../../examples/breast_cancer/job.toml"),
+            overrides: Vec::new(),
+            data: None,
+            party_data: Vec::new(),
+        })
+        .unwrap();
+        let mut rng = chacha20::ChaCha20Rng::seed_from_u64(1);
+        let mut canaries = Canaries::draw(&federation, 40, &mut rng).unwrap();
+        let parties = federation.parties.len();
+        for coin in [0, 7, 20, 39] {
+            canaries.included[coin] = false;
+            let without = canaries.rows(&federation);
+            canaries.included[coin] = true;
+            let with = canaries.rows(&federation);
+            for (index, (a, b)) in without.iter().zip(&with).enumerate() {
+                let more = usize::from(index == coin % parties);
+                for (a, b) in a.train.iter().zip(&b.train) {
+                    assert_eq!(b.len() - a.len(), more);
+                    // The row's place: what remains without it is what was there before.
+                    let own = federation.parties[index].rows.train[0].len();
+                    let before =
+                        (0..coin).filter(|i| canaries.included[*i] && i % parties == index);
+                    let place = own + before.count();
+                    let rest: Vec<usize> =
+                        (0..b.len()).filter(|i| more == 0 || *i != place).collect();
+                    assert_eq!(&b.select(&rest), a);
+                }
+            }
+        }
     }
 }

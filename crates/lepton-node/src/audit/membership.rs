@@ -18,6 +18,9 @@ const FALSE_ALARMS: f64 = 0.01;
 /// Confidences are fitted with at least this standard deviation: with few shadow models a fit can be too narrow by chance.
 const LEAST_SPREAD: f64 = 0.05;
 
+/// What the interval presumes, for whoever reads it.
+pub(super) const INTERVAL_NOTE: &str = "The interval of members found is taken as if rows were independent; they share one model, so it may be too narrow.";
+
 /// What membership inference shows.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Membership {
@@ -29,7 +32,7 @@ pub struct Membership {
     pub lira_auc: f64,
     /// Members found by LiRA when one per cent of non-members are taken for members.
     pub lira_true_positives_at_1_percent: f64,
-    /// Its interval at the audit's confidence (Clopper and Pearson).
+    /// Its interval at the audit's confidence (Clopper and Pearson), as if rows were independent; they share one model, so it may be too narrow.
     pub lira_interval: (f64, f64),
     /// Area under the curve of the threshold on the loss.
     pub loss_auc: f64,

@@ -37,10 +37,12 @@ fn an_audit_holds_its_bounds_against_the_claim() {
     }
     let auc = found["membership"]["lira_auc"].as_f64().unwrap();
     assert!((0.3..0.7).contains(&auc), "{auc}");
+    assert!(found["notes"].to_string().contains("they share one model"));
     let text = desk.call(&call[..call.len() - 1]).fine().stdout;
     assert!(
         text.starts_with("claimed ")
             && text.contains("\ngradients ")
+            && text.contains("they share one model, so it may be too narrow")
             && text.contains("a release of its own")
     );
 }
