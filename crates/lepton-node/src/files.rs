@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// What a write survives when it has returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// A killed process. Enough for a simulation, whose ledger is thrown away with its run folder (`docs/decisions/0002-simulation-durability.md`).
+    /// A killed process. Enough for a simulation, whose parties are one process; budgets that outlive it are in the durable ledger (`docs/decisions/0002-simulation-durability.md`).
     Process,
     /// A power cut too: every write waits for the disk.
     Machine,

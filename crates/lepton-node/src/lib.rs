@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod error;
 pub mod federation;
 pub mod files;
+mod hex;
 pub mod ledger;
 pub mod model_file;
 pub mod predict;

@@ -185,7 +185,7 @@ impl ModelFile {
     #[must_use]
     pub fn slot_key(&self) -> Option<Seed> {
         let text = self.header.slot_key.as_ref()?;
-        crate::federation::from_hex(text).map(Seed::from_bytes)
+        crate::hex::unhex(text).map(Seed::from_bytes)
     }
 
     /// What one unit of the standardised label is worth in the label's own unit; 1 for classes.

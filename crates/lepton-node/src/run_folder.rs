@@ -31,10 +31,23 @@ pub struct RunFile {
     pub scenario: Option<PathBuf>,
     /// SHA-256 of the effective job.
     pub job_sha256: String,
+    /// For each party a digest of the rows it trains and measures on.
+    pub rows_sha256: Vec<String>,
     /// Start of the run, RFC 3339.
     pub started: String,
     /// Last epoch opened.
     pub epoch: u64,
+    /// The durable ledger it is charged in, if there is one.
+    pub ledger: Option<Kept>,
+}
+
+/// What a run keeps about its ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The ledger's file; absolute.
+    pub path: PathBuf,
+    /// Unique name of this run there.
+    pub job: String,
 }
 
 impl RunFolder {

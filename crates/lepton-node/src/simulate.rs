@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use lepton_learn::{RawColumn, row_key};
 use lepton_protocol::progress::Progress;
 use lepton_protocol::report::Report;
 use lepton_protocol::training::{StartModel, Training};
@@ -11,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use crate::error::NodeError;
 use crate::federation::{self, Setup};
 use crate::files::{Durability, FileStore};
+use crate::hex::hex;
 use crate::ledger::{JobLedger, LedgerUse};
 use crate::model_file::ModelFile;
 use crate::random::Entropy;
@@ -109,7 +111,9 @@ pub async fn run_charged(
         ledger,
         ..
     } = opened;
+    let ledger_head = ledger.as_ref().map(|ledger| ledger.durable().head());
     let finished = Finished {
+        ledger_head: ledger_head.transpose()?,
         federation,
         outcome,
         run,
@@ -177,7 +181,7 @@ fn open(
             folder,
         } => {
             let source = absolute(source)?;
-            let federation = Federation::load(&source)?;
+            let mut federation = Federation::load(&source)?;
             let faults = load_scenario(scenario.as_deref(), &federation)?;
             let training = Training::new(&federation.plan, start_model(&federation, &source)?);
             let run = RunFile {
@@ -185,15 +189,19 @@ fn open(
                 source,
                 scenario,
                 job_sha256: hex(&federation.job_digest),
+                rows_sha256: rows_sha256(&federation),
                 started: started.to_owned(),
                 epoch: 1,
+                // Before anything is reserved: a run that does not know its reservation could not end it, and one that does not know its ledger
+                // would go on uncharged.
+                ledger: ledger.kept()?,
             };
             let folder = make_folder(folder, &federation, stamp)?;
             // A folder that cannot even say what it is would be in the way of the next run.
             folder.save(&run).inspect_err(|_| folder.remove_empty())?;
             folder.write("job.toml", federation.job_text.as_bytes())?;
             let lock = folder.lock()?;
-            let ledger = JobLedger::begin(ledger, &folder, (&federation, &run.source))
+            let ledger = JobLedger::begin(&run, ledger.clock, &mut federation)
                 .inspect_err(|_| folder.remove())?;
             Ok(Opened {
                 ledger,
@@ -237,7 +245,7 @@ fn resume(path: &Path, ledger: &LedgerUse) -> Result<Opened, NodeError> {
     let lock = folder.lock()?;
     if folder.path("report.json").exists() {
         // A crash may have come between the report and the end of the job in its ledger.
-        if let Some(ledger) = JobLedger::of(&folder, ledger.clock)? {
+        if let Some(ledger) = JobLedger::of(&run, ledger.clock)? {
             ledger.close()?;
         }
         return Err(NodeError::Use(format!(
@@ -245,14 +253,8 @@ fn resume(path: &Path, ledger: &LedgerUse) -> Result<Opened, NodeError> {
             path.display()
         )));
     }
-    let federation = Federation::load(&run.source)?;
-    if hex(&federation.job_digest) != run.job_sha256 {
-        return Err(NodeError::Data(format!(
-            "the job or its columns changed since {} began; start a new run, or restore {}",
-            path.display(),
-            run.source.job.display()
-        )));
-    }
+    let mut federation = Federation::load(&run.source)?;
+    unchanged(&run, &federation, path)?;
     let scenario = load_scenario(run.scenario.as_deref(), &federation)?;
     let store = FileStore::open(
         &folder.path("state").join("coordinator"),
@@ -263,7 +265,7 @@ fn resume(path: &Path, ledger: &LedgerUse) -> Result<Opened, NodeError> {
         None => Training::new(&federation.plan, start_model(&federation, &run.source)?),
     };
     training.resumed(&federation.plan)?;
-    let ledger = JobLedger::resume(&folder, ledger.clock, (&federation, &run.source))?;
+    let ledger = JobLedger::resume((&run, &folder), ledger.clock, &mut federation)?;
     // Durable before any key of the new epoch is used (rule FT-14).
     run.epoch += 1;
     folder.save(&run)?;
@@ -277,6 +279,44 @@ fn resume(path: &Path, ledger: &LedgerUse) -> Result<Opened, NodeError> {
         training,
         scenario,
     })
+}
+
+/// A run goes on with what it began with: with other rows, its charges would be for rows that it did not see, and new ones would go uncharged.
+fn unchanged(run: &RunFile, federation: &Federation, path: &Path) -> Result<(), NodeError> {
+    if hex(&federation.job_digest) != run.job_sha256 {
+        return Err(NodeError::Data(format!(
+            "the job or its columns changed since {} began; start a new run, or restore {}",
+            path.display(),
+            run.source.job.display()
+        )));
+    }
+    let now = rows_sha256(federation);
+    let named = federation.parties.iter().map(|party| &party.name);
+    let mut pairs = named.zip(now.iter().zip(&run.rows_sha256));
+    match pairs.find(|(_, (now, then))| now != then) {
+        None if now.len() == run.rows_sha256.len() => Ok(()),
+        changed => Err(NodeError::Data(format!(
+            "the rows{} changed since {} began; start a new run, or restore the table",
+            changed.map_or_else(String::new, |(name, _)| format!(" of {name}")),
+            path.display()
+        ))),
+    }
+}
+
+/// For each party a digest of its training and hold-out rows, in their order.
+fn rows_sha256(federation: &Federation) -> Vec<String> {
+    let digest = |columns: &[RawColumn]| {
+        let rows = columns.first().map_or(0, RawColumn::len);
+        let keys: Vec<Vec<u8>> = (0..rows).map(|row| row_key(columns, row)).collect();
+        let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+        lepton_crypto::hash("lepton run rows", &keys)
+    };
+    let parties = federation.parties.iter().map(|party| {
+        let sides = [&party.rows.train, &party.rows.hold_out].map(|side| digest(side));
+        let [train, hold_out] = &sides;
+        lepton_crypto::hash("lepton run party", &[train.as_ref(), hold_out.as_ref()]).to_string()
+    });
+    parties.collect()
 }
 
 fn entropy_of(federation: &Federation) -> Entropy {
@@ -366,9 +406,4 @@ fn either(
         sender.send_replace(true);
     });
     receiver
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8; 32]) -> String {
-    lepton_crypto::Digest::from_bytes(*bytes).to_string()
 }

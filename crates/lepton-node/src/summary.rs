@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use lepton_learn::{Examples, Metrics, Model, Target};
 use lepton_protocol::job::Unit;
-use lepton_protocol::ledger::{Charge, Limit, Side, accountant_of};
+use lepton_protocol::ledger::{Charge, Head, Limit, Side, accountant_of};
 use lepton_protocol::plan::{FeatureKind, LabelKind};
 use lepton_protocol::report::{
     Baselines, CalibrationBin, DataSummary, Importance, MetricsDoc, ModelSummary,
@@ -39,6 +39,8 @@ pub(crate) struct Finished {
     pub(crate) names: Vec<String>,
     pub(crate) entropy: Entropy,
     pub(crate) began: Instant,
+    /// Where the durable ledger stands after the last charge, if there is one.
+    pub(crate) ledger_head: Option<Head>,
 }
 
 /// Examples of every party under the final preparation.
@@ -67,6 +69,7 @@ pub(crate) fn write(finished: Finished) -> Result<Report, NodeError> {
         folder,
         entropy: finished.entropy,
         epoch: finished.run.epoch,
+        ledger_head: finished.ledger_head,
     })?;
     let page = render_html(&report, Some(&privacy));
     folder.write("report.html", page.as_bytes())?;
@@ -133,7 +136,7 @@ fn model_file(finished: &Finished) -> Result<ModelFile, NodeError> {
             .slot_key
             .as_ref()
             .filter(|_| slots)
-            .map(|key| crate::simulate::hex(key.as_bytes())),
+            .map(|key| crate::hex::hex(key.as_bytes())),
         slot_names,
         privacy,
         unit: spent.unit,

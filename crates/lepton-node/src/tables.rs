@@ -12,6 +12,7 @@ use lepton_table::{ReadOptions, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::error::NodeError;
+use crate::ledger::TableRead;
 use crate::random::public_generator;
 
 /// Where a run's job and rows come from. Kept in the run folder so that a resumed run reads the same.
@@ -41,6 +42,8 @@ pub struct Federation {
     pub split: String,
     /// Every value of each category column over all parties: known to the simulation only.
     pub values: BTreeMap<String, BTreeMap<String, usize>>,
+    /// The tables as they were read, for the ledger: it fingerprints what the job trains on, not what lies at the path a moment later.
+    pub(crate) reads: Vec<TableRead>,
 }
 
 /// One party's rows.
@@ -58,7 +61,7 @@ impl Federation {
     /// [`NodeError`] naming file, line or party.
     pub fn load(source: &Source) -> Result<Self, NodeError> {
         let job = read_job(source)?;
-        let dealt = deal(&job, source)?;
+        let (dealt, reads) = deal(&job, source)?;
         let first = dealt
             .first()
             .ok_or_else(|| NodeError::Use("the job has no parties".to_owned()))?;
@@ -92,6 +95,7 @@ impl Federation {
             plan,
             parties: tables,
             split,
+            reads,
         })
     }
 }
@@ -135,7 +139,7 @@ fn overrides(source: &Source) -> Result<Vec<Override>, NodeError> {
 }
 
 /// Tables of all parties, before the job's columns are checked.
-fn deal(job: &Job, source: &Source) -> Result<Vec<Part>, NodeError> {
+fn deal(job: &Job, source: &Source) -> Result<(Vec<Part>, Vec<TableRead>), NodeError> {
     let options = read_options(job);
     let folder = source.job.parent().unwrap_or(Path::new("."));
     if !source.party_data.is_empty() {
@@ -152,14 +156,20 @@ fn deal(job: &Job, source: &Source) -> Result<Vec<Part>, NodeError> {
         (DataSource::Dealt { table, split }, data) => {
             let path = data.clone().unwrap_or_else(|| folder.join(table));
             let table = Table::from_csv_path(&path, &options)?;
-            let parts = divide(job, &table, split)?;
-            let parts = parts.into_iter();
-            parts.map(|part| Ok(Part { name: part.name, table: table.select_rows(&part.rows)? })).collect()
+            let (mut parts, mut seats) = (Vec::new(), Vec::new());
+            for PartyPart { name, rows } in divide(job, &table, split)? {
+                parts.push(Part { name: name.clone(), table: table.select_rows(&rows)? });
+                seats.push((name, rows));
+            }
+            Ok((parts, vec![TableRead { table, seats }]))
         }
     }
 }
 
-fn per_party(paths: &[PathBuf], options: &ReadOptions) -> Result<Vec<Part>, NodeError> {
+fn per_party(
+    paths: &[PathBuf],
+    options: &ReadOptions,
+) -> Result<(Vec<Part>, Vec<TableRead>), NodeError> {
     let mut parts: Vec<Part> = Vec::new();
     for (index, path) in paths.iter().enumerate() {
         let table = Table::from_csv_path(path, options)?;
@@ -178,15 +188,25 @@ fn per_party(paths: &[PathBuf], options: &ReadOptions) -> Result<Vec<Part>, Node
             || format!("party-{}", index + 1),
             |stem| stem.to_string_lossy().into_owned(),
         );
-        let taken = parts.iter().any(|part| part.name == stem);
-        let name = if taken {
-            format!("{stem}-{}", index + 1)
-        } else {
-            stem
-        };
+        let name = free_name(stem, &parts);
         parts.push(Part { name, table });
     }
-    Ok(parts)
+    let read = |part: &Part| TableRead {
+        table: part.table.clone(),
+        seats: vec![(part.name.clone(), (0..part.table.rows()).collect())],
+    };
+    let reads = parts.iter().map(read).collect();
+    Ok((parts, reads))
+}
+
+/// Files of the same name in several folders, or `a.csv` twice and `a-2.csv`, are still different parties.
+fn free_name(stem: String, parts: &[Part]) -> String {
+    let taken = |name: &String| parts.iter().any(|part| part.name == *name);
+    let numbered = (parts.len() + 1..).map(|number| format!("{stem}-{number}"));
+    let free = std::iter::once(stem.clone())
+        .chain(numbered)
+        .find(|name| !taken(name));
+    free.unwrap_or(stem)
 }
 
 fn divide(job: &Job, table: &Table, split: &Split) -> Result<Vec<PartyPart>, NodeError> {

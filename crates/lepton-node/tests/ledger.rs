@@ -66,24 +66,10 @@ impl Desk {
         count: u64,
         table: &str,
     ) -> Result<(), LedgerError> {
-        let planned = vec![Planned {
-            side: Side::Training,
-            event: event(),
-            count,
-            charges: count,
-        }];
-        let reserved = Reserved {
-            job: job.to_owned(),
-            title: format!("job `{job}`"),
-            epsilon: 1.0,
-            delta: 1e-6,
-            seats: BTreeMap::new(),
-            curve: planned_cost(&planned).unwrap(),
-        };
         ledger.reserve(
-            reserved,
+            reserved(job, count),
             vec![(self.cells(table), vec![PARTY.to_owned()])],
-            planned,
+            planned(count),
         )
     }
 
@@ -116,6 +102,7 @@ impl Desk {
                 "fingerprints_u",
                 "fingerprints_d",
                 "witnesses_d",
+                "secret_u",
             ] {
                 sqlx::query(sqlx::AssertSqlSafe(format!("DROP TRIGGER {trigger}")))
                     .execute(&mut connection)
@@ -148,6 +135,26 @@ fn budget(epsilon: f64) -> Budget {
 fn event() -> Event {
     Event::Gaussian {
         noise_multiplier: NoiseMultiplier::new(20.0).unwrap(),
+    }
+}
+
+fn planned(count: u64) -> Vec<Planned> {
+    vec![Planned {
+        side: Side::Training,
+        event: event(),
+        count,
+        charges: count,
+    }]
+}
+
+fn reserved(job: &str, count: u64) -> Reserved {
+    Reserved {
+        job: job.to_owned(),
+        title: format!("job `{job}`"),
+        epsilon: 1.0,
+        delta: 1e-6,
+        seats: BTreeMap::new(),
+        curve: planned_cost(&planned(count)).unwrap(),
     }
 }
 
@@ -217,10 +224,34 @@ fn what_was_charged_is_there_after_a_restart() {
     // A run that resumes keeps its reservation and pays nothing for asking again.
     desk.reserve(&ledger, "second", 5, "data.csv").unwrap();
     assert_eq!(used(&ledger), before);
+    let ended = desk.reserve(&ledger, "first", 5, "data.csv").unwrap_err();
+    assert!(ended.to_string().contains("it has ended"), "{ended}");
     ledger.charge("second", PARTY, &charge(4)).unwrap();
     ledger.close("second").unwrap();
     assert!(used(&ledger).0 < before.0);
     desk.verify(Vec::new()).unwrap();
+}
+
+/// A run cannot go on with rows of other data sets, nor have two parties of one name.
+#[test]
+fn a_run_goes_on_where_its_rows_lay() {
+    let desk = Desk::with_jobs();
+    let ledger = desk.open().unwrap();
+    desk.table("other.csv", 100..120);
+    ledger
+        .set_budget("other", (desk.cells("other.csv"), None), budget(1.0))
+        .unwrap();
+    let moved = desk.reserve(&ledger, "second", 5, "other.csv").unwrap_err();
+    assert!(
+        matches!(moved, LedgerError::Budget(BudgetError::Moved(_))),
+        "{moved}"
+    );
+    let tables = ["data.csv", "other.csv"].map(|name| (desk.cells(name), vec![PARTY.to_owned()]));
+    let twice = ledger.reserve(reserved("twice", 1), tables.to_vec(), planned(1));
+    assert!(
+        twice.unwrap_err().to_string().contains("are called party"),
+        "the second table would go uncharged"
+    );
 }
 
 /// LG-06: eight connections, each on a thread of its own, want twice what there is.
@@ -345,6 +376,34 @@ fn a_declared_id_outlives_other_columns() {
         [1]
     );
     assert_eq!(ledger.book().unwrap().blocks()[1].rows, 4);
+    // LG-08: renamed, and everything else changed; dropped, and nothing else changed.
+    write("renamed.csv", "age,customer\n51,x1\n52,x2\n53,y5\n");
+    write("dropped.csv", "years\n30\n99\n");
+    for name in ["renamed", "dropped"] {
+        let file = format!("{name}.csv");
+        let fresh = ledger.set_budget(name, (desk.cells(&file), None), budget(9.0));
+        assert!(
+            matches!(fresh, Err(LedgerError::Budget(BudgetError::Known { .. }))),
+            "{fresh:?}"
+        );
+        desk.reserve(&ledger, name, 1, &file).unwrap();
+        assert_eq!(
+            ledger.book().unwrap().jobs()[name].reserved.seats[PARTY],
+            [1]
+        );
+    }
+    // The person that came with the renamed table has no budget of its own any more.
+    write("again.csv", "id,age\ny5,1\n");
+    let none = ledger.renew("people", desk.cells("again.csv"), None);
+    assert!(matches!(
+        none,
+        Err(LedgerError::Budget(BudgetError::NoNewRows(1)))
+    ));
+    // Other people, of whom it holds nothing.
+    write("others.csv", "number,age\nz1,70\nz2,71\n");
+    let others = (desk.cells("others.csv"), Some("number".to_owned()));
+    ledger.set_budget("others", others, budget(1.0)).unwrap();
+    desk.verify(Vec::new()).unwrap();
     let missing = ledger.set_budget(
         "other",
         (desk.cells("people.csv"), Some("name".to_owned())),
@@ -387,6 +446,43 @@ fn a_flipped_byte_anywhere_is_found() {
     let twin = desk.twin();
     twin.tamper("DELETE FROM entries WHERE number = 5");
     assert!(twin.verify(Vec::new()).is_err());
+}
+
+/// LG-06, LG-10: fingerprints decide what is charged, so they are compared with the chain whenever they decide, and their key whenever the file is opened.
+#[test]
+fn changed_fingerprints_and_another_key_decide_nothing() {
+    let desk = Desk::with_jobs();
+    for change in [
+        "UPDATE fingerprints SET prints = zeroblob(length(prints)) WHERE entry = 2",
+        "UPDATE fingerprints SET prints = substr(prints, 9) WHERE entry = 2",
+        "UPDATE fingerprints SET entry = 7 WHERE entry = 2",
+        "DELETE FROM fingerprints WHERE entry = 2",
+        "INSERT INTO fingerprints (entry, prints) VALUES (7, x'0000000000000000')",
+    ] {
+        let twin = desk.twin();
+        std::fs::copy(
+            desk.folder.path().join("data.csv"),
+            twin.folder.path().join("data.csv"),
+        )
+        .unwrap();
+        twin.tamper(change);
+        let ledger = twin.open().unwrap();
+        for refused in [
+            twin.reserve(&ledger, "third", 1, "data.csv"),
+            ledger.set_budget("fresh", (twin.cells("data.csv"), None), budget(9.0)),
+            ledger.verify(Vec::new()).map(|_| ()),
+        ] {
+            let words = refused.unwrap_err().to_string();
+            assert!(
+                words.contains("the fingerprints of entry"),
+                "{change}: {words}"
+            );
+        }
+    }
+    let twin = desk.twin();
+    twin.tamper("UPDATE secret SET key = zeroblob(32)");
+    let words = twin.open().map(|_| ()).unwrap_err().to_string();
+    assert!(words.contains("its key is not the one"), "{words}");
 }
 
 /// LG-10: a chain that somebody computed anew, with a charge that costs less.

@@ -40,6 +40,7 @@ fn book(epsilon: f64) -> Book {
     let created = What::Created {
         format: FORMAT.to_owned(),
         ledger: "00".to_owned(),
+        key_sha256: "11".to_owned(),
     };
     let set = |data: &str| What::BudgetSet {
         data: data.to_owned(),

@@ -200,20 +200,15 @@ fn slot_key(store: &MemoryStore) -> Option<Seed> {
     Some(Seed::from_bytes(key.try_into().ok()?))
 }
 
+/// As stores spell digests: lower case, exactly.
 fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .map(|digit| {
-            digit
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-        })
-        .collect();
-    let bytes: Vec<u8> = digits?
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .map(|[high, low]| high << 4 | low)
-        .collect();
-    bytes.try_into().ok()
+    let digit = |byte: &u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let digits: Option<Vec<u8>> = text.as_bytes().iter().map(digit).collect();
+    let (pairs, rest) = digits.as_ref()?.as_chunks::<2>();
+    let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
+    bytes.try_into().ok().filter(|_| rest.is_empty())
 }

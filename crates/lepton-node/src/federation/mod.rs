@@ -18,8 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::error::NodeError;
-use crate::files::{Durability, replace};
-use crate::ledger::{JobLedger, SignedHead};
+use crate::ledger::{self, JobLedger, SignedHead};
 use crate::random::Entropy;
 use crate::scenario::Scenario;
 use hub::{Hub, Link};
@@ -183,17 +182,14 @@ impl Roster {
 
     /// Every party signs where the ledger stands (LG-07). The signatures are kept in it and in the run folder: a ledger rolled back later does not have that head.
     fn countersign(&self, job: &JobLedger, folder: &Path) -> Result<(), NodeError> {
-        let ledger = job.durable();
-        let (name, head) = (ledger.book()?.ledger().to_owned(), ledger.head()?);
-        let mut lines = String::new();
-        for identity in self.identities.iter().flatten() {
-            let signed = SignedHead::sign(&name, head, identity);
-            ledger.record_countersignature(&signed)?;
-            lines = lines + &signed.to_json()? + "\n";
+        let kept = job.durable();
+        let (name, head) = (kept.book()?.ledger().to_owned(), kept.head()?);
+        let sign = |identity| SignedHead::sign(&name, head, identity);
+        let signed: Vec<SignedHead> = self.identities.iter().flatten().map(sign).collect();
+        for signed in &signed {
+            kept.record_countersignature(signed)?;
         }
-        let path = folder.join("ledger-heads.jsonl");
-        replace(&path, lines.as_bytes(), Durability::Machine)
-            .map_err(|error| NodeError::file(&path, &error))
+        SignedHead::append(&folder.join(ledger::HEADS), &signed)
     }
 
     /// A party's identity: each task takes its own, once.
@@ -202,16 +198,4 @@ impl Roster {
         slot.and_then(Option::take)
             .ok_or_else(|| NodeError::Internal("a party has no identity".to_owned()))
     }
-}
-
-/// 32 bytes from their hexadecimal form.
-pub(crate) fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut out = [0; 32];
-    if text.len() != 64 {
-        return None;
-    }
-    for (byte, start) in out.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(text.get(start..start + 2)?, 16).ok()?;
-    }
-    Some(out)
 }

@@ -12,9 +12,10 @@ use lepton_protocol::store::Store;
 use lepton_protocol::work::{PartyRows, Worker};
 use tokio::sync::mpsc;
 
-use super::{Roster, Setup, ToCoordinator, from_hex};
+use super::{Roster, Setup, ToCoordinator};
 use crate::error::NodeError;
 use crate::files::{Durability, FileLedger, FileStore};
+use crate::hex::unhex;
 use crate::ledger::Door;
 use crate::random::ratchet;
 use crate::scenario::Scenario;
@@ -220,7 +221,7 @@ impl FileStore {
         Ok(self
             .values("signed-")?
             .into_iter()
-            .filter_map(|(name, set)| Some((from_hex(&name)?, set)))
+            .filter_map(|(name, set)| Some((unhex(&name)?, set)))
             .collect())
     }
 }

@@ -7,7 +7,7 @@ use lepton_table::{ColumnType, ReadOptions, Table};
 
 use crate::error::NodeError;
 
-/// The text of every cell of a table, however its columns would be typed.
+/// The text of every cell of a table, however its columns are typed.
 #[derive(Clone)]
 pub struct Cells {
     name: String,
@@ -24,24 +24,35 @@ impl Cells {
     /// # Errors
     /// [`NodeError::Table`] naming file and line.
     pub fn read(path: &Path) -> Result<Self, NodeError> {
-        let columns = Table::from_csv_path(path, &ReadOptions::default())?.columns();
-        // As text: a column that is a number in one table and a category in the next still gives equal cells.
-        let texts = columns
-            .iter()
-            .map(|(name, _)| (name.clone(), ColumnType::Category));
-        let table = Table::from_csv_path(path, &ReadOptions::with_types(texts.collect()))?;
+        Self::of(&Table::from_csv_path(path, &ReadOptions::default())?)
+    }
+
+    /// The cells of a table that was read already; its name is the path it was read from.
+    ///
+    /// # Errors
+    /// [`NodeError::Table`] never in practice.
+    pub fn of(table: &Table) -> Result<Self, NodeError> {
+        let columns = table.columns();
         let mut rows = vec![Vec::with_capacity(columns.len()); table.rows()];
-        for (name, _) in &columns {
-            for (row, cell) in rows.iter_mut().zip(table.category(name)?.iter()) {
-                row.push(canonical(cell.unwrap_or_default()));
-            }
+        for (name, kind) in &columns {
+            // A column that is a number in one table and a category in the next gives equal cells.
+            let cells: Vec<String> = match kind {
+                ColumnType::Number => table.numeric(name)?.iter().map(number).collect(),
+                ColumnType::Category => {
+                    let texts = table.category(name)?.iter();
+                    texts.map(|cell| text(cell.unwrap_or_default())).collect()
+                }
+            };
+            rows.iter_mut()
+                .zip(cells)
+                .for_each(|(row, cell)| row.push(cell));
         }
         Ok(Self {
             // One name for one file, however it was reached.
-            name: std::fs::canonicalize(path)
-                .unwrap_or_else(|_| path.to_owned())
-                .display()
-                .to_string(),
+            name: std::fs::canonicalize(table.name()).map_or_else(
+                |_| table.name().to_owned(),
+                |path| path.display().to_string(),
+            ),
             header: columns.into_iter().map(|(name, _)| name).collect(),
             rows,
         })
@@ -53,32 +64,49 @@ impl Cells {
         &self.name
     }
 
-    /// Fingerprints of its distinct rows, or of the distinct values of the column `id`, ascending; `None` when it has no such column.
-    pub(super) fn fingerprints(&self, key: &Key, id: Option<&str>) -> Option<Vec<u64>> {
-        let mut prints: Vec<u64> = match id {
-            None => self.rows.iter().map(|row| of_row(key, row)).collect(),
-            Some(id) => {
-                let column = self.header.iter().position(|name| name == id)?;
-                let cells = self.rows.iter().filter_map(|row| row.get(column));
-                cells
-                    .map(|cell| print(key, "id", &[cell.as_bytes()]))
-                    .collect()
-            }
-        };
-        prints.sort_unstable();
-        prints.dedup();
-        Some(prints)
+    /// Columns in their order.
+    #[must_use]
+    pub fn header(&self) -> &[String] {
+        &self.header
     }
 
-    /// Columns, for a message.
-    pub(super) fn header(&self) -> &[String] {
-        &self.header
+    /// Fingerprints of its distinct rows, ascending.
+    pub(super) fn whole(&self, key: &Key) -> Vec<u64> {
+        distinct(self.rows.iter().map(|row| of_row(key, row, None)))
+    }
+
+    /// Of its distinct rows, each without the cell in `column`.
+    pub(super) fn without(&self, key: &Key, column: &str) -> Vec<u64> {
+        let place = self.place(column);
+        distinct(self.rows.iter().map(|row| of_row(key, row, place)))
+    }
+
+    /// Of the distinct values of `column`; none when there is no such column.
+    pub(super) fn ids(&self, key: &Key, column: &str) -> Vec<u64> {
+        let place = self.place(column);
+        let cells = self.rows.iter().filter_map(|row| row.get(place?));
+        distinct(cells.map(|cell| print(key, "id", &[cell.as_bytes()])))
+    }
+
+    fn place(&self, column: &str) -> Option<usize> {
+        self.header.iter().position(|name| name == column)
     }
 }
 
+fn distinct(prints: impl Iterator<Item = u64>) -> Vec<u64> {
+    let mut prints: Vec<u64> = prints.collect();
+    prints.sort_unstable();
+    prints.dedup();
+    prints
+}
+
 /// The order and the names of columns do not matter: a table whose columns were moved or renamed has the same rows.
-fn of_row(key: &Key, row: &[String]) -> u64 {
-    let mut cells: Vec<&[u8]> = row.iter().map(String::as_bytes).collect();
+fn of_row(key: &Key, row: &[String], left_out: Option<usize>) -> u64 {
+    let kept = row
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| Some(*place) != left_out);
+    let mut cells: Vec<&[u8]> = kept.map(|(_, cell)| cell.as_bytes()).collect();
     cells.sort_unstable();
     print(key, "row", &cells)
 }
@@ -93,11 +121,15 @@ fn print(key: &Key, kind: &str, cells: &[&[u8]]) -> u64 {
     first.fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
+fn number(cell: Option<f64>) -> String {
+    cell.map_or_else(String::new, |number| format!("{:?}", number + 0.0))
+}
+
 /// `1.0`, `01` and ` 1 ` are one cell.
-fn canonical(cell: &str) -> String {
+fn text(cell: &str) -> String {
     let cell = cell.trim();
     match cell.parse::<f64>() {
-        Ok(number) if number.is_finite() => format!("{:?}", number + 0.0),
+        Ok(value) if value.is_finite() => number(Some(value)),
         _ => cell.to_owned(),
     }
 }
@@ -125,4 +157,30 @@ pub(super) fn shared(a: &[u64], b: &[u64]) -> usize {
     few.iter()
         .filter(|print| many.binary_search(print).is_ok())
         .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// Whatever types a job gives the columns, the rows have the same fingerprints.
+    #[test]
+    fn types_do_not_matter() {
+        let csv = b"a,b,c\n 01,x,1e3\n-0,,0.5\n2.50,NA,7\n";
+        let read = |types: &[(&str, ColumnType)]| {
+            let types: BTreeMap<_, _> = types
+                .iter()
+                .map(|(name, kind)| ((*name).to_owned(), *kind))
+                .collect();
+            let table = Table::from_csv_bytes("t.csv", csv, &ReadOptions::with_types(types));
+            Cells::of(&table.unwrap()).unwrap()
+        };
+        let all = |kind| read(&[("a", kind), ("c", kind)]);
+        let (numbers, words) = (all(ColumnType::Number), all(ColumnType::Category));
+        assert_eq!(numbers.rows, words.rows);
+        assert_eq!(numbers.rows[0], ["1.0", "x", "1000.0"]);
+        assert_eq!(numbers.rows[1][..2], ["0.0", ""]);
+    }
 }

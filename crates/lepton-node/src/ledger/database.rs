@@ -12,6 +12,7 @@ use sqlx::{Connection, Executor, Row, SqliteConnection};
 
 use super::cells::{self, Key};
 use super::witness::SignedHead;
+use crate::hex::hex;
 
 /// How long a process waits for another's transaction.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS secret (id INTEGER PRIMARY KEY CHECK (id = 1), key BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS entries (number INTEGER PRIMARY KEY, previous BLOB NOT NULL, body TEXT NOT NULL, hash BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS fingerprints (entry INTEGER PRIMARY KEY REFERENCES entries (number), block INTEGER NOT NULL, prints BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS fingerprints (entry INTEGER PRIMARY KEY REFERENCES entries (number), prints BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS witnesses (count INTEGER NOT NULL, hash BLOB NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL, PRIMARY KEY (count, signer)) STRICT;
 CREATE TRIGGER IF NOT EXISTS entries_u BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS entries_d BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
@@ -42,10 +43,10 @@ pub(super) struct Core {
     clock: fn() -> String,
 }
 
-/// An entry to append, with the fingerprints of rows that are new with it and the block they are in.
+/// An entry to append, with the fingerprints of rows that are new with it.
 pub(super) struct Draft {
     pub(super) what: What,
-    pub(super) prints: Option<(u32, Vec<u64>)>,
+    pub(super) prints: Option<Vec<u64>>,
 }
 
 /// A stored entry.
@@ -98,6 +99,10 @@ impl Core {
             clock,
         };
         core.refresh().await?;
+        // Under another key every row would look new.
+        if core.book.key_sha256() != key_sha256(&core.key) {
+            return Err(broken(path, "its key is not the one it was made with").into());
+        }
         Ok(core)
     }
 
@@ -137,7 +142,7 @@ impl Core {
             .map_err(sql)?;
         catch_up(&mut transaction, &path, (&mut self.book, &mut self.head)).await?;
         let prints = if with_prints {
-            prints(&mut transaction, &path).await?
+            prints(&mut transaction, &path, &self.book).await?
         } else {
             Vec::new()
         };
@@ -162,10 +167,9 @@ impl Core {
                 .execute(&mut *transaction)
                 .await
                 .map_err(sql)?;
-            if let Some((block, prints)) = draft.prints {
-                sqlx::query("INSERT INTO fingerprints (entry, block, prints) VALUES (?, ?, ?)")
+            if let Some(prints) = draft.prints {
+                sqlx::query("INSERT INTO fingerprints (entry, prints) VALUES (?, ?)")
                     .bind(number(head.count))
-                    .bind(i64::from(block))
                     .bind(cells::to_bytes(&prints))
                     .execute(&mut *transaction)
                     .await
@@ -202,22 +206,10 @@ impl Core {
             .collect()
     }
 
-    /// Stored fingerprints against the digests in the chain, entry by entry: `(entry, SHA-256 of the blob)`.
-    pub(super) async fn print_digests(&mut self) -> Result<Vec<(u64, String)>, LedgerError> {
-        let rows = sqlx::query("SELECT entry, prints FROM fingerprints ORDER BY entry")
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(|error| failed(&self.path, &error))?;
-        let digest = |row: &SqliteRow| {
-            let entry: i64 = row.try_get("entry").ok()?;
-            let prints: Vec<u8> = row.try_get("prints").ok()?;
-            Some((
-                u64::try_from(entry).ok()?,
-                lepton_crypto::sha256(&prints).to_string(),
-            ))
-        };
-        let all: Option<Vec<_>> = rows.iter().map(digest).collect();
-        all.ok_or_else(|| broken(&self.path, "its fingerprints cannot be read").into())
+    /// Stored fingerprints against the digests in the chain.
+    pub(super) async fn check_prints(&mut self) -> Result<(), LedgerError> {
+        prints(&mut self.connection, &self.path, &self.book).await?;
+        Ok(())
     }
 
     /// Keeps a signature on a head.
@@ -277,10 +269,10 @@ async fn begin(
         .await
         .map_err(sql)?;
     if count == 0 {
-        let ledger = name.iter().map(|byte| format!("{byte:02x}")).collect();
         let what = What::Created {
             format: FORMAT.to_owned(),
-            ledger,
+            ledger: hex(name),
+            key_sha256: key_sha256(key),
         };
         let body = serde_json::to_string(&Entry { at: clock(), what });
         let body = body.map_err(|error| broken(path, &error.to_string()))?;
@@ -371,21 +363,45 @@ fn follow(path: &Path, head: &Head, row: &SqliteRow) -> Result<Stored, LedgerErr
     })
 }
 
+/// Every stored list with the block that the chain puts it in; each must be the one whose digest the chain holds, and none may be missing.
 async fn prints(
     connection: &mut SqliteConnection,
     path: &Path,
+    book: &Book,
 ) -> Result<Vec<(u32, Vec<u64>)>, StoreError> {
-    let rows = sqlx::query("SELECT block, prints FROM fingerprints ORDER BY entry")
+    let rows = sqlx::query("SELECT entry, prints FROM fingerprints ORDER BY entry")
         .fetch_all(connection)
         .await
         .map_err(|error| failed(path, &error))?;
-    let read = |row: &SqliteRow| {
-        let block: i64 = row.try_get("block").ok()?;
-        let prints: Vec<u8> = row.try_get("prints").ok()?;
-        Some((u32::try_from(block).ok()?, cells::from_bytes(&prints)))
+    let changed = |entry: u64| {
+        broken(
+            path,
+            &format!("the fingerprints of entry {entry} were changed"),
+        )
     };
-    let all: Option<Vec<_>> = rows.iter().map(read).collect();
-    all.ok_or_else(|| broken(path, "its fingerprints cannot be read"))
+    let mut due = book.fingerprints().iter();
+    let mut all = Vec::new();
+    for row in &rows {
+        let entry: i64 = row.try_get("entry").unwrap_or_default();
+        let prints: Vec<u8> = row.try_get("prints").unwrap_or_default();
+        let digest = lepton_crypto::sha256(&prints).to_string();
+        match due.next() {
+            Some((wanted, (block, due))) if number(*wanted) == entry && *due == digest => {
+                all.push((*block, cells::from_bytes(&prints)));
+            }
+            Some((wanted, _)) => return Err(changed(*wanted)),
+            None => return Err(changed(u64::try_from(entry).unwrap_or_default())),
+        }
+    }
+    match due.next() {
+        None => Ok(all),
+        Some((missing, _)) => Err(changed(*missing)),
+    }
+}
+
+/// What the first entry says of the key of the fingerprints.
+fn key_sha256(key: &[u8; 32]) -> String {
+    lepton_crypto::hash("lepton ledger key", &[key]).to_string()
 }
 
 fn bytes<const N: usize>(row: &SqliteRow, column: &str) -> Option<[u8; N]> {

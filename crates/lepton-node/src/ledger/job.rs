@@ -1,25 +1,24 @@
 //! One run and its ledger.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use lepton_protocol::job::{DataSource, Unit};
+use lepton_protocol::job::Unit;
 use lepton_protocol::ledger::{
     BudgetError, Charge, Ledger, LedgerError, Reserved, Round, percent, planned, planned_cost,
 };
+use lepton_table::Table;
 use rand_core::Rng;
-use serde::{Deserialize, Serialize};
 
+use super::witness::{FILE as HEADS, SignedHead};
 use super::{Cells, Clock, DurableLedger};
 use crate::error::NodeError;
-use crate::files::FileLedger;
+use crate::files::{Durability, FileLedger};
+use crate::hex::hex;
 use crate::random::Entropy;
-use crate::run_folder::RunFolder;
-use crate::tables::{Federation, Source};
-
-/// File of a run folder that names its ledger.
-const FILE: &str = "ledger.json";
+use crate::run_folder::{Kept, RunFile, RunFolder};
+use crate::tables::Federation;
 
 /// The ledger that a user asked for.
 #[derive(Debug, Clone)]
@@ -40,11 +39,30 @@ impl Default for LedgerUse {
     }
 }
 
-/// What a run keeps about its ledger.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    path: PathBuf,
-    job: String,
+impl LedgerUse {
+    /// What a new run keeps of it: the absolute path and a name of its own there.
+    ///
+    /// # Errors
+    /// [`NodeError::Entropy`], or a path that has no absolute form.
+    pub(crate) fn kept(&self) -> Result<Option<Kept>, NodeError> {
+        let Some(path) = &self.path else {
+            return Ok(None);
+        };
+        let path = std::path::absolute(path).map_err(|error| NodeError::file(path, &error))?;
+        let mut name = [0; 16];
+        Entropy::System.generator("run", 0)?.fill_bytes(&mut name);
+        Ok(Some(Kept {
+            path,
+            job: hex(&name),
+        }))
+    }
+}
+
+/// A table as a job read it.
+pub(crate) struct TableRead {
+    pub(crate) table: Table,
+    /// Which of its rows each party has, counted from 0.
+    pub(crate) seats: Vec<(String, Vec<usize>)>,
 }
 
 /// A run's reservation.
@@ -60,68 +78,73 @@ impl JobLedger {
     /// # Errors
     /// [`BudgetError`] when it does not fit.
     pub(crate) fn begin(
-        wanted: &LedgerUse,
-        folder: &RunFolder,
-        (federation, source): (&Federation, &Source),
+        run: &RunFile,
+        clock: Clock,
+        federation: &mut Federation,
     ) -> Result<Option<Self>, NodeError> {
-        let Some(path) = &wanted.path else {
-            return Ok(None);
-        };
-        let path = std::path::absolute(path).map_err(|error| NodeError::file(path, &error))?;
-        let ledger = DurableLedger::open(&path, wanted.clock)?;
-        let mut name = [0; 16];
-        Entropy::System.generator("run", 0)?.fill_bytes(&mut name);
-        let job: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
-        let kept = serde_json::to_vec(&Kept {
-            path,
-            job: job.clone(),
-        })
-        .map_err(|error| NodeError::Internal(error.to_string()))?;
-        // The name first: a reservation whose run does not know it would stay for ever.
-        folder.write(FILE, &kept)?;
-        let this = Self {
-            ledger: Arc::new(ledger),
-            job,
-        };
-        this.reserve(federation, source)?;
-        Ok(Some(this))
+        let this = Self::of(run, clock)?;
+        if let Some(this) = &this {
+            this.reserve(federation)?;
+        }
+        federation.reads.clear();
+        Ok(this)
     }
 
-    /// The ledger of a run that goes on.
+    /// The ledger of a run that goes on, if it still holds all that the run knows of it.
     ///
     /// # Errors
-    /// [`NodeError`] when the ledger is gone or the job has ended there.
+    /// [`NodeError`] when the ledger is gone or was rolled back, or when the job has ended there.
     pub(crate) fn resume(
-        folder: &RunFolder,
+        (run, folder): (&RunFile, &RunFolder),
         clock: Clock,
-        (federation, source): (&Federation, &Source),
+        federation: &mut Federation,
     ) -> Result<Option<Self>, NodeError> {
-        let Some(this) = Self::of(folder, clock)? else {
-            return Ok(None);
-        };
+        if let Some(this) = Self::of(run, clock)? {
+            this.was_not_rolled_back(folder, federation)?;
+        }
         // A crash may have come before the reservation; one that is there stays as it is.
-        this.reserve(federation, source)?;
-        Ok(Some(this))
+        Self::begin(run, clock, federation)
     }
 
-    /// The ledger that a run folder names.
-    pub(crate) fn of(folder: &RunFolder, clock: Clock) -> Result<Option<Self>, NodeError> {
-        let file = folder.path(FILE);
-        if !file.exists() {
+    /// The ledger that a run names.
+    pub(crate) fn of(run: &RunFile, clock: Clock) -> Result<Option<Self>, NodeError> {
+        let Some(kept) = &run.ledger else {
             return Ok(None);
-        }
-        let kept: Kept =
-            serde_json::from_str(&crate::tables::read_text(&file)?).map_err(|error| {
-                NodeError::Data(format!(
-                    "{}: cannot be read ({error}); start a new run",
-                    file.display()
-                ))
-            })?;
+        };
         let ledger = Arc::new(DurableLedger::open(&kept.path, clock)?);
         Ok(Some(Self {
             ledger,
-            job: kept.job,
+            job: kept.job.clone(),
         }))
+    }
+
+    /// LG-07: the heads that the parties signed are part of the chain, and every charge that a party kept is in it. Before anything is written beside them.
+    fn was_not_rolled_back(
+        &self,
+        folder: &RunFolder,
+        federation: &Federation,
+    ) -> Result<(), NodeError> {
+        self.ledger
+            .verify(SignedHead::read(&folder.path("state").join(HEADS))?)?;
+        let book = self.ledger.book()?;
+        for (index, party) in federation.parties.iter().enumerate() {
+            let own = format!("state/parties/{index}/ledger.jsonl");
+            let limit = federation.plan.privacy().map(|privacy| privacy.limit);
+            let own = folder.path(&own);
+            if !own.exists() {
+                continue;
+            }
+            let own = FileLedger::open(&own, limit, Durability::Process)?;
+            let kept = |charge: &&Charge| book.has_charged(&self.job, &party.name, charge);
+            if !own.charges().iter().all(|charge| kept(&charge)) {
+                return Err(NodeError::Data(format!(
+                    "{}: charges of {} that this run made are gone: the ledger was rolled back; restore it from a copy that has every entry",
+                    self.ledger.path().display(),
+                    party.name
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Ends the job in the ledger, unless it has ended there, and says where its budgets are low.
@@ -155,9 +178,12 @@ impl JobLedger {
         &self.ledger
     }
 
-    fn reserve(&self, federation: &Federation, source: &Source) -> Result<(), NodeError> {
+    fn reserve(&self, federation: &Federation) -> Result<(), NodeError> {
         let plan = &federation.plan;
         let name = plan.job().name().to_string();
+        if plan.job().job().insecure_seed.is_some() {
+            return Err(LedgerError::from(BudgetError::Seeded(name)).into());
+        }
         let (Some(planned), Some(privacy)) = (planned(plan), plan.privacy()) else {
             return Err(LedgerError::from(BudgetError::NoGoal(name)).into());
         };
@@ -176,39 +202,12 @@ impl JobLedger {
             seats: BTreeMap::new(),
             curve: planned_cost(&planned).map_err(arithmetic)?,
         };
-        let tables = tables(federation, source)?;
+        let reads = federation.reads.iter().map(|read| {
+            let seats = read.seats.iter().map(|(name, _)| name.clone());
+            Ok((Cells::of(&read.table)?, seats.collect()))
+        });
+        let tables = reads.collect::<Result<_, NodeError>>()?;
         Ok(self.ledger.reserve(reserved, tables, planned)?)
-    }
-}
-
-/// Each table with the parties that read it. Rows dealt from one table count as its rows for every party: each row is at one party only (LG-04).
-fn tables(
-    federation: &Federation,
-    source: &Source,
-) -> Result<Vec<(Cells, Vec<String>)>, NodeError> {
-    let names: Vec<String> = federation
-        .parties
-        .iter()
-        .map(|party| party.name.clone())
-        .collect();
-    let folder = source.job.parent().unwrap_or(Path::new("."));
-    let each = |paths: Vec<PathBuf>| {
-        let pairs = paths.into_iter().zip(names.iter().cloned());
-        pairs
-            .map(|(path, name)| Ok((Cells::read(&path)?, vec![name])))
-            .collect()
-    };
-    if !source.party_data.is_empty() {
-        return each(source.party_data.clone());
-    }
-    match &federation.plan.job().data().source {
-        DataSource::PerParty(tables) => {
-            each(tables.iter().map(|table| folder.join(table)).collect())
-        }
-        DataSource::Dealt { table, .. } => {
-            let path = source.data.clone().unwrap_or_else(|| folder.join(table));
-            Ok(vec![(Cells::read(&path)?, names)])
-        }
     }
 }
 

@@ -9,7 +9,7 @@ mod tables;
 mod verify;
 mod witness;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 
@@ -26,7 +26,9 @@ use rand_core::Rng;
 
 pub use cells::Cells;
 pub use database::Stored;
+pub(crate) use job::TableRead;
 pub use job::{Door, JobLedger, LedgerUse};
+pub(crate) use witness::FILE as HEADS;
 pub use witness::SignedHead;
 
 /// Where entries get their time from: RFC 3339.
@@ -38,6 +40,7 @@ type Task = Box<dyn FnOnce(&Runtime, &mut Core) + Send>;
 pub struct DurableLedger {
     /// The connection lives on a thread of its own, so that calls work inside and outside of an asynchronous runtime.
     tasks: Option<mpsc::Sender<Task>>,
+    path: PathBuf,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -80,7 +83,8 @@ impl DurableLedger {
     ) -> Result<Self, LedgerError> {
         let (tasks, inbox) = mpsc::channel::<Task>();
         let (ready, opened) = mpsc::channel();
-        let path = path.to_owned();
+        let file = path.to_owned();
+        let path = file.clone();
         let thread = thread::Builder::new().name("ledger".to_owned());
         let spawned = thread.spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -106,10 +110,17 @@ impl DurableLedger {
         });
         let this = Self {
             tasks: Some(tasks),
+            path: file,
             thread: Some(spawned.map_err(|_| gone())?),
         };
         opened.recv().map_err(|_| gone())??;
         Ok(this)
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The state, newest entries included.
@@ -179,10 +190,10 @@ impl DurableLedger {
     }
 
     /// Sets a job's whole schedule aside on every block that its tables touch (LG-05, LG-08). `tables` holds each distinct table with the parties that read it.
-    /// A run that has its reservation already keeps it.
+    /// A run that has its reservation already keeps it, as long as its rows lie where they lay.
     ///
     /// # Errors
-    /// [`BudgetError`] when it does not fit or nobody set a budget; nothing is set aside then.
+    /// [`BudgetError`] when it does not fit, nobody set a budget, or the job has ended; nothing is set aside then.
     pub fn reserve(
         &self,
         mut reserved: Reserved,
@@ -192,16 +203,25 @@ impl DurableLedger {
         self.append(move |core| {
             let (key, path) = (core.key.clone(), core.path.display().to_string());
             move |book, prints| {
-                if book.jobs().contains_key(&reserved.job) {
-                    return Ok(Vec::new());
-                }
                 let mut drafts = Vec::new();
                 for (cells, seats) in &tables {
-                    let (blocks, seen) = tables::touched((book, prints, &key), cells, &path)?;
-                    drafts.extend(seen);
+                    let touched = tables::touched((book, prints, &key), cells, &path)?;
+                    drafts.extend(touched.draft);
+                    let blocks: Vec<u32> = touched.blocks.into_keys().collect();
                     for seat in seats {
-                        reserved.seats.insert(seat.clone(), blocks.clone());
+                        if reserved
+                            .seats
+                            .insert(seat.clone(), blocks.clone())
+                            .is_some()
+                        {
+                            let words = format!("two parties of the job are called {seat}");
+                            return Err(BudgetError::Use(words).into());
+                        }
                     }
+                }
+                if let Some(job) = book.jobs().get(&reserved.job) {
+                    job.goes_on(&reserved)?;
+                    return Ok(Vec::new());
                 }
                 let what = What::Reserved(reserved.clone());
                 let entry = lepton_protocol::ledger::Entry {
@@ -270,10 +290,10 @@ impl DurableLedger {
     pub fn verify(&self, others: Vec<SignedHead>) -> Result<Verified, LedgerError> {
         self.call(move |runtime, core| {
             let history = runtime.block_on(core.history())?;
-            let digests = runtime.block_on(core.print_digests())?;
+            runtime.block_on(core.check_prints())?;
             let mut heads = runtime.block_on(core.witnesses())?;
             heads.extend(others);
-            verify::all(&core.path, &history, (&digests, &heads))?;
+            verify::all(&core.path, &history, &heads)?;
             Ok(Verified {
                 head: core.head,
                 witnesses: heads.len(),

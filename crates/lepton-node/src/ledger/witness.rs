@@ -1,13 +1,19 @@
 //! Signed heads: what shows that a ledger was rolled back or replaced (LG-07).
 
+use std::path::Path;
+
 use lepton_crypto::{Digest, IdentityKey, IdentityPublic, Signature};
 use lepton_protocol::ledger::Head;
 use serde::{Deserialize, Serialize};
 
 use crate::error::NodeError;
-use crate::federation::from_hex;
+use crate::files::{Durability, replace};
+use crate::hex::{hex, unhex};
 
 const DOMAIN: &str = "lepton ledger head";
+
+/// Where a run keeps signed heads, one a line, in its folder of states.
+pub(crate) const FILE: &str = "ledger-heads.jsonl";
 
 /// Somebody's signature on where a ledger stood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,31 +65,63 @@ impl SignedHead {
     /// # Errors
     /// [`NodeError::Internal`] never in practice.
     pub fn to_json(&self) -> Result<String, NodeError> {
-        let signature = self.signature.to_bytes();
         let line = Line {
             ledger: self.ledger.clone(),
             count: self.head.count,
             hash: self.head.hash.to_string(),
             signer: self.signer.to_string(),
-            signature: signature.iter().map(|byte| format!("{byte:02x}")).collect(),
+            signature: hex(&self.signature.to_bytes()),
         };
         serde_json::to_string(&line).map_err(|error| NodeError::Internal(error.to_string()))
+    }
+
+    /// All heads of a file; none where there is no file.
+    ///
+    /// # Errors
+    /// [`NodeError`] naming file and line.
+    pub fn read(path: &Path) -> Result<Vec<Self>, NodeError> {
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let text = crate::tables::read_text(path)?;
+        let head = |(number, line)| {
+            Self::parse(line).ok_or_else(|| {
+                NodeError::Data(format!(
+                    "{}:{}: this is not a signed head; give a ledger-heads.jsonl",
+                    path.display(),
+                    number + 1
+                ))
+            })
+        };
+        text.lines().enumerate().map(head).collect()
+    }
+
+    /// Adds heads to a file, in one step: what others signed before is the evidence of a roll-back and stays.
+    pub(crate) fn append(path: &Path, heads: &[Self]) -> Result<(), NodeError> {
+        let mut text = if path.exists() {
+            crate::tables::read_text(path)?
+        } else {
+            String::new()
+        };
+        for head in heads {
+            text = text + &head.to_json()? + "\n";
+        }
+        replace(path, text.as_bytes(), Durability::Machine)
+            .map_err(|error| NodeError::file(path, &error))
     }
 
     /// Back from a line; the signature is not checked yet.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
         let line: Line = serde_json::from_str(line).ok()?;
-        let (first, second) = line.signature.split_at_checked(64)?;
-        let signature = [from_hex(first)?, from_hex(second)?].concat();
         Some(Self {
             ledger: line.ledger,
             head: Head {
                 count: line.count,
-                hash: Digest::from_bytes(from_hex(&line.hash)?),
+                hash: Digest::from_bytes(unhex(&line.hash)?),
             },
-            signer: IdentityPublic::from_bytes(from_hex(&line.signer)?),
-            signature: Signature::from_bytes(signature.try_into().ok()?),
+            signer: IdentityPublic::from_bytes(unhex(&line.signer)?),
+            signature: Signature::from_bytes(unhex(&line.signature)?),
         })
     }
 }

@@ -5,15 +5,15 @@ use std::path::Path;
 use lepton_dp::tradeoff::least_miss;
 use lepton_dp::{Accountant, Delta};
 use lepton_protocol::job::Unit;
-use lepton_protocol::ledger::{Charge, Side, accountant_of};
+use lepton_protocol::ledger::{Charge, Head, Side, accountant_of};
 use lepton_protocol::plan::{Plan, PlanError};
 use lepton_protocol::report::Report;
 use lepton_protocol::training::Training;
 use lepton_secagg::Topology;
 
 use super::document::{
-    Adversary, CurvePair, FileHash, Goal, MaskedSum, Mechanism, NoiseSeen, PRIVACY_REPORT,
-    PartyFacts, PrivacyReport, Protected, RunFacts, Signer, TradeOff, VERSION,
+    Adversary, CurvePair, FileHash, Goal, LedgerHead, MaskedSum, Mechanism, NoiseSeen,
+    PRIVACY_REPORT, PartyFacts, PrivacyReport, Protected, RunFacts, Signer, TradeOff, VERSION,
 };
 use super::law::{self, Facts};
 use crate::error::NodeError;
@@ -35,6 +35,8 @@ pub(crate) struct Sources<'a> {
     /// Folder of the run, for the hashes of what lies in it.
     pub(crate) folder: &'a Path,
     pub(crate) signers: Vec<Signer>,
+    /// Where the ledger of the parties stood; a simulation's parties share one.
+    pub(crate) ledger_head: Option<Head>,
 }
 
 /// The report of a simulated run.
@@ -45,6 +47,7 @@ pub(crate) fn build(sources: Sources<'_>) -> Result<PrivacyReport, NodeError> {
         report,
         folder,
         signers,
+        ledger_head,
     } = sources;
     let adversaries = adversaries(plan, training)?;
     let seeded = plan.job().job().insecure_seed.is_some();
@@ -78,7 +81,7 @@ pub(crate) fn build(sources: Sources<'_>) -> Result<PrivacyReport, NodeError> {
         not_protected: report.privacy.not_protected.clone(),
         insecure: report.insecure.clone(),
         masked_sum: masked_sum(plan, training),
-        parties: parties(report),
+        parties: parties(report, ledger_head),
         files: files(folder, report)?,
         law: law::law(&Facts {
             bound: bound.as_deref(),
@@ -362,13 +365,17 @@ fn masked_sum(plan: &Plan, training: &Training) -> MaskedSum {
     }
 }
 
-fn parties(report: &Report) -> Vec<PartyFacts> {
+fn parties(report: &Report, ledger_head: Option<Head>) -> Vec<PartyFacts> {
+    let head = ledger_head.map(|head| LedgerHead {
+        entries: head.count,
+        hash: head.hash.to_string(),
+    });
     let facts = report.parties.iter().map(|party| PartyFacts {
         name: party.name.clone(),
         sums_joined: party.sums_joined,
         sums_missed: party.sums_missed,
         epsilon_charged: party.epsilon_charged.and_then(finite),
-        ledger_head: None,
+        ledger_head: head.clone(),
     });
     facts.collect()
 }

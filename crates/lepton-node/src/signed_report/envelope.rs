@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::canonical::{canonical, parse};
 use super::document::{PRIVACY_REPORT, PrivacyReport, Signer, VERSION};
+use crate::hex::{hex, unhex};
 
 /// What every signature of a privacy report is bound to, so that it is worth nothing over anything else.
 pub const DOMAIN: &str = "lepton-privacy-report/1";
@@ -129,26 +130,4 @@ pub fn open(text: &str) -> Result<PrivacyReport, String> {
             entry.signer().words()
         )),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Lower-case hexadecimal, exactly: one key has one spelling.
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != N || !rest.is_empty() {
-        return None;
-    }
-    let mut out = [0; N];
-    for (byte, [high, low]) in out.iter_mut().zip(pairs) {
-        *byte = digit(*high)? << 4 | digit(*low)?;
-    }
-    Some(out)
 }

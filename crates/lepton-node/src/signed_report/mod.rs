@@ -13,6 +13,7 @@ mod verify;
 mod tests;
 
 use lepton_crypto::IdentityKey;
+use lepton_protocol::ledger::Head;
 use lepton_protocol::plan::Plan;
 use lepton_protocol::report::Report;
 use lepton_protocol::training::Training;
@@ -44,6 +45,7 @@ pub(crate) struct Simulated<'a> {
     pub(crate) folder: &'a RunFolder,
     pub(crate) entropy: Entropy,
     pub(crate) epoch: u64,
+    pub(crate) ledger_head: Option<Head>,
 }
 
 /// Builds the report of a simulated run, signs it as the coordinator and as every party would, and writes it with the signers' public keys. The model
@@ -56,6 +58,7 @@ pub(crate) fn write(run: &Simulated<'_>) -> Result<PrivacyReport, NodeError> {
         training: run.training,
         report: run.report,
         folder: run.folder.root(),
+        ledger_head: run.ledger_head,
         signers: seats.iter().map(|seat| seat.signer.clone()).collect(),
     })?;
     let keys: Vec<&IdentityKey> = seats.iter().map(|seat| &seat.key).collect();

@@ -205,7 +205,7 @@ fn the_signed_bytes_are_as_documented() {
     .concat();
     assert_eq!(&framed[..10], b"\x17\0\0\0\0\0\0\0le");
     let own = keys()[0].sign(DOMAIN, &bytes).to_bytes();
-    let hex: String = own.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = crate::hex::hex(&own);
     assert_eq!(document["signatures"][0]["signature"], hex);
 }
 
@@ -383,7 +383,7 @@ fn unknown_fields_are_signed_too() {
     let bytes = canonical(&document["report"]).unwrap();
     for (number, key) in keys.iter().enumerate() {
         let signature = key.sign(DOMAIN, &bytes).to_bytes();
-        let hex: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = crate::hex::hex(&signature);
         document["signatures"][number]["signature"] = json!(hex);
     }
     assert!(verifies(&document));

@@ -14,6 +14,9 @@ use super::{Charge, Side};
 #[derive(Debug, Clone, Default)]
 pub struct Book {
     ledger: String,
+    key_sha256: String,
+    entries: u64,
+    fingerprints: BTreeMap<u64, (u32, String)>,
     names: BTreeMap<String, Vec<u32>>,
     lineages: Vec<Vec<u32>>,
     titles: Vec<String>,
@@ -76,6 +79,18 @@ impl Book {
         &self.ledger
     }
 
+    /// Hash of the key of its fingerprints, as its first entry has it.
+    #[must_use]
+    pub fn key_sha256(&self) -> &str {
+        &self.key_sha256
+    }
+
+    /// Entries with fingerprints: the block whose rows these are, and their SHA-256.
+    #[must_use]
+    pub fn fingerprints(&self) -> &BTreeMap<u64, (u32, String)> {
+        &self.fingerprints
+    }
+
     /// All blocks in order.
     #[must_use]
     pub fn blocks(&self) -> &[Block] {
@@ -126,6 +141,13 @@ impl Book {
     #[must_use]
     pub fn title(&self, lineage: u32) -> &str {
         self.titles.get(lineage as usize).map_or("", String::as_str)
+    }
+
+    /// Whether this release was charged.
+    #[must_use]
+    pub fn has_charged(&self, job: &str, seat: &str, charge: &Charge) -> bool {
+        let job = self.jobs.get(job);
+        job.is_some_and(|job| job.seen.contains(&key(seat, charge)))
     }
 
     /// Whether `entry` may follow, without taking it.
@@ -336,8 +358,11 @@ impl Book {
     }
 
     fn take(&mut self, Entry { at, what }: Entry) {
+        self.entries += 1;
         match what {
-            What::Created { ledger, .. } => self.ledger = ledger,
+            What::Created {
+                ledger, key_sha256, ..
+            } => (self.ledger, self.key_sha256) = (ledger, key_sha256),
             What::BudgetSet { data, budget, rows } => {
                 let lineage = u32::try_from(self.lineages.len()).unwrap_or(u32::MAX);
                 self.lineages.push(Vec::new());
@@ -352,6 +377,7 @@ impl Book {
             } => {
                 let first = lineages.first().copied().unwrap_or_default();
                 let home = self.blocks_of(first).last().copied().unwrap_or_default();
+                self.remember(home, &rows);
                 if let Some(block) = self.blocks.get_mut(home as usize) {
                     block.rows += rows.new;
                 }
@@ -399,6 +425,7 @@ impl Book {
 
     fn open_block(&mut self, lineage: u32, (budget, rows): (Budget, Rows), opened: String) {
         let number = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
+        self.remember(number, &rows);
         self.blocks.push(Block {
             number,
             lineage,
@@ -411,6 +438,12 @@ impl Book {
         if let Some(blocks) = self.lineages.get_mut(lineage as usize) {
             blocks.push(number);
         }
+    }
+
+    /// The fingerprints of the entry that is being taken are of rows in `block`.
+    fn remember(&mut self, block: u32, rows: &Rows) {
+        let stored = (block, rows.fingerprints.clone());
+        self.fingerprints.insert(self.entries, stored);
     }
 
     fn block(&self, number: u32) -> Result<&Block, BudgetError> {
@@ -449,6 +482,29 @@ impl Block {
 }
 
 impl Job {
+    /// Whether the job may go on with what it set aside: it has not ended, and the rows it asks for now lie where they lay.
+    ///
+    /// # Errors
+    /// [`BudgetError::Repeated`], [`BudgetError::Moved`].
+    pub fn goes_on(&self, now: &Reserved) -> Result<(), BudgetError> {
+        let title = self.reserved.title.clone();
+        if self.closed {
+            return Err(BudgetError::Repeated(
+                title,
+                "it has ended in this ledger; start a new run",
+            ));
+        }
+        let covered = |(seat, blocks): (&String, &Vec<u32>)| {
+            let held = self.reserved.seats.get(seat);
+            held.is_some_and(|held| blocks.iter().all(|block| held.contains(block)))
+        };
+        if now.seats.iter().all(covered) {
+            Ok(())
+        } else {
+            Err(BudgetError::Moved(title))
+        }
+    }
+
     /// What was charged so far, on the side and for the party for which it is most: a record lies on one side of one party (LG-04).
     #[must_use]
     pub fn spent(&self) -> Curve {

@@ -253,6 +253,16 @@ pub enum BudgetError {
         "the ledger refuses {0}: {1}; a release is charged once, before it is sampled, and a new attempt is a new release"
     )]
     Repeated(String, &'static str),
+    /// Noise that can be computed is no noise.
+    #[error(
+        "job `{0}` draws masks and noise from job.insecure_seed, so that whoever knows the job can take the noise off again: no budget covers it; leave insecure_seed out, or run without --ledger"
+    )]
+    Seeded(String),
+    /// A run that goes on with other rows.
+    #[error(
+        "the rows of {0} now lie in data sets that it set nothing aside on; start a new run, or restore the table"
+    )]
+    Moved(String),
     /// What others hear of a refusal: how much is left is the owner's business (LG-11).
     #[error("its lifetime privacy budget does not cover this")]
     Withheld,

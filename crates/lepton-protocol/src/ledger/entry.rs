@@ -32,6 +32,8 @@ pub enum What {
         format: String,
         /// Random name of this ledger: what peers sign.
         ledger: String,
+        /// Hash of the key of its fingerprints: under another key every known row would look new.
+        key_sha256: String,
     },
     /// A data set gets its budget, its lineage and its first block.
     BudgetSet {
@@ -88,7 +90,7 @@ pub struct Rows {
     pub new: usize,
     /// How many were known.
     pub known: usize,
-    /// SHA-256 of the stored fingerprints of the new ones.
+    /// SHA-256 of the fingerprints stored with this entry.
     pub fingerprints: String,
     /// The column that stands for a row, where one is declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]

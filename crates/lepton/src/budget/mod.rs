@@ -8,7 +8,6 @@ use clap::{Args, Subcommand, ValueEnum};
 use lepton_dp::{Delta, Epsilon};
 use lepton_node::error::NodeError;
 use lepton_node::ledger::{Cells, DurableLedger, SignedHead};
-use lepton_node::tables::read_text;
 use lepton_protocol::ledger::{Budget, BudgetError, LedgerError, Unit};
 use serde_json::json;
 
@@ -189,15 +188,13 @@ fn budget(unit: Unit, (epsilon, delta): (f64, f64), warn_at: f64) -> Result<Budg
 fn verify(args: VerifyArgs) -> Result<(), NodeError> {
     let mut heads = Vec::new();
     for path in &args.witness {
-        for (number, line) in read_text(path)?.lines().enumerate() {
-            heads.push(SignedHead::parse(line).ok_or_else(|| {
-                NodeError::Data(format!(
-                    "{}:{}: this is not a signed head; give a ledger-heads.jsonl",
-                    path.display(),
-                    number + 1
-                ))
-            })?);
+        if !path.exists() {
+            return Err(NodeError::Use(format!(
+                "{}: there is no such file",
+                path.display()
+            )));
         }
+        heads.extend(SignedHead::read(path)?);
     }
     let found = open(&args.file.ledger)?.verify(heads)?;
     if args.file.json {

@@ -46,7 +46,7 @@ fn document(book: &Book, block: &Block) -> Value {
     let names: Vec<&String> = book
         .names()
         .iter()
-        .filter(|(_, lineages)| lineages.first() == Some(&block.lineage))
+        .filter(|(_, lineages)| lineages.contains(&block.lineage))
         .map(|(name, _)| name)
         .collect();
     let (spent, capacity) = (used.at(budget.order()), budget.capacity());
@@ -74,7 +74,7 @@ fn words(book: &Book, block: &Block) -> String {
     let (budget, used) = (&block.budget, block.used());
     let (spent, capacity) = (used.at(budget.order()), budget.capacity());
     let mut text = format!(
-        "`{}`, block {}: {} rows since {}\n  budget   epsilon {} at delta {}, for life (Rényi order {} decides)\n  spent    {}: epsilon {} at most, over {} jobs\n  left     {}\n",
+        "`{}`, block {}: {} rows since {}\n  budget   epsilon {} at delta {}, for life (Rényi order {} decides)\n  spent    {} spent or set aside: epsilon {} at most, over {} jobs\n  left     {}\n",
         book.title(block.lineage),
         block.number,
         block.rows,

@@ -243,7 +243,218 @@ fn a_lost_disk_releases_nothing() {
     assert!(done.stderr.contains("free some space"), "{}", done.stderr);
     desk.call(&["budget", "verify", "--ledger", "ledger.db"])
         .fine();
+    // The disk was full before the reservation was on it: nothing was spent, and nothing released.
+    let block = block(&desk);
+    assert_eq!(block["used_nanonats"], 0, "{block}");
+    for run in desk.list("runs") {
+        assert!(!desk.path(&format!("runs/{run}/model")).exists());
+    }
     desk.call(&RUN).fine();
+}
+
+/// The first block as `show` has it.
+fn block(desk: &Desk) -> serde_json::Value {
+    let show = ["budget", "show", "--ledger", "ledger.db", "--json"];
+    desk.call(&show).fine().json()["blocks"][0].clone()
+}
+
+/// Runs 12 rounds of which all but the first two are slow, kills it in the third, and leaves the folder `out`.
+#[cfg(unix)]
+fn killed_run(desk: &Desk) {
+    use std::io::{BufRead, BufReader};
+    let slow = "[[fault]]\nparty = \"party-1\"\nkind = \"slow\"\ndelay_ms = 60\nfrom_round = 3\nuntil_round = 12\n";
+    desk.write("scenario.toml", slow);
+    let run = "run job.toml --ledger ledger.db --run-dir out --scenario scenario.toml --set training.rounds=12 --set evaluation.every=2";
+    let words: Vec<&str> = run.split(' ').collect();
+    let mut child = desk
+        .command(&words)
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.as_mut().unwrap()).lines();
+    let begun = lines.any(|line| line.unwrap().starts_with("round 2: "));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(begun, "the run ended before its second round");
+}
+
+const RESUME: [&str; 5] = ["run", "--resume", "out", "--quiet", "--json"];
+
+/// LG-05: a killed run keeps its share; resumed it ends, gives back what it did not use, and pays for nothing twice.
+#[cfg(unix)]
+#[test]
+fn a_killed_run_goes_on_in_its_ledger() {
+    let desk = desk("8");
+    killed_run(&desk);
+    let open = block(&desk);
+    assert_eq!(open["open_jobs"], 1);
+    desk.call(&RESUME).fine();
+    let ended = block(&desk);
+    assert_eq!(
+        (&ended["jobs"], &ended["open_jobs"]),
+        (&1.into(), &0.into())
+    );
+    assert!(ended["used_nanonats"].as_u64() > Some(0));
+    let history = ["budget", "history", "--ledger", "ledger.db", "--json"];
+    let history = desk.call(&history).fine().json();
+    let mut seen = std::collections::BTreeSet::new();
+    for entry in history["entries"].as_array().unwrap() {
+        let charged = &entry["entry"]["what"]["charged"];
+        let charge = &charged["charge"];
+        let key = format!(
+            "{} {} {} {} {} {}",
+            charged["seat"],
+            charge["side"],
+            charge["kind"],
+            charge["epoch"],
+            charge["round"],
+            charge["attempt"]
+        );
+        assert!(charged.is_null() || seen.insert(key), "{charged} twice");
+    }
+    let epochs = |number: &str| seen.iter().filter(|key| key.contains(number)).count();
+    assert!(
+        epochs("\"training\" 1 ") > 0 && epochs("\"training\" 2 ") > 0,
+        "{seen:?}"
+    );
+    // Both epochs' heads are kept: three parties sign at each start.
+    let heads = desk.read("out/state/ledger-heads.jsonl");
+    assert_eq!(heads.lines().count(), 6);
+    let verify = [
+        "budget",
+        "verify",
+        "--ledger",
+        "ledger.db",
+        "--witness",
+        "out/state/ledger-heads.jsonl",
+    ];
+    desk.call(&verify).fine();
+    // The privacy report says where the ledger stood.
+    let privacy = desk.json("out/privacy.json");
+    for party in privacy["report"]["parties"].as_array().unwrap() {
+        let head = &party["ledger_head"];
+        let number = head["entries"].as_u64().unwrap();
+        let entry = &history["entries"][usize::try_from(number).unwrap() - 1];
+        assert_eq!(entry["hash"], head["hash"]);
+    }
+}
+
+/// LG-07: a run does not go on in a ledger that lost what the run knows, and leaves the evidence as it is.
+#[cfg(unix)]
+#[test]
+fn a_rolled_back_ledger_stops_a_resumed_run() {
+    let desk = desk("8");
+    let ledgers = ["", "-wal", "-shm"].map(|end| format!("ledger.db{end}"));
+    let keep = |to: &str, from: &str| {
+        for name in &ledgers {
+            let (from, to) = (
+                desk.path(&format!("{from}{name}")),
+                desk.path(&format!("{to}{name}")),
+            );
+            if from.exists() {
+                std::fs::copy(from, to).unwrap();
+            } else {
+                // Not every copy has all three files.
+                let _ = std::fs::remove_file(to);
+            }
+        }
+    };
+    keep("old-", "");
+    killed_run(&desk);
+    let heads = desk.read("out/state/ledger-heads.jsonl");
+    keep("new-", "");
+    keep("", "old-");
+    desk.call(&RESUME)
+        .refused(1, &["the ledger was rolled back"]);
+    assert_eq!(desk.read("out/state/ledger-heads.jsonl"), heads);
+    // With the heads away, the run's own record of its charges tells.
+    std::fs::remove_file(desk.path("out/state/ledger-heads.jsonl")).unwrap();
+    desk.call(&RESUME).refused(
+        1,
+        &["that this run made are gone: the ledger was rolled back"],
+    );
+    keep("", "new-");
+    desk.call(&RESUME).fine();
+}
+
+/// A resumed run trains on the rows it began with, or not at all.
+#[cfg(unix)]
+#[test]
+fn other_rows_are_no_resumption() {
+    let desk = desk("8");
+    killed_run(&desk);
+    let rows = desk.read("data.csv");
+    desk.write("data.csv", rows.replacen("-20,", "-19,", 1));
+    desk.call(&RESUME).refused(
+        1,
+        &[
+            "the rows of party-",
+            "changed since out began; start a new run",
+        ],
+    );
+    desk.write("data.csv", rows);
+    desk.call(&RESUME).fine();
+}
+
+/// A kill between the run folder and the reservation: the run knows its ledger, and reserves when it is resumed.
+#[test]
+fn a_run_knows_its_ledger_before_it_reserves() {
+    let desk = desk("8");
+    let mut run = RUN.to_vec();
+    run.extend(["--run-dir", "out"]);
+    desk.call(&run).fine();
+    let (text, job) = (desk.read("out/run.json"), desk.read("out/job.toml"));
+    let name = desk.json("out/run.json")["ledger"]["job"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    std::fs::remove_dir_all(desk.path("out")).unwrap();
+    std::fs::create_dir(desk.path("out")).unwrap();
+    desk.write("out/run.json", text.replace(&name, "another"));
+    desk.write("out/job.toml", job);
+    desk.call(&RESUME).fine();
+    assert_eq!(block(&desk)["jobs"], 2);
+    // The same again is a run that has ended in its ledger.
+    std::fs::remove_dir_all(desk.path("out")).unwrap();
+    std::fs::create_dir(desk.path("out")).unwrap();
+    desk.write("out/run.json", text);
+    desk.call(&RESUME)
+        .refused(3, &["it has ended in this ledger; start a new run"]);
+}
+
+#[test]
+fn noise_from_a_seed_is_not_charged() {
+    let desk = desk("8");
+    let mut seeded = RUN.to_vec();
+    seeded.extend(["--set", "job.insecure_seed=7"]);
+    desk.call(&seeded)
+        .refused(3, &["insecure_seed", "no budget covers it"]);
+    assert_eq!(block(&desk)["jobs"], 0);
+}
+
+/// Files of one name in several folders are different parties, each charged.
+#[test]
+fn parties_have_names_of_their_own() {
+    let desk = desk("20");
+    let (rows, mut tables) = (desk.read("data.csv"), Vec::new());
+    let header = rows.lines().next().unwrap();
+    for (index, name) in ["x/a.csv", "y/a-3.csv", "z/a.csv"].into_iter().enumerate() {
+        std::fs::create_dir(desk.path(&name[..1])).unwrap();
+        let part: Vec<&str> = rows.lines().skip(1).skip(index * 20).take(20).collect();
+        desk.write(name, format!("{header}\n{}\n", part.join("\n")));
+        tables.push(name);
+    }
+    let mut run = RUN.to_vec();
+    run.push("--party-data");
+    run.extend(tables);
+    let report = desk.call(&run).fine().json();
+    let parties = report["parties"].as_array().unwrap().iter();
+    let names: Vec<&str> = parties
+        .map(|party| party["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["a", "a-3", "a-4"]);
+    assert_eq!(block(&desk)["jobs"], 1);
 }
 
 #[cfg(unix)]
