@@ -8,7 +8,7 @@ use lepton_protocol::party;
 use lepton_protocol::store::Store;
 
 use super::*;
-use crate::files::FileStore;
+use crate::files::{Durability, FileStore};
 use crate::tables::{Federation, Source};
 
 /// A private job's first party, in a folder of its own.
