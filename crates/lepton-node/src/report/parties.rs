@@ -106,6 +106,34 @@ fn models(report: &Report) -> Markup {
 pub(super) fn protection(report: &Report) -> Markup {
     let numbers = &report.protection;
     let groups = numbers.group_floor.zip(numbers.group_threshold);
+    html! {
+        section #protection {
+            h2 { "Protection of the sums" }
+            p {
+                "Aggregation: " strong { (numbers.aggregation) } ". Each party masks its numbers before they leave. The coordinator, even one that cheats, learns one sum per attempt "
+                "over at least the floor of parties, as long as no more than c parties collude with it."
+                @if let Some((floor, _)) = groups {
+                    " In training rounds it learns " (numbers.groups) " sums instead, one for each group of parties, each over at least " (floor) " of them."
+                }
+            }
+            (scrolling("Numbers of the masked sums", &html! {
+                table {
+                    caption { "Numbers of the masked sums" }
+                    thead { tr { th scope="col" { "Number" } th .number scope="col" { "Value" } th scope="col" { "Meaning" } } }
+                    tbody {
+                        @for (name, value, meaning) in meanings(numbers) {
+                            tr { th scope="row" { (name) } td .number { (whole(value)) } td { (meaning) } }
+                        }
+                    }
+                }
+            }))
+            (conditions(numbers))
+        }
+    }
+}
+
+/// Every number of the masked sums with its value and what it says.
+fn meanings(numbers: &ProtectionDoc) -> Vec<(&'static str, u64, &'static str)> {
     let mut rows = vec![
         ("n", u64::from(numbers.parties), "parties in the federation"),
         (
@@ -140,7 +168,7 @@ pub(super) fn protection(report: &Report) -> Markup {
             "attempts given up; their sums were not obtained",
         ),
     ];
-    if let Some((floor, threshold)) = groups {
+    if let Some((floor, threshold)) = numbers.group_floor.zip(numbers.group_threshold) {
         rows.extend([
             (
                 "G",
@@ -159,30 +187,7 @@ pub(super) fn protection(report: &Report) -> Markup {
             ),
         ]);
     }
-    html! {
-        section #protection {
-            h2 { "Protection of the sums" }
-            p {
-                "Aggregation: " strong { (numbers.aggregation) } ". Each party masks its numbers before they leave. The coordinator, even one that cheats, learns one sum per attempt "
-                "over at least the floor of parties, as long as no more than c parties collude with it."
-                @if let Some((floor, _)) = groups {
-                    " In training rounds it learns " (numbers.groups) " sums instead, one for each group of parties, each over at least " (floor) " of them."
-                }
-            }
-            (scrolling("Numbers of the masked sums", &html! {
-                table {
-                    caption { "Numbers of the masked sums" }
-                    thead { tr { th scope="col" { "Number" } th .number scope="col" { "Value" } th scope="col" { "Meaning" } } }
-                    tbody {
-                        @for (name, value, meaning) in rows {
-                            tr { th scope="row" { (name) } td .number { (whole(value)) } td { (meaning) } }
-                        }
-                    }
-                }
-            }))
-            (conditions(numbers))
-        }
-    }
+    rows
 }
 
 /// The inequalities that the guarantee rests on, with this run's numbers.

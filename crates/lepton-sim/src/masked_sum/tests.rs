@@ -8,7 +8,8 @@ use lepton_crypto::Digest;
 use lepton_protocol::frame::Address;
 use lepton_ring::RingVec;
 use lepton_secagg::{
-    Collecting, CoordinatorReason, Fault, Parameters, PartyIndex, PeerReason, Summed, VectorSpec,
+    Collecting, CoordinatorReason, Fault, Grouping, Parameters, PartyIndex, PeerReason, Summed,
+    VectorSpec,
 };
 use rand_core::SeedableRng;
 
@@ -253,4 +254,21 @@ fn sa13_sa15_sa18_wrong_accusations_are_noticed() {
         told.checker.party_refused(0, &fault);
         told.violates("accuses wrongly");
     }
+}
+
+/// SA-26: a set with enough parties, but not of each group.
+#[test]
+fn a_set_that_leaves_a_group_short_is_noticed() {
+    let params = Parameters::new(4, 0, 1, None, None).unwrap();
+    let mut config = MaskedSumConfig::new(1, params);
+    let survivors = [0, 1, 2].map(PartyIndex::new);
+    let violations = |config: &MaskedSumConfig| {
+        let mut checker = Checker::new(config);
+        checker.agreed(0, FIRST, Digest::from_bytes([0; WORD]), &survivors);
+        checker.finish().0
+    };
+    assert_eq!(violations(&config), [""; 0]);
+    let groups = Grouping::new(&params, &[0, 0, 1, 1], 2).unwrap();
+    config.grouping = Some(Arc::new(groups));
+    assert!(violations(&config)[0].contains("agreed to a bad set"));
 }
