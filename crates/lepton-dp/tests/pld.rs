@@ -60,6 +60,7 @@ fn plan(case: &Value) -> Option<Plan> {
             return Some(Plan {
                 adjacency: Adjacency::AddRemove,
                 charges,
+                tuned: Vec::new(),
             });
         }
         _ => return None,
@@ -70,7 +71,11 @@ fn plan(case: &Value) -> Option<Plan> {
     };
     let count = case["params"]["steps"].as_u64().unwrap_or(1);
     let charges = vec![charge(noise, param("q").unwrap_or(1.0), count)];
-    Some(Plan { adjacency, charges })
+    Some(Plan {
+        adjacency,
+        charges,
+        tuned: Vec::new(),
+    })
 }
 
 /// The best upper value of the reference and the best known lower bound of the truth.
@@ -121,6 +126,7 @@ fn one(noise: Noise, rate: f64, count: u64) -> Plan {
     Plan {
         adjacency: Adjacency::AddRemove,
         charges: vec![charge(noise, rate, count)],
+        tuned: Vec::new(),
     }
 }
 

@@ -74,8 +74,8 @@ impl Setting {
         let mut sum = 0.0;
         let mut at = cells.first.rem_euclid(input.len() as i64) as usize;
         for (mass, k) in cells.mass.iter().zip(cells.first..) {
-            let exponent = self.theta * (k as f64 * self.interval) - shift;
             if *mass > 0.0 {
+                let exponent = self.theta * (k as f64 * self.interval) - shift;
                 let weight = mass * libm::exp(exponent) * exponent_slack(exponent, shift);
                 input[at] += weight;
                 sum += weight;
@@ -105,7 +105,8 @@ impl Setting {
                 let exponent = theta * (k as f64 * self.interval) - shift;
                 mass * libm::exp(exponent) * exponent_slack(exponent, shift)
             };
-            let log_sum = libm::log(cells.mass.iter().zip(cells.first..).map(weight).sum());
+            let masses = cells.mass.iter().zip(cells.first..);
+            let log_sum = libm::log(masses.filter(|(mass, _)| **mass > 0.0).map(weight).sum());
             log_weight += *count as f64 * (shift + log_sum);
             // Every term of the sum may cost half a rounding of it, which the factor below makes two.
             let summing = cells.mass.len() as f64 / 32.0;

@@ -201,14 +201,25 @@ impl GaussianLaw {
         let mut from = self.end(self.outcomes(spec.cut).0);
         let below = self.masses(&self.end(f64::NEG_INFINITY), &from).0;
         cells.split(first, below, 1.0, spec);
-        for cell in first..last {
-            let to = self.end(self.outcome((cell + 1) as f64 * spec.interval).max(from.x));
+        let (mut cell, mut width) = (first, 1);
+        while cell < last {
+            width = width.min(last - cell);
+            let upper = (cell + width) as f64 * spec.interval;
+            let to = self.end(self.outcome(upper).max(from.x));
             let found = self.masses(&from, &to);
-            if found.0 > 0.0 {
-                let share = self.share(cell as f64 * spec.interval, (&from, &to), found, spec);
-                cells.split(cell, found.0, share, spec);
+            if width > 1 && !spec.light.fits(found.0, upper, width) {
+                width /= 2;
+                continue;
             }
-            from = to;
+            if found.0 > 0.0 {
+                let low = cell as f64 * spec.interval;
+                let share = self.share(low, (&from, &to), found, &spec.widened(width));
+                cells.split_wide((cell, width), found.0, share, spec);
+            }
+            (from, cell) = (to, cell + width);
+            if spec.light.fits(2.0 * found.0, upper, 2 * width) {
+                width *= 2;
+            }
         }
         let beyond = if from.x == f64::INFINITY {
             0.0

@@ -16,7 +16,7 @@ use crate::Adjacency;
 use crate::compose::{AccountError, Charge, Noise, Plan};
 use crate::{Delta, DpError, Epsilon};
 use fourier::{Answer, Planner, Setting};
-use grid::{Cells, Spec};
+use grid::{Cells, Light, Spec};
 use law::{Direction, Law, too_quiet};
 use sketch::Sketch;
 
@@ -46,9 +46,16 @@ impl Pld {
     /// The loss of `plan`.
     ///
     /// # Errors
-    /// [`AccountError::NotCovered`] for randomised response under add-remove or sampled, [`AccountError::TooLarge`] for noise so small that losses cannot
+    /// [`AccountError::NotCovered`] for tuning, and for randomised response under add-remove or sampled, [`AccountError::TooLarge`] for noise so small that losses cannot
     /// be tabulated.
     pub fn new(plan: &Plan) -> Result<Self, AccountError> {
+        if !plan.tuned.is_empty() {
+            return Err(AccountError::NotCovered {
+                what: "tuning in the accountant pld".to_owned(),
+                why: "the bounds known here are on Rényi divergences",
+                remedy: "use the accountant rdp",
+            });
+        }
         let mut found = Self {
             adjacency: plan.adjacency,
             charges: Vec::new(),
@@ -323,12 +330,23 @@ impl Pld {
         // The grid's own moment at the top is a little larger than the sketch's.
         let raised = 2.0 * ACCURACY * scale * (top_theta + 1.0) / (aim.theta + 1.0);
         let high = high + 4.0 * interval + raised.min(high);
-        let spec = Spec::new(
+        let mut spec = Spec::new(
             interval,
             aim.cut,
             (1e-6 * scale / (steps * interval)).clamp(1e-9, 1e-4),
             self.rounding,
         );
+        if self.rounding == Rounding::ConnectTheDots {
+            // A thousand cells of the largest weight raise epsilon by a millionth (AC-19, Interval).
+            let theta = aim.slope.max(aim.theta);
+            let most = 1.2e-8 * scale / (steps * (theta + 1.0) * interval * interval);
+            let widest = 0.2 / ((theta + 1.0) * interval);
+            spec.light = Light {
+                theta,
+                most,
+                widest,
+            };
+        }
         let first = grid_floor(low / interval)?;
         let points = grid_floor((high - low) / interval)? + 2;
         let points = usize::try_from(points)
