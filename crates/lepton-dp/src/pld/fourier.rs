@@ -238,7 +238,9 @@ impl Composed {
             if loss <= 0.0 {
                 return Some(sums.answer(delta - self.beyond, 0.0));
             }
-            if sums.above(loss) + self.beyond >= delta {
+            // The first is a bound on the second that needs no exponential.
+            let heavy = |above: f64| above + self.beyond >= delta;
+            if heavy(sums.most()) && heavy(sums.above(loss)) {
                 return Some(sums.answer(delta - self.beyond, loss));
             }
             sums.add(self.weight(i, loss), loss);
@@ -314,6 +316,11 @@ impl Sums {
     /// Rounding of the sums, relative to the larger.
     fn slack(&self) -> f64 {
         (self.terms + 64.0 + 8.0 * self.reach) * UNIT
+    }
+
+    /// What [`Sums::above`] is at most, wherever it is asked for.
+    fn most(&self) -> f64 {
+        (self.weight * (1.0 + 2.0 * self.slack()).next_up()).next_up()
     }
 
     /// `sum w (1 - exp(epsilon - loss))`, rounded up, for epsilon up to the last loss.

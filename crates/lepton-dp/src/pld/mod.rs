@@ -23,6 +23,9 @@ use sketch::Sketch;
 /// Relative error of epsilon that discretisation is planned for.
 const ACCURACY: f64 = 4e-5;
 
+/// What lies above the window is planned to be `exp(-BEYOND)` of delta.
+const BEYOND: f64 = 16.0;
+
 /// Longest transform.
 const MAX_POINTS: usize = 1 << 21;
 
@@ -241,9 +244,10 @@ impl Pld {
                 .compose(planner)
                 .epsilon(delta)
             {
-                // Planned for a much larger epsilon or a much flatter curve: the grid was too coarse.
+                // Planned for a much larger epsilon or a much flatter curve: the grid was too coarse, unless it was asked for.
                 Some(found)
-                    if found.epsilon > 0.0
+                    if self.interval.is_none()
+                        && found.epsilon > 0.0
                         && (found.epsilon < 0.7 * epsilon
                             || found.slope + 1.0 > 1.3 * (slope + 1.0)) =>
                 {
@@ -310,7 +314,9 @@ impl Pld {
         aim: &Aim,
     ) -> Result<Setting, AccountError> {
         let (mean, deviation) = sketch.tilted(aim.theta);
-        let top_theta = sketch.tail(aim.log_delta - 20.0).theta.max(aim.theta);
+        // What lies above the window is to weigh next to nothing beside delta.
+        let log_top = aim.log_delta - BEYOND;
+        let top_theta = sketch.tail(log_top).theta.max(aim.theta);
         let steps: f64 = laws.iter().map(|(_, count)| *count as f64).sum();
         let scale = aim.epsilon.max(1e-3 * deviation);
         // Where moments bound badly, the curve is steeper at epsilon than their best order.
@@ -318,10 +324,10 @@ impl Pld {
         let ranges = laws.iter().map(|(law, _)| law.range(aim.cut));
         let widest = ranges.map(|(a, b)| b - a).fold(0.0, f64::max);
         let longest = (MAX_POINTS / 2) as f64;
-        let high = (sketch.log_moment(top_theta) - aim.log_delta + 20.0) / top_theta;
+        let high = (sketch.log_moment(top_theta) - log_top) / top_theta;
         let high = high.max(aim.epsilon) + 0.5 * deviation;
         // What lies below is added at the window's top, where it weighs next to nothing.
-        let low = (mean - 5.0 * deviation).min(0.4 * aim.epsilon);
+        let low = (mean - 4.0 * deviation).min(0.4 * aim.epsilon);
         let interval = self
             .interval
             .unwrap_or(wanted)
