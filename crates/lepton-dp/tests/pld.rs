@@ -113,6 +113,16 @@ fn epsilons() {
             case["id"]
         );
         assert!(ours >= lower, "{} {ours} {lower}", case["id"]);
+        if plan.charges.iter().map(Charge::count).sum::<u64>() <= 10_000 {
+            // A finer grid than is needed, most of whose cells are merged.
+            let forced = Pld::new(&plan).unwrap().with_interval(1e-4);
+            let forced = forced.epsilon(delta).unwrap().get();
+            assert!(
+                forced >= lower && forced <= upper * (1.0 + 1e-3),
+                "{} {forced} {lower} {upper}",
+                case["id"]
+            );
+        }
         seen += 1;
     }
     assert!(seen >= 30, "{seen}");

@@ -288,7 +288,7 @@ fn log_excess(loss: f64, rate: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pld::grid::Rounding;
+    use crate::pld::grid::{Light, Rounding};
 
     fn spec(interval: f64, tolerance: f64) -> Spec {
         Spec::new(interval, 1e-30, tolerance, Rounding::ConnectTheDots)
@@ -315,6 +315,62 @@ mod tests {
                         "{law:?} {x}"
                     );
                 }
+            }
+        }
+    }
+
+    /// AC-19: merging light cells keeps both masses and never lowers the curve, and leaves few cells. Twin: the same cells rounded down are below.
+    #[test]
+    fn merged_cells_dominate() {
+        let interval = 1e-4;
+        for direction in [Direction::Remove, Direction::Add, Direction::Replace] {
+            let law = GaussianLaw::new(1.0, 0.01, direction);
+            let place = |most, rounding| {
+                let mut spec = Spec::new(interval, 1e-16, 1e-6, rounding);
+                spec.light = Light {
+                    theta: 4.0,
+                    most,
+                    widest: 256.0,
+                };
+                let mut cells = Cells::new(law.range(spec.cut), &spec);
+                law.place(&spec, &mut cells);
+                cells
+            };
+            let over = |cells: &Cells, weight: &dyn Fn(f64) -> f64| -> f64 {
+                let each = cells.mass.iter().zip(cells.first..);
+                each.map(|(mass, k)| mass * weight(k as f64 * interval))
+                    .sum()
+            };
+            let (fine, merged) = (
+                place(0.0, Rounding::ConnectTheDots),
+                place(1e-4, Rounding::ConnectTheDots),
+            );
+            let down = place(1e-4, Rounding::InsecureDown);
+            let used = |cells: &Cells| cells.mass.iter().filter(|mass| **mass > 0.0).count();
+            assert!(
+                4 * used(&merged) < used(&fine),
+                "{} {}",
+                used(&merged),
+                used(&fine)
+            );
+            assert!((over(&merged, &|_| 1.0) - 1.0).abs() < 1e-11);
+            assert!((over(&merged, &|loss| libm::exp(-loss)) - 1.0).abs() < 1e-7);
+            for epsilon in [-0.005, 0.0, 0.003, 0.5, 2.0] {
+                let delta =
+                    |cells: &Cells| over(cells, &|loss| (-libm::expm1(epsilon - loss)).max(0.0));
+                let (low, middle, high) = (delta(&down), delta(&fine), delta(&merged));
+                assert!(
+                    high >= middle * (1.0 - 1e-9),
+                    "{direction:?} {epsilon} {high:e} {middle:e}"
+                );
+                assert!(
+                    high <= middle * (1.0 + 1e-3) + 1e-9,
+                    "{direction:?} {epsilon} {high:e} {middle:e}"
+                );
+                assert!(
+                    middle < 1e-15 || low < middle,
+                    "{direction:?} {epsilon} {low:e} {middle:e}"
+                );
             }
         }
     }
