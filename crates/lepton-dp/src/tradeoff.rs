@@ -67,6 +67,7 @@ mod tests {
         let plan = Plan {
             adjacency: Adjacency::AddRemove,
             charges: vec![Charge::new(noise, SamplingRate::ALL, 1).unwrap()],
+            tuned: Vec::new(),
         };
         let pld = Pld::new(&plan).unwrap();
         // tail(1/2), tail(1) and tail(0), whose misses are tail(1/2), tail(0), tail(1).

@@ -60,6 +60,7 @@ fn plan(case: &Value) -> Option<Plan> {
             return Some(Plan {
                 adjacency: Adjacency::AddRemove,
                 charges,
+                tuned: Vec::new(),
             });
         }
         _ => return None,
@@ -70,7 +71,11 @@ fn plan(case: &Value) -> Option<Plan> {
     };
     let count = case["params"]["steps"].as_u64().unwrap_or(1);
     let charges = vec![charge(noise, param("q").unwrap_or(1.0), count)];
-    Some(Plan { adjacency, charges })
+    Some(Plan {
+        adjacency,
+        charges,
+        tuned: Vec::new(),
+    })
 }
 
 /// The best upper value of the reference and the best known lower bound of the truth.
@@ -108,6 +113,16 @@ fn epsilons() {
             case["id"]
         );
         assert!(ours >= lower, "{} {ours} {lower}", case["id"]);
+        if plan.charges.iter().map(Charge::count).sum::<u64>() <= 10_000 {
+            // A finer grid than is needed, most of whose cells are merged.
+            let forced = Pld::new(&plan).unwrap().with_interval(1e-4);
+            let forced = forced.epsilon(delta).unwrap().get();
+            assert!(
+                forced >= lower && forced <= upper * (1.0 + 1e-3),
+                "{} {forced} {lower} {upper}",
+                case["id"]
+            );
+        }
         seen += 1;
     }
     assert!(seen >= 30, "{seen}");
@@ -121,6 +136,7 @@ fn one(noise: Noise, rate: f64, count: u64) -> Plan {
     Plan {
         adjacency: Adjacency::AddRemove,
         charges: vec![charge(noise, rate, count)],
+        tuned: Vec::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the stand-alone accountants charge: a mechanism, its sampling and how often it ran.
 
+use crate::rdp::Trials;
 use crate::{Adjacency, DpError, SamplingRate};
 
 /// Largest integer sensitivity of discrete noise.
@@ -210,6 +211,17 @@ pub struct Plan {
     pub adjacency: Adjacency,
     /// The charges; their order does not matter.
     pub charges: Vec<Charge>,
+    /// What was tuned: of each, only the best trial was released.
+    pub tuned: Vec<Tuned>,
+}
+
+/// The best of a random number of trials (AC-28).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tuned {
+    /// The law of the number of trials.
+    pub trials: Trials,
+    /// What one trial is charged, its score included.
+    pub charges: Vec<Charge>,
 }
 
 impl Plan {
@@ -218,10 +230,29 @@ impl Plan {
     /// # Errors
     /// As [`Charge::new`].
     pub fn scaled(&self, factor: f64) -> Result<Self, DpError> {
-        let charges = self.charges.iter().map(|charge| charge.scaled(factor));
+        self.mapped(|charge| charge.scaled(factor))
+    }
+
+    /// The plan with every charge replaced.
+    pub(super) fn mapped(
+        &self,
+        one: impl Fn(&Charge) -> Result<Charge, DpError>,
+    ) -> Result<Self, DpError> {
+        let all = |charges: &[Charge]| charges.iter().map(&one).collect::<Result<Vec<_>, _>>();
+        let tuned = |tuned: &Tuned| {
+            Ok(Tuned {
+                trials: tuned.trials,
+                charges: all(&tuned.charges)?,
+            })
+        };
         Ok(Self {
             adjacency: self.adjacency,
-            charges: charges.collect::<Result<_, _>>()?,
+            charges: all(&self.charges)?,
+            tuned: self
+                .tuned
+                .iter()
+                .map(tuned)
+                .collect::<Result<_, DpError>>()?,
         })
     }
 }

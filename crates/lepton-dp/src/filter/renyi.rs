@@ -102,6 +102,7 @@ impl RenyiFilter {
         let plan = Plan {
             adjacency: self.adjacency,
             charges: vec![*charge],
+            tuned: Vec::new(),
         };
         let curve = Renyi::with_orders(&plan, vec![self.order])?;
         let mut found = curve.rdp();
@@ -209,6 +210,7 @@ mod tests {
         let plan = Plan {
             adjacency: Adjacency::AddRemove,
             charges: vec![gaussian(10.0, runs)],
+            tuned: Vec::new(),
         };
         let shown = Renyi::with_orders(&plan, vec![9.0])
             .unwrap()

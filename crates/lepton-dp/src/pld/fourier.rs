@@ -74,8 +74,8 @@ impl Setting {
         let mut sum = 0.0;
         let mut at = cells.first.rem_euclid(input.len() as i64) as usize;
         for (mass, k) in cells.mass.iter().zip(cells.first..) {
-            let exponent = self.theta * (k as f64 * self.interval) - shift;
             if *mass > 0.0 {
+                let exponent = self.theta * (k as f64 * self.interval) - shift;
                 let weight = mass * libm::exp(exponent) * exponent_slack(exponent, shift);
                 input[at] += weight;
                 sum += weight;
@@ -105,7 +105,8 @@ impl Setting {
                 let exponent = theta * (k as f64 * self.interval) - shift;
                 mass * libm::exp(exponent) * exponent_slack(exponent, shift)
             };
-            let log_sum = libm::log(cells.mass.iter().zip(cells.first..).map(weight).sum());
+            let masses = cells.mass.iter().zip(cells.first..);
+            let log_sum = libm::log(masses.filter(|(mass, _)| **mass > 0.0).map(weight).sum());
             log_weight += *count as f64 * (shift + log_sum);
             // Every term of the sum may cost half a rounding of it, which the factor below makes two.
             let summing = cells.mass.len() as f64 / 32.0;
@@ -237,7 +238,9 @@ impl Composed {
             if loss <= 0.0 {
                 return Some(sums.answer(delta - self.beyond, 0.0));
             }
-            if sums.above(loss) + self.beyond >= delta {
+            // The first is a bound on the second that needs no exponential.
+            let heavy = |above: f64| above + self.beyond >= delta;
+            if heavy(sums.most()) && heavy(sums.above(loss)) {
                 return Some(sums.answer(delta - self.beyond, loss));
             }
             sums.add(self.weight(i, loss), loss);
@@ -313,6 +316,11 @@ impl Sums {
     /// Rounding of the sums, relative to the larger.
     fn slack(&self) -> f64 {
         (self.terms + 64.0 + 8.0 * self.reach) * UNIT
+    }
+
+    /// What [`Sums::above`] is at most, wherever it is asked for.
+    fn most(&self) -> f64 {
+        (self.weight * (1.0 + 2.0 * self.slack()).next_up()).next_up()
     }
 
     /// `sum w (1 - exp(epsilon - loss))`, rounded up, for epsilon up to the last loss.

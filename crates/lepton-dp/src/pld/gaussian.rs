@@ -201,14 +201,25 @@ impl GaussianLaw {
         let mut from = self.end(self.outcomes(spec.cut).0);
         let below = self.masses(&self.end(f64::NEG_INFINITY), &from).0;
         cells.split(first, below, 1.0, spec);
-        for cell in first..last {
-            let to = self.end(self.outcome((cell + 1) as f64 * spec.interval).max(from.x));
+        let (mut cell, mut width) = (first, 1);
+        while cell < last {
+            width = width.min(last - cell);
+            let upper = (cell + width) as f64 * spec.interval;
+            let to = self.end(self.outcome(upper).max(from.x));
             let found = self.masses(&from, &to);
-            if found.0 > 0.0 {
-                let share = self.share(cell as f64 * spec.interval, (&from, &to), found, spec);
-                cells.split(cell, found.0, share, spec);
+            if width > 1 && !spec.light.fits(found.0, upper, width) {
+                width /= 2;
+                continue;
             }
-            from = to;
+            if found.0 > 0.0 {
+                let low = cell as f64 * spec.interval;
+                let share = self.share(low, (&from, &to), found, &spec.widened(width));
+                cells.split_wide((cell, width), found.0, share, spec);
+            }
+            (from, cell) = (to, cell + width);
+            if spec.light.fits(2.0 * found.0, upper, 2 * width) {
+                width *= 2;
+            }
         }
         let beyond = if from.x == f64::INFINITY {
             0.0
@@ -277,7 +288,7 @@ fn log_excess(loss: f64, rate: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pld::grid::Rounding;
+    use crate::pld::grid::{Light, Rounding};
 
     fn spec(interval: f64, tolerance: f64) -> Spec {
         Spec::new(interval, 1e-30, tolerance, Rounding::ConnectTheDots)
@@ -304,6 +315,62 @@ mod tests {
                         "{law:?} {x}"
                     );
                 }
+            }
+        }
+    }
+
+    /// AC-19: merging light cells keeps both masses and never lowers the curve, and leaves few cells. Twin: the same cells rounded down are below.
+    #[test]
+    fn merged_cells_dominate() {
+        let interval = 1e-4;
+        for direction in [Direction::Remove, Direction::Add, Direction::Replace] {
+            let law = GaussianLaw::new(1.0, 0.01, direction);
+            let place = |most, rounding| {
+                let mut spec = Spec::new(interval, 1e-16, 1e-6, rounding);
+                spec.light = Light {
+                    theta: 4.0,
+                    most,
+                    widest: 256.0,
+                };
+                let mut cells = Cells::new(law.range(spec.cut), &spec);
+                law.place(&spec, &mut cells);
+                cells
+            };
+            let over = |cells: &Cells, weight: &dyn Fn(f64) -> f64| -> f64 {
+                let each = cells.mass.iter().zip(cells.first..);
+                each.map(|(mass, k)| mass * weight(k as f64 * interval))
+                    .sum()
+            };
+            let (fine, merged) = (
+                place(0.0, Rounding::ConnectTheDots),
+                place(1e-4, Rounding::ConnectTheDots),
+            );
+            let down = place(1e-4, Rounding::InsecureDown);
+            let used = |cells: &Cells| cells.mass.iter().filter(|mass| **mass > 0.0).count();
+            assert!(
+                4 * used(&merged) < used(&fine),
+                "{} {}",
+                used(&merged),
+                used(&fine)
+            );
+            assert!((over(&merged, &|_| 1.0) - 1.0).abs() < 1e-11);
+            assert!((over(&merged, &|loss| libm::exp(-loss)) - 1.0).abs() < 1e-7);
+            for epsilon in [-0.005, 0.0, 0.003, 0.5, 2.0] {
+                let delta =
+                    |cells: &Cells| over(cells, &|loss| (-libm::expm1(epsilon - loss)).max(0.0));
+                let (low, middle, high) = (delta(&down), delta(&fine), delta(&merged));
+                assert!(
+                    high >= middle * (1.0 - 1e-9),
+                    "{direction:?} {epsilon} {high:e} {middle:e}"
+                );
+                assert!(
+                    high <= middle * (1.0 + 1e-3) + 1e-9,
+                    "{direction:?} {epsilon} {high:e} {middle:e}"
+                );
+                assert!(
+                    middle < 1e-15 || low < middle,
+                    "{direction:?} {epsilon} {low:e} {middle:e}"
+                );
             }
         }
     }

@@ -31,8 +31,29 @@ pub(crate) struct Spec {
     /// Error of a cell's upper share up to which the fast formula is used.
     pub(crate) tolerance: f64,
     pub(crate) rounding: Rounding,
+    /// Where connect-the-dots may skip grid points.
+    pub(super) light: Light,
     /// `1 - exp(-interval)`.
     span: f64,
+}
+
+/// Cells so light that several of them may be one: wider cells are as sound and, where next to nothing lies in them, as exact.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Light {
+    /// The tilt under which a cell's weight counts.
+    pub(super) theta: f64,
+    /// Largest weight, times the square of the width.
+    pub(super) most: f64,
+    /// Widest cell, in intervals.
+    pub(super) widest: f64,
+}
+
+impl Light {
+    /// Whether this mass below this loss may lie in one cell, `width` grid intervals wide.
+    pub(super) fn fits(&self, mass: f64, loss: f64, width: i64) -> bool {
+        let width = width as f64;
+        width <= self.widest && mass * libm::exp(self.theta * loss) * width * width <= self.most
+    }
 }
 
 impl Spec {
@@ -42,7 +63,21 @@ impl Spec {
             cut,
             tolerance,
             rounding,
+            light: Light::default(),
             span: -libm::expm1(-interval),
+        }
+    }
+
+    /// The same for cells of `width` intervals.
+    pub(super) fn widened(&self, width: i64) -> Self {
+        if width == 1 {
+            return *self;
+        }
+        let interval = self.interval * width as f64;
+        Self {
+            interval,
+            span: -libm::expm1(-interval),
+            ..*self
         }
     }
 }
@@ -77,7 +112,18 @@ impl Cells {
 
     /// A mass between grid points `cell` and `cell + 1`: `share` of it, rounded up, goes to the upper.
     pub(super) fn split(&mut self, cell: i64, mass: f64, share: f64, spec: &Spec) {
-        let at = (cell - self.first).clamp(0, self.mass.len() as i64 - 2) as usize;
+        self.split_wide((cell, 1), mass, share, spec);
+    }
+
+    /// [`Cells::split`] between a grid point and the one a width further.
+    pub(super) fn split_wide(
+        &mut self,
+        (cell, width): (i64, i64),
+        mass: f64,
+        share: f64,
+        spec: &Spec,
+    ) {
+        let at = (cell - self.first).clamp(0, self.mass.len() as i64 - 1 - width) as usize;
         let loss = cell as f64 * spec.interval;
         // The cell's ends are known to a few roundings of the loss.
         let share = match spec.rounding {
@@ -88,7 +134,7 @@ impl Cells {
             Rounding::InsecureDown => 0.0,
         };
         let up = 1.0 + 8.0 * UNIT;
-        self.mass[at + 1] += mass * share * up;
+        self.mass[at + width as usize] += mass * share * up;
         self.mass[at] += mass * (1.0 - share) * up;
     }
 

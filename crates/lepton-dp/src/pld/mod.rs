@@ -16,12 +16,15 @@ use crate::Adjacency;
 use crate::compose::{AccountError, Charge, Noise, Plan};
 use crate::{Delta, DpError, Epsilon};
 use fourier::{Answer, Planner, Setting};
-use grid::{Cells, Spec};
+use grid::{Cells, Light, Spec};
 use law::{Direction, Law, too_quiet};
 use sketch::Sketch;
 
 /// Relative error of epsilon that discretisation is planned for.
 const ACCURACY: f64 = 4e-5;
+
+/// What lies above the window is planned to be `exp(-BEYOND)` of delta.
+const BEYOND: f64 = 16.0;
 
 /// Longest transform.
 const MAX_POINTS: usize = 1 << 21;
@@ -46,9 +49,16 @@ impl Pld {
     /// The loss of `plan`.
     ///
     /// # Errors
-    /// [`AccountError::NotCovered`] for randomised response under add-remove or sampled, [`AccountError::TooLarge`] for noise so small that losses cannot
+    /// [`AccountError::NotCovered`] for tuning, and for randomised response under add-remove or sampled, [`AccountError::TooLarge`] for noise so small that losses cannot
     /// be tabulated.
     pub fn new(plan: &Plan) -> Result<Self, AccountError> {
+        if !plan.tuned.is_empty() {
+            return Err(AccountError::NotCovered {
+                what: "tuning in the accountant pld".to_owned(),
+                why: "the bounds known here are on Rényi divergences",
+                remedy: "use the accountant rdp",
+            });
+        }
         let mut found = Self {
             adjacency: plan.adjacency,
             charges: Vec::new(),
@@ -234,9 +244,10 @@ impl Pld {
                 .compose(planner)
                 .epsilon(delta)
             {
-                // Planned for a much larger epsilon or a much flatter curve: the grid was too coarse.
+                // Planned for a much larger epsilon or a much flatter curve: the grid was too coarse, unless it was asked for.
                 Some(found)
-                    if found.epsilon > 0.0
+                    if self.interval.is_none()
+                        && found.epsilon > 0.0
                         && (found.epsilon < 0.7 * epsilon
                             || found.slope + 1.0 > 1.3 * (slope + 1.0)) =>
                 {
@@ -303,7 +314,9 @@ impl Pld {
         aim: &Aim,
     ) -> Result<Setting, AccountError> {
         let (mean, deviation) = sketch.tilted(aim.theta);
-        let top_theta = sketch.tail(aim.log_delta - 20.0).theta.max(aim.theta);
+        // What lies above the window is to weigh next to nothing beside delta.
+        let log_top = aim.log_delta - BEYOND;
+        let top_theta = sketch.tail(log_top).theta.max(aim.theta);
         let steps: f64 = laws.iter().map(|(_, count)| *count as f64).sum();
         let scale = aim.epsilon.max(1e-3 * deviation);
         // Where moments bound badly, the curve is steeper at epsilon than their best order.
@@ -311,10 +324,10 @@ impl Pld {
         let ranges = laws.iter().map(|(law, _)| law.range(aim.cut));
         let widest = ranges.map(|(a, b)| b - a).fold(0.0, f64::max);
         let longest = (MAX_POINTS / 2) as f64;
-        let high = (sketch.log_moment(top_theta) - aim.log_delta + 20.0) / top_theta;
+        let high = (sketch.log_moment(top_theta) - log_top) / top_theta;
         let high = high.max(aim.epsilon) + 0.5 * deviation;
         // What lies below is added at the window's top, where it weighs next to nothing.
-        let low = (mean - 5.0 * deviation).min(0.4 * aim.epsilon);
+        let low = (mean - 4.0 * deviation).min(0.4 * aim.epsilon);
         let interval = self
             .interval
             .unwrap_or(wanted)
@@ -323,12 +336,23 @@ impl Pld {
         // The grid's own moment at the top is a little larger than the sketch's.
         let raised = 2.0 * ACCURACY * scale * (top_theta + 1.0) / (aim.theta + 1.0);
         let high = high + 4.0 * interval + raised.min(high);
-        let spec = Spec::new(
+        let mut spec = Spec::new(
             interval,
             aim.cut,
             (1e-6 * scale / (steps * interval)).clamp(1e-9, 1e-4),
             self.rounding,
         );
+        if self.rounding == Rounding::ConnectTheDots {
+            // A thousand cells of the largest weight raise epsilon by a millionth (AC-19, Interval).
+            let theta = aim.slope.max(aim.theta);
+            let most = 1.2e-8 * scale / (steps * (theta + 1.0) * interval * interval);
+            let widest = 0.2 / ((theta + 1.0) * interval);
+            spec.light = Light {
+                theta,
+                most,
+                widest,
+            };
+        }
         let first = grid_floor(low / interval)?;
         let points = grid_floor((high - low) / interval)? + 2;
         let points = usize::try_from(points)

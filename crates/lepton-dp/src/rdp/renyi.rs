@@ -40,6 +40,15 @@ impl Renyi {
             totals: vec![0.0; orders.len()],
             orders,
         };
+        for tuned in &plan.tuned {
+            let trial = Plan {
+                adjacency: plan.adjacency,
+                charges: tuned.charges.clone(),
+                tuned: Vec::new(),
+            };
+            let trial = Self::with_orders(&trial, found.orders.clone())?;
+            found = found.compose(&trial.best_of(&tuned.trials));
+        }
         for charge in plan.charges.iter().filter(|charge| charge.count() > 0) {
             let count = charge.count() as f64;
             let curve = divergences(charge, plan.adjacency, &found.orders)?;

@@ -4,7 +4,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
 use super::trial::{Scratch, Strips};
-use crate::DpError;
+use crate::{DpError, Epsilon};
 
 /// Largest sigma of [`TableGaussian`]: sixteen bits of a word choose the strip, one the sign, up to nineteen the place in the strip, and at least
 /// twenty-eight remain to decide.
@@ -103,6 +103,27 @@ impl TableGaussian {
             .min(1.0)
     }
 
+    /// What a release with `draws` of this noise adds to its delta, where it is private at `epsilon` with exact noise: `(1 + exp(epsilon))` times
+    /// [`delta_for`](Self::delta_for), rounded up and at most 1 (DG-15). For several releases, of all draws together at the epsilon of all together.
+    ///
+    /// The table is small and made from sigma alone, so that a plan can ask this before anything is drawn:
+    ///
+    /// ```
+    /// use lepton_dp::{Epsilon, TableGaussian};
+    ///
+    /// let (rounds, parameters) = (1000, 1 << 20);
+    /// let added = TableGaussian::new(4000)?.delta_charge(rounds * parameters, Epsilon::new(8.0)?);
+    /// assert!(added < 1e-17);
+    /// # Ok::<(), lepton_dp::DpError>(())
+    /// ```
+    #[must_use]
+    pub fn delta_charge(&self, draws: u64, epsilon: Epsilon) -> f64 {
+        let both = 1.0 + libm::exp(epsilon.get()) * (1.0 + 4.0 * f64::EPSILON);
+        let charge = self.delta_for(draws) * both * (1.0 + 4.0 * f64::EPSILON);
+        // Nothing drawn at an epsilon beyond all floats: nothing times infinity.
+        if draws == 0 { 0.0 } else { charge.min(1.0) }
+    }
+
     /// Draws in rounds of `N` trials; what a last round has too much is dropped.
     fn fill_by<const N: usize>(&self, out: &mut [i64], rng: &mut impl CryptoRng) {
         let mut scratch = Scratch::<N>::new();
@@ -115,5 +136,29 @@ impl TableGaussian {
             rest = later;
         }
         scratch.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DG-15: `(1 + e^epsilon)` times the distance of all draws, never less, and bounded at both ends.
+    #[test]
+    fn the_charge_follows_draws_and_epsilon() {
+        let noise = TableGaussian::new(1000).unwrap();
+        for (draws, epsilon) in [(1, 1e-3), (1 << 20, 1.0), (1 << 40, 30.0)] {
+            let least = noise.statistical_distance() * draws as f64 * (1.0 + f64::exp(epsilon));
+            let found = noise.delta_charge(draws, Epsilon::new(epsilon).unwrap());
+            assert!(
+                found >= least && found <= least * (1.0 + 1e-12),
+                "{draws} {epsilon}"
+            );
+        }
+        let huge = Epsilon::new(1e4).unwrap();
+        assert_eq!(
+            (noise.delta_charge(0, huge), noise.delta_charge(1, huge)),
+            (0.0, 1.0)
+        );
     }
 }

@@ -2,15 +2,18 @@
 
 use lepton_dp::Adjacency;
 use lepton_dp::SamplingRate;
-use lepton_dp::compose::{Charge, Noise, Plan};
+use lepton_dp::compose::{Charge, Noise, Plan, Tuned};
+use lepton_dp::rdp::Trials;
 use lepton_node::error::NodeError;
 use serde_json::{Map, Value};
 
 /// What the file says.
 pub(super) struct Events {
     pub(super) plan: Plan,
-    /// Sensitivity of each event as given, 1 where it was left out or is part of the mechanism.
+    /// Sensitivity of each of the plan's charges as given, 1 where it was left out or is part of the mechanism.
     pub(super) sensitivities: Vec<f64>,
+    /// The same for each tuning's charges.
+    pub(super) tuned: Vec<Vec<f64>>,
 }
 
 type Object = Map<String, Value>;
@@ -47,16 +50,78 @@ pub(super) fn read(name: &str, text: &str) -> Result<Events, NodeError> {
         plan: Plan {
             adjacency,
             charges: Vec::new(),
+            tuned: Vec::new(),
         },
         sensitivities: Vec::new(),
+        tuned: Vec::new(),
     };
     for (value, number) in list.iter().zip(1..) {
-        let (charge, sensitivity) =
-            event(value).map_err(|what| wrong(format!("event {number}: {what}")))?;
-        events.plan.charges.push(charge);
-        events.sensitivities.push(sensitivity);
+        let added = match value.get("tuning") {
+            Some(tuning) => add_tuning(&mut events, value, tuning),
+            None => event(value).map(|(charge, sensitivity)| {
+                events.plan.charges.push(charge);
+                events.sensitivities.push(sensitivity);
+            }),
+        };
+        added.map_err(|what| wrong(format!("event {number}: {what}")))?;
     }
     Ok(events)
+}
+
+const TRIALS: [&str; 4] = ["geometric", "logarithmic", "negative-binomial", "poisson"];
+
+/// `{"tuning": {"trials": "geometric", "mean": 20, "events": [..]}}`: the events are those of one trial.
+fn add_tuning(events: &mut Events, event_of: &Value, tuning: &Value) -> Result<(), String> {
+    if let Some(event) = event_of.as_object() {
+        keys(event, &["tuning"])?;
+    }
+    let tuning = tuning.as_object().ok_or(
+        "`tuning` must be an object such as {\"trials\": \"geometric\", \"mean\": 20, \"events\": [..]}",
+    )?;
+    let trials = trials(tuning)?;
+    let list = tuning.get("events").and_then(Value::as_array);
+    let list = list.ok_or("`events` of a tuning must be a list of objects; add it")?;
+    let (mut charges, mut sensitivities) = (Vec::new(), Vec::new());
+    for (value, number) in list.iter().zip(1..) {
+        if value.get("tuning").is_some() {
+            return Err(format!(
+                "its event {number}: a tuning inside of a tuning is not covered; list its events"
+            ));
+        }
+        let (charge, sensitivity) =
+            event(value).map_err(|what| format!("its event {number}: {what}"))?;
+        charges.push(charge);
+        sensitivities.push(sensitivity);
+    }
+    events.plan.tuned.push(Tuned { trials, charges });
+    events.tuned.push(sensitivities);
+    Ok(())
+}
+
+fn trials(tuning: &Object) -> Result<Trials, String> {
+    let law = tuning.get("trials").and_then(Value::as_str);
+    let law =
+        law.ok_or_else(|| format!("`trials` is missing; it is one of {}", TRIALS.join(", ")))?;
+    let own: &[&str] = match law {
+        "negative-binomial" => &["trials", "mean", "events", "shape"],
+        _ => &["trials", "mean", "events"],
+    };
+    keys(tuning, own)?;
+    let mean = required(tuning, "mean")?;
+    let found = match law {
+        "geometric" => Trials::geometric(mean),
+        "logarithmic" => Trials::logarithmic(mean),
+        "negative-binomial" => Trials::negative_binomial(required(tuning, "shape")?, mean),
+        "poisson" => Trials::poisson(mean),
+        other => {
+            return Err(format!(
+                "`trials`: {other:?} is unknown; did you mean {:?}? Known are {}",
+                nearest(other, &TRIALS),
+                TRIALS.join(", ")
+            ));
+        }
+    };
+    found.map_err(|error| error.to_string())
 }
 
 fn adjacency(top: &Object) -> Result<Adjacency, String> {

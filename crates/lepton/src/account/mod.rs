@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use lepton_dp::Adjacency;
-use lepton_dp::compose::{AccountError, Charge, Method, Noise, Plan, smallest_factor};
+use lepton_dp::compose::{
+    AccountError, Charge, Method, Noise, Plan, Tuned, group_delta, group_epsilon, smallest_factor,
+};
 use lepton_dp::pld::Pld;
 use lepton_dp::rdp::Renyi;
 use lepton_dp::{Delta, DpError, Epsilon};
@@ -33,6 +35,9 @@ pub(crate) struct AccountArgs {
     /// Find the smallest noise that meets --epsilon and --delta: one factor on the sigma or scale of every event
     #[arg(long, value_enum, requires_all = ["delta", "epsilon"])]
     calibrate: Option<Calibrate>,
+    /// Account for groups of this many records, as those of one person
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(lepton_dp::compose::MAX_GROUP)), conflicts_with = "calibrate")]
+    group_size: u32,
     /// Print one JSON document on stdout
     #[arg(long)]
     json: bool,
@@ -63,6 +68,7 @@ struct Document {
     accountant: Accountant,
     order: Option<f64>,
     adjacency: &'static str,
+    group_size: u32,
     calibration: Option<Calibration>,
     notes: Vec<&'static str>,
 }
@@ -82,6 +88,9 @@ struct Calibrated {
     sigma: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scale: Option<f64>,
+    /// Events of one trial, where `mechanism` is `tuning`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    events: Vec<Self>,
 }
 
 /// What is asked for.
@@ -139,21 +148,11 @@ impl AccountArgs {
                 Ok(self.document(events, epsilon.get(), delta.get(), order))
             }
             Question::Delta(epsilon) => {
-                let (delta, order) = match self.accountant {
-                    Accountant::Rdp => {
-                        let (delta, order) = Renyi::new(plan)?.delta(*epsilon)?;
-                        (delta, Some(order))
-                    }
-                    Accountant::Pld => (Pld::new(plan)?.delta(*epsilon)?, None),
-                };
+                let (delta, order) = self.delta(plan, *epsilon)?;
                 Ok(self.document(events, *epsilon, delta.get(), order))
             }
             Question::Noise(goal, delta) => {
-                let method = match self.accountant {
-                    Accountant::Rdp => Method::Rdp,
-                    Accountant::Pld => Method::Pld,
-                };
-                let factor = smallest_factor(plan, method, *goal, *delta)?;
+                let factor = smallest_factor(plan, self.method(), *goal, *delta)?;
                 let (epsilon, order) = self.epsilon(&plan.scaled(factor)?, *delta)?;
                 let mut document = self.document(events, epsilon.get(), delta.get(), order);
                 document.calibration = Some(calibration(events, factor));
@@ -162,8 +161,33 @@ impl AccountArgs {
         }
     }
 
+    const fn method(&self) -> Method {
+        match self.accountant {
+            Accountant::Rdp => Method::Rdp,
+            Accountant::Pld => Method::Pld,
+        }
+    }
+
+    fn delta(&self, plan: &Plan, epsilon: f64) -> Result<(Delta, Option<f64>), AccountError> {
+        match self.accountant {
+            _ if self.group_size > 1 => {
+                let found = group_delta(plan, self.method(), self.group_size, epsilon)?;
+                Ok((found, None))
+            }
+            Accountant::Rdp => {
+                let (delta, order) = Renyi::new(plan)?.delta(epsilon)?;
+                Ok((delta, Some(order)))
+            }
+            Accountant::Pld => Ok((Pld::new(plan)?.delta(epsilon)?, None)),
+        }
+    }
+
     fn epsilon(&self, plan: &Plan, delta: Delta) -> Result<(Epsilon, Option<f64>), AccountError> {
         match self.accountant {
+            _ if self.group_size > 1 => {
+                let found = group_epsilon(plan, self.method(), self.group_size, delta)?;
+                Ok((found, None))
+            }
             Accountant::Rdp => {
                 let (epsilon, order) = Renyi::new(plan)?.epsilon(delta)?;
                 Ok((epsilon, Some(order)))
@@ -193,6 +217,7 @@ impl AccountArgs {
             accountant: self.accountant,
             order,
             adjacency: adjacency(events.plan.adjacency),
+            group_size: self.group_size,
             calibration: None,
             notes: notes(&events.plan, self.accountant),
         }
@@ -208,8 +233,13 @@ const fn adjacency(given: Adjacency) -> &'static str {
 
 /// What the answer rests on besides the file.
 fn notes(plan: &Plan, accountant: Accountant) -> Vec<&'static str> {
-    let any = |test: fn(&Charge) -> bool| plan.charges.iter().any(test);
+    let tuned = plan.tuned.iter().flat_map(|tuned| &tuned.charges);
+    let charges: Vec<&Charge> = plan.charges.iter().chain(tuned).collect();
+    let any = |test: fn(&Charge) -> bool| charges.iter().any(|charge| test(charge));
     let mut notes = Vec::new();
+    if !plan.tuned.is_empty() {
+        notes.push("`tuning` holds where the number of trials is drawn from the stated law beforehand, scores have a total order, and of all trials only the best one is released");
+    }
     if any(|charge| !charge.is_unsampled()) {
         notes.push("every event with `poisson` draws a fresh sample, each record independently; shuffled or fixed-size batches are something else");
     }
@@ -249,17 +279,23 @@ fn calibration(events: &events::Events, factor: f64) -> Calibration {
             mechanism: charge.noise().name(),
             sigma,
             scale,
+            events: Vec::new(),
         }
     };
+    let all = |charges: &[Charge], sensitivities: &[f64]| -> Vec<Calibrated> {
+        charges.iter().zip(sensitivities).map(one).collect()
+    };
+    let tuning = |(tuned, sensitivities): (&Tuned, &Vec<f64>)| Calibrated {
+        mechanism: "tuning",
+        sigma: None,
+        scale: None,
+        events: all(&tuned.charges, sensitivities),
+    };
+    let mut found = all(&events.plan.charges, &events.sensitivities);
+    found.extend(events.plan.tuned.iter().zip(&events.tuned).map(tuning));
     Calibration {
         factor,
-        events: events
-            .plan
-            .charges
-            .iter()
-            .zip(&events.sensitivities)
-            .map(one)
-            .collect(),
+        events: found,
     }
 }
 
@@ -268,6 +304,16 @@ fn failed(error: AccountError) -> NodeError {
         AccountError::NotCovered { .. } => NodeError::Use(error.to_string()),
         other => NodeError::Data(other.to_string()),
     }
+}
+
+fn calibrated(event: &Calibrated) -> String {
+    let value = match (event.sigma, event.scale) {
+        (Some(sigma), _) => format!("sigma {sigma}"),
+        (_, Some(scale)) => format!("scale {scale}"),
+        _ if event.events.is_empty() => "unchanged".to_owned(),
+        _ => "one trial:".to_owned(),
+    };
+    format!("{} {value}", event.mechanism)
 }
 
 /// The answer for people.
@@ -282,8 +328,12 @@ fn words(document: &Document) -> String {
     // Digits are rounded up by adding one in the last place shown where the rest is not zero.
     let epsilon = Epsilon::new(document.epsilon)
         .map_or_else(|_| "0".to_owned(), |epsilon| format!("{epsilon:.6}"));
+    let group = match document.group_size {
+        1 => String::new(),
+        size => format!(", groups of {size}"),
+    };
     let mut text = format!(
-        "epsilon {epsilon} at delta {:e} ({name}{order}, {})\n",
+        "epsilon {epsilon} at delta {:e} ({name}{order}, {}{group})\n",
         document.delta, document.adjacency
     );
     if let Some(found) = &document.calibration {
@@ -292,12 +342,10 @@ fn words(document: &Document) -> String {
             found.factor
         ));
         for (event, number) in found.events.iter().zip(1..) {
-            let value = match (event.sigma, event.scale) {
-                (Some(sigma), _) => format!("sigma {sigma}"),
-                (_, Some(scale)) => format!("scale {scale}"),
-                _ => "unchanged".to_owned(),
-            };
-            text.push_str(&format!("  event {number}: {} {value}\n", event.mechanism));
+            text.push_str(&format!("  event {number}: {}\n", calibrated(event)));
+            for one in &event.events {
+                text.push_str(&format!("    {}\n", calibrated(one)));
+            }
         }
     }
     for note in &document.notes {

@@ -117,6 +117,82 @@ fn every_mechanism_and_adjacency() {
     assert_eq!(nothing["epsilon"], 0.0);
 }
 
+/// dp-accounting 0.6.0: epsilon 3.7736702953 for the best of a logarithmic number of runs of mean 20.
+#[test]
+fn tuning() {
+    let event = |law: &str| {
+        format!(
+            r#"{{"events": [{{"tuning": {{{law}, "events": [{{"mechanism": "gaussian", "sigma": 1.0, "poisson": 0.01, "count": 1000}}]}}}}]}}"#
+        )
+    };
+    let logarithmic = event(r#""trials": "logarithmic", "mean": 20"#);
+    let flags = ["--accountant", "rdp", "--delta", "1e-5", "--json"];
+    let json = ask(&logarithmic, &flags).fine().json();
+    let epsilon = json["epsilon"].as_f64().unwrap();
+    assert!((3.70..3.773_68).contains(&epsilon), "{json}");
+    assert!(
+        json["notes"]
+            .to_string()
+            .contains("drawn from the stated law beforehand")
+    );
+    let goal = ["--calibrate", "sigma", "--epsilon", "2"];
+    let json = ask(&logarithmic, &[&flags[..], &goal].concat())
+        .fine()
+        .json();
+    let event_of = &json["calibration"]["events"][0];
+    assert_eq!(event_of["mechanism"], "tuning");
+    assert!(
+        event_of["events"][0]["sigma"].as_f64().unwrap() > 1.2,
+        "{json}"
+    );
+    ask(&logarithmic, &["--delta", "1e-5"]).refused(2, &["use the accountant rdp"]);
+    let refused = |law: &str, text: &str| {
+        ask(&event(law), &flags).refused(2, &["event 1: ", text]);
+    };
+    refused(
+        r#""trials": "geometrik", "mean": 20"#,
+        "did you mean \"geometric\"?",
+    );
+    refused(r#""trials": "poisson""#, "`mean` is missing");
+    refused(
+        r#""trials": "geometric", "mean": 1"#,
+        "the mean number of trials must be from 1.001",
+    );
+    refused(
+        r#""trials": "negative-binomial", "mean": 5"#,
+        "`shape` is missing",
+    );
+    refused(
+        r#""trials": "poisson", "mean": 5, "shape": 1"#,
+        "the key `shape` is unknown",
+    );
+}
+
+/// Two records of a sum without sampling are one of twice the sensitivity.
+#[test]
+fn groups() {
+    let wide = r#"{"events": [{"mechanism": "gaussian", "sigma": 10, "sensitivity": 2}]}"#;
+    let narrow = r#"{"events": [{"mechanism": "gaussian", "sigma": 10}]}"#;
+    for accountant in ["rdp", "pld"] {
+        let flags = ["--accountant", accountant, "--delta", "1e-5", "--json"];
+        let one = ask(wide, &flags).fine().json();
+        let two = ask(narrow, &[&flags[..], &["--group-size", "2"]].concat())
+            .fine()
+            .json();
+        let ratio = two["epsilon"].as_f64().unwrap() / one["epsilon"].as_f64().unwrap();
+        assert!((1.0 - 1e-12..1.0 + 1e-9).contains(&ratio), "{one} {two}");
+        assert_eq!(
+            (&one["group_size"], &two["group_size"]),
+            (&1.into(), &2.into())
+        );
+    }
+    let text = ask(TRAINING, &["--epsilon", "6", "--group-size", "2"])
+        .fine()
+        .stdout;
+    assert!(text.contains("groups of 2"), "{text}");
+    ask(TRAINING, &["--delta", "1e-5", "--group-size", "0"]).refused(2, &["--group-size"]);
+}
+
 #[test]
 fn wrong_files_name_event_and_field() {
     let wrong = |events: &str, texts: &[&str]| {
