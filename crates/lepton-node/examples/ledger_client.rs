@@ -7,8 +7,8 @@ use std::path::Path;
 
 use lepton_dp::NoiseMultiplier;
 use lepton_dp::rdp::Event;
-use lepton_node::ledger::{Cells, DurableLedger};
-use lepton_protocol::ledger::{Charge, LedgerError, Planned, Reserved, Side, planned_cost};
+use lepton_node::ledger::{Cells, DurableLedger, JobTable};
+use lepton_protocol::ledger::{Charge, LedgerError, Planned, Reserved, Side, Unit, planned_cost};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -41,9 +41,14 @@ fn traffic(ledger: &DurableLedger, table: &Path, (job, count): (&str, u64)) -> R
         epsilon: 1.0,
         delta: 1e-6,
         seats: BTreeMap::new(),
-        curve: planned_cost(&planned)?,
+        unit: Unit::Record,
+        person: None,
+        curve: planned_cost(&planned, Unit::Record)?,
     };
-    let tables = vec![(Cells::read(table)?, vec!["party".to_owned()])];
+    let tables = vec![JobTable {
+        cells: Cells::read(table)?,
+        seats: vec![("party".to_owned(), (0..50).collect())],
+    }];
     ledger.reserve(reserved, tables, planned)?;
     say("reserved")?;
     for round in 0..count {

@@ -6,6 +6,7 @@ mod amount;
 mod book;
 mod budget;
 mod entry;
+mod pace;
 mod planned;
 
 use lepton_dp::rdp::{Accountant, Event};
@@ -16,6 +17,7 @@ pub use amount::{Amount, Curve};
 pub use book::{Block, Book, Job};
 pub use budget::{Budget, BudgetError, Round, Shortfall, Unit, percent};
 pub use entry::{Entry, FORMAT, Head, Reserved, Rows, What};
+pub use pace::{Pace, Paced, Plan};
 pub use planned::{Planned, cost as planned_cost, largest_epsilon, planned};
 
 /// Which records of a data set a charge touches; the two sides compose in parallel (FT-03).

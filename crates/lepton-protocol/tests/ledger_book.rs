@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use lepton_dp::rdp::{Accountant, Event};
 use lepton_dp::{Delta, Epsilon, NoiseMultiplier};
 use lepton_protocol::ledger::{
-    Amount, Book, Budget, BudgetError, Charge, Curve, Entry, FORMAT, Planned, Reserved, Rows, Side,
-    Unit, What, planned_cost,
+    Amount, Book, Budget, BudgetError, Charge, Curve, Entry, FORMAT, Pace, Planned, Reserved, Rows,
+    Side, Unit, What, planned_cost,
 };
 use proptest::prelude::*;
 
@@ -75,7 +75,9 @@ fn reserved(job: &str, z: f64, count: u64) -> Reserved {
         epsilon: 1.0,
         delta: DELTA,
         seats: BTreeMap::from([("one".to_owned(), vec![0]), ("two".to_owned(), vec![0, 1])]),
-        curve: planned_cost(&planned(z, count)).unwrap(),
+        unit: Unit::Record,
+        person: None,
+        curve: planned_cost(&planned(z, count), Unit::Record).unwrap(),
     }
 }
 
@@ -242,6 +244,170 @@ fn a_reservation_is_no_licence() {
     assert!(
         book.check(&entry(charged("j", "two", Side::Training, 99, 0.5)))
             .is_err()
+    );
+}
+
+/// A ledger with one data set, `a`, whose budget is for `unit`.
+fn book_for(unit: Unit) -> Book {
+    let mut book = Book::new();
+    let created = What::Created {
+        format: FORMAT.to_owned(),
+        ledger: "00".to_owned(),
+        key_sha256: "11".to_owned(),
+    };
+    let numbers = (Epsilon::new(4.0).unwrap(), Delta::new(DELTA).unwrap());
+    let set = What::BudgetSet {
+        data: "a".to_owned(),
+        budget: Budget::new(unit, numbers, Budget::WARN_AT).unwrap(),
+        rows: rows(10),
+    };
+    for what in [created, set] {
+        book.apply(entry(what)).unwrap();
+    }
+    book
+}
+
+fn protecting(unit: Unit, seats: &[&str]) -> Reserved {
+    Reserved {
+        seats: seats
+            .iter()
+            .map(|seat| ((*seat).to_owned(), vec![0]))
+            .collect(),
+        unit,
+        curve: planned_cost(&planned(40.0, 4), unit).unwrap(),
+        ..reserved("j", 40.0, 4)
+    }
+}
+
+/// LG-14: a job protects at least what the budget protects; a coarser one is charged for an exchange.
+#[test]
+fn a_job_protects_what_the_budget_protects() {
+    use Unit::{Party, Person, Record};
+    for budget in [Record, Person, Party] {
+        for job in [Record, Person, Party] {
+            let reserved = protecting(job, &["one"]);
+            let done = book_for(budget).apply(entry(What::Reserved(reserved.clone())));
+            if job < budget {
+                assert!(matches!(done, Err(BudgetError::Unit { .. })), "{done:?}");
+                continue;
+            }
+            done.unwrap();
+            let mut book = book_for(budget);
+            book.apply(entry(What::Reserved(reserved.clone()))).unwrap();
+            let order = book.blocks()[0].budget.order();
+            let due = if job > budget {
+                reserved.curve.exchanged()
+            } else {
+                reserved.curve
+            };
+            assert_eq!(used(&book, 0), due.at(order), "{job:?} on {budget:?}");
+        }
+    }
+    // A whole table has one guarantee only where it is at one party.
+    let dealt = entry(What::Reserved(protecting(Party, &["one", "two"])));
+    assert!(matches!(
+        book_for(Party).apply(dealt),
+        Err(BudgetError::Spread(_))
+    ));
+}
+
+/// LG-04: a person has records on both sides, a record does not.
+#[test]
+fn the_sides_of_a_person_add_up() {
+    let spent = |unit: Unit| {
+        let mut book = book_for(unit);
+        book.apply(entry(What::Reserved(protecting(unit, &["one"]))))
+            .unwrap();
+        for side in [Side::Training, Side::HoldOut] {
+            book.apply(entry(charged("j", "one", side, 1, 40.0)))
+                .unwrap();
+        }
+        book.apply(entry(What::Closed {
+            job: "j".to_owned(),
+        }))
+        .unwrap();
+        used(&book, 0).units()
+    };
+    assert_eq!(spent(Unit::Person), 2 * spent(Unit::Record));
+}
+
+/// LG-13: within the budget, and no faster than planned; a clock put back opens nothing.
+#[test]
+fn a_plan_slows_spending_down() {
+    let plan = [
+        Pace::Period {
+            part: 0.3,
+            days: 30,
+        },
+        Pace::Job { part: 0.2 },
+    ];
+    let mut book = Book::new();
+    let created = What::Created {
+        format: FORMAT.to_owned(),
+        ledger: "00".to_owned(),
+        key_sha256: "11".to_owned(),
+    };
+    let planned = budget(4.0).with_plan(&plan).unwrap();
+    assert!(planned.capacity() == budget(4.0).capacity() && planned.is_sound());
+    let set = What::BudgetSet {
+        data: "a".to_owned(),
+        budget: planned,
+        rows: rows(10),
+    };
+    let mut apply = |at: &str, what: What| {
+        book.apply(Entry {
+            at: at.to_owned(),
+            what,
+        })
+    };
+    for what in [created, set] {
+        apply("2026-01-01T00:00:00Z", what).unwrap();
+    }
+    // Each takes about an eighth of the budget.
+    let unit = reserved("probe", 100.0, 1)
+        .curve
+        .at(planned.order())
+        .units();
+    let count = planned.capacity().units() / 8 / unit;
+    let job = |name: &str, times: u64| {
+        let seats = BTreeMap::from([("one".to_owned(), vec![0])]);
+        What::Reserved(Reserved {
+            seats,
+            ..reserved(name, 100.0, count * times)
+        })
+    };
+    let slow = |done: Result<(), BudgetError>| matches!(done, Err(BudgetError::Paced(_)));
+    assert!(slow(apply("2026-02-01T00:00:00Z", job("large", 2))));
+    apply("2026-02-01T00:00:00Z", job("first", 1)).unwrap();
+    apply("2026-02-20T00:00:00Z", job("second", 1)).unwrap();
+    assert!(slow(apply("2026-02-21T00:00:00Z", job("third", 1))));
+    assert!(slow(apply("2025-02-21T00:00:00Z", job("third", 1))));
+    assert!(matches!(
+        apply("soon", job("third", 1)),
+        Err(BudgetError::Use(_))
+    ));
+    apply("2026-03-04T00:00:00Z", job("third", 1)).unwrap();
+    // Charges within a reservation need no new leave; the lifetime limit holds at any pace.
+    apply(
+        "2026-03-05T00:00:00Z",
+        charged("third", "one", Side::Training, 1, 100.0),
+    )
+    .unwrap();
+    let months = (4..13).map(|month| format!("2026-{month:02}-28T00:00:00Z"));
+    let admitted = months.filter(|at| apply(at, job(at, 1)).is_ok()).count();
+    assert_eq!(admitted, 5, "eight eighths in all, rounded down");
+    let block = &book.blocks()[0];
+    assert!(block.used().at(planned.order()) <= planned.capacity());
+    let warnings = book.warnings(block, "2026-03-06T00:00:00Z");
+    assert!(
+        warnings
+            .iter()
+            .any(|words| words.contains("gives to 30 days is left")),
+        "{warnings:?}"
+    );
+    assert!(
+        warnings[0].contains("further jobs will be refused soon"),
+        "{warnings:?}"
     );
 }
 

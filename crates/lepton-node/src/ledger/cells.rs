@@ -70,6 +70,16 @@ impl Cells {
         &self.header
     }
 
+    /// These rows alone, counted from 0.
+    pub(super) fn select(&self, rows: &[usize]) -> Self {
+        let kept = rows.iter().filter_map(|row| self.rows.get(*row).cloned());
+        Self {
+            name: self.name.clone(),
+            header: self.header.clone(),
+            rows: kept.collect(),
+        }
+    }
+
     /// Fingerprints of its distinct rows, ascending.
     pub(super) fn whole(&self, key: &Key) -> Vec<u64> {
         distinct(self.rows.iter().map(|row| of_row(key, row, None)))

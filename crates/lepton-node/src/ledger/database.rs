@@ -106,6 +106,11 @@ impl Core {
         Ok(core)
     }
 
+    /// Time of the next entry.
+    pub(super) fn now(&self) -> String {
+        (self.clock)()
+    }
+
     /// Closes the file in order; one that is not closed is as whole.
     pub(super) async fn close(self) {
         // What was answered with success is on the disk already.

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lepton_protocol::job::Unit;
+use lepton_protocol::job;
 use lepton_protocol::ledger::{
-    BudgetError, Charge, Ledger, LedgerError, Reserved, Round, percent, planned, planned_cost,
+    BudgetError, Charge, Ledger, LedgerError, Reserved, Unit, planned, planned_cost,
 };
+use lepton_protocol::plan::Plan;
 use lepton_table::Table;
 use rand_core::Rng;
 
 use super::witness::{FILE as HEADS, SignedHead};
-use super::{Cells, Clock, DurableLedger};
+use super::{Cells, Clock, DurableLedger, JobTable};
 use crate::error::NodeError;
 use crate::files::{Durability, FileLedger};
 use crate::hex::hex;
@@ -154,22 +155,12 @@ impl JobLedger {
             self.ledger.close(&self.job)?;
         }
         let book = self.ledger.book()?;
-        let low = book
-            .blocks()
-            .iter()
-            .filter(|block| block.costs().contains_key(&self.job) && block.is_low());
-        let words = low.map(|block| {
-            let capacity = block.budget.capacity();
-            let left = capacity.minus(block.used().at(block.budget.order()));
-            format!(
-                "{} of the privacy budget of `{}` is left (epsilon {} at delta {})",
-                percent(left, capacity, Round::Down),
-                book.title(block.lineage),
-                block.budget.epsilon().get(),
-                block.budget.delta().get()
-            )
-        });
-        Ok(words.collect())
+        let at = self.ledger.now();
+        let touched = book.blocks().iter();
+        let touched = touched.filter(|block| block.costs().contains_key(&self.job));
+        Ok(touched
+            .flat_map(|block| book.warnings(block, &at))
+            .collect())
     }
 
     /// The durable ledger.
@@ -187,11 +178,7 @@ impl JobLedger {
         let (Some(planned), Some(privacy)) = (planned(plan), plan.privacy()) else {
             return Err(LedgerError::from(BudgetError::NoGoal(name)).into());
         };
-        if plan.unit() != Unit::Record {
-            return Err(
-                LedgerError::from(BudgetError::OtherUnit(name, plan.unit().to_string())).into(),
-            );
-        }
+        let (unit, person) = protects(plan);
         let arithmetic =
             |error: lepton_dp::DpError| LedgerError::Arithmetic(name.clone(), error.to_string());
         let reserved = Reserved {
@@ -200,14 +187,28 @@ impl JobLedger {
             epsilon: privacy.goal.epsilon.get(),
             delta: privacy.goal.delta.get(),
             seats: BTreeMap::new(),
-            curve: planned_cost(&planned).map_err(arithmetic)?,
+            curve: planned_cost(&planned, unit).map_err(arithmetic)?,
+            unit,
+            person,
         };
         let reads = federation.reads.iter().map(|read| {
-            let seats = read.seats.iter().map(|(name, _)| name.clone());
-            Ok((Cells::of(&read.table)?, seats.collect()))
+            Ok(JobTable {
+                cells: Cells::of(&read.table)?,
+                seats: read.seats.clone(),
+            })
         });
         let tables = reads.collect::<Result<_, NodeError>>()?;
         Ok(self.ledger.reserve(reserved, tables, planned)?)
+    }
+}
+
+/// What the job's guarantee protects, and the column that tells its persons apart: the one place where the ledger reads it from the job.
+fn protects(plan: &Plan) -> (Unit, Option<String>) {
+    let person = plan.person_column().map(str::to_owned);
+    match plan.unit() {
+        job::Unit::Record => (Unit::Record, None),
+        job::Unit::Person => (Unit::Person, person),
+        job::Unit::Party => (Unit::Party, None),
     }
 }
 

@@ -6,6 +6,7 @@ mod cells;
 mod database;
 mod job;
 mod tables;
+mod units;
 mod verify;
 mod witness;
 
@@ -31,6 +32,15 @@ pub use job::{Door, JobLedger, LedgerUse};
 pub(crate) use witness::FILE as HEADS;
 pub use witness::SignedHead;
 
+/// A table of a job.
+#[derive(Clone)]
+pub struct JobTable {
+    /// What it holds.
+    pub cells: Cells,
+    /// Which of its rows each party has, counted from 0.
+    pub seats: Vec<(String, Vec<usize>)>,
+}
+
 /// Where entries get their time from: RFC 3339.
 pub type Clock = fn() -> String;
 
@@ -41,6 +51,7 @@ pub struct DurableLedger {
     /// The connection lives on a thread of its own, so that calls work inside and outside of an asynchronous runtime.
     tasks: Option<mpsc::Sender<Task>>,
     path: PathBuf,
+    clock: Clock,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -111,6 +122,7 @@ impl DurableLedger {
         let this = Self {
             tasks: Some(tasks),
             path: file,
+            clock,
             thread: Some(spawned.map_err(|_| gone())?),
         };
         opened.recv().map_err(|_| gone())??;
@@ -121,6 +133,12 @@ impl DurableLedger {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The time, as entries have it.
+    #[must_use]
+    pub fn now(&self) -> String {
+        (self.clock)()
     }
 
     /// The state, newest entries included.
@@ -189,7 +207,7 @@ impl DurableLedger {
         })
     }
 
-    /// Sets a job's whole schedule aside on every block that its tables touch (LG-05, LG-08). `tables` holds each distinct table with the parties that read it.
+    /// Sets a job's whole schedule aside on every block that its tables touch (LG-05, LG-08). `tables` holds each distinct table with the parties that read it; which blocks they touch is filled in.
     /// A run that has its reservation already keeps it, as long as its rows lie where they lay.
     ///
     /// # Errors
@@ -197,18 +215,20 @@ impl DurableLedger {
     pub fn reserve(
         &self,
         mut reserved: Reserved,
-        tables: Vec<(Cells, Vec<String>)>,
+        tables: Vec<JobTable>,
         planned: Vec<Planned>,
     ) -> Result<(), LedgerError> {
         self.append(move |core| {
             let (key, path) = (core.key.clone(), core.path.display().to_string());
+            let at = core.now();
             move |book, prints| {
-                let mut drafts = Vec::new();
-                for (cells, seats) in &tables {
+                let (mut drafts, mut places) = (Vec::new(), Vec::new());
+                for JobTable { cells, seats } in &tables {
                     let touched = tables::touched((book, prints, &key), cells, &path)?;
+                    places.push(touched.blocks.clone());
                     drafts.extend(touched.draft);
                     let blocks: Vec<u32> = touched.blocks.into_keys().collect();
-                    for seat in seats {
+                    for (seat, _) in seats {
                         if reserved
                             .seats
                             .insert(seat.clone(), blocks.clone())
@@ -225,9 +245,10 @@ impl DurableLedger {
                 }
                 let what = What::Reserved(reserved.clone());
                 let entry = lepton_protocol::ledger::Entry {
-                    at: String::new(),
+                    at,
                     what: what.clone(),
                 };
+                units::check((book, &key), &reserved, (&tables, &places))?;
                 book.check(&entry)
                     .map_err(|error| book.explain(error, &reserved, &planned))?;
                 drafts.push(Draft { what, prints: None });

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lepton_protocol::ledger::{Book, Budget, BudgetError, LedgerError, Rows, What};
+use lepton_protocol::ledger::{Book, Budget, BudgetError, LedgerError, Rows, Unit, What};
 
 use super::cells::{self, Cells, Key};
 use super::database::Draft;
@@ -42,6 +42,11 @@ pub(super) fn budget_set(
     let (book, _, _) = known;
     if book.names().contains_key(data) {
         return Err(BudgetError::Taken(data.to_owned()).into());
+    }
+    if budget.unit() == Unit::Person && id.is_none() {
+        let words =
+            "a budget for each person needs the column that tells persons apart; name it with --id";
+        return Err(BudgetError::Use(words.to_owned()).into());
     }
     has_column(table, id.as_ref())?;
     for kind in ids(book) {
@@ -83,9 +88,17 @@ pub(super) fn renewed(
     if look.new.is_empty() {
         return Err(BudgetError::NoNewRows(look.rows).into());
     }
+    let budget = budget.unwrap_or(newest.budget);
+    if budget.unit() != newest.budget.unit() {
+        let words = format!(
+            "data set `{data}` protects each {}, its new block too",
+            newest.budget.unit().word()
+        );
+        return Err(BudgetError::Use(words).into());
+    }
     let what = What::Renewed {
         data: data.to_owned(),
-        budget: budget.unwrap_or(newest.budget),
+        budget,
         rows: look.stored(id),
     };
     Ok(vec![look.draft(what)])

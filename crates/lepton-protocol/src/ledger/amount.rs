@@ -158,6 +158,28 @@ impl Curve {
         self.with(other, Amount::max)
     }
 
+    /// What exchanging the content of a unit costs where putting it in or taking it out costs this: by the weak triangle inequality of Rényi divergence,
+    /// through the data without the unit (Mironov 2017, proposition 11, with p = q = 2). At order a that is (a − 1/2)/(a − 1) of the amount at 2a and the
+    /// amount at 2a − 1; an order that is not tracked is replaced by the next larger one, at which the divergence is no smaller.
+    #[must_use]
+    pub fn exchanged(&self) -> Self {
+        let at_least = |wanted: u32| {
+            let mut larger = self.orders().filter(|(order, _)| *order >= wanted);
+            larger
+                .next()
+                .map_or(Amount::UNBOUNDED, |(_, amount)| amount)
+        };
+        let mut result = Self::default();
+        for (amount, order) in result.0.iter_mut().zip(Orders::ALL) {
+            let out = at_least(2 * order);
+            let (twice, under) = (u128::from(2 * order - 1), u128::from(2 * order - 2));
+            let scaled = (u128::from(out.units()) * twice).div_ceil(under.max(1));
+            let scaled = u64::try_from(scaled).unwrap_or(u64::MAX);
+            *amount = Amount::from_units(scaled).plus(at_least(2 * order - 1));
+        }
+        result
+    }
+
     /// The smallest epsilon that an order shows at `delta`: an account of what happened, not a limit (FT-09). Zero where nothing was charged.
     #[must_use]
     pub fn epsilon(&self, delta: Delta) -> f64 {
@@ -246,6 +268,26 @@ mod tests {
             Amount::from_units(3).minus(Amount::from_units(5)),
             Amount::ZERO
         );
+    }
+
+    /// Two Gaussians that differ by 2 in place of 1 have four times the divergence: the bound is not below it, and little above.
+    #[test]
+    fn an_exchange_costs_four_times_a_gaussian() {
+        let mut accountant = Accountant::new();
+        let noise_multiplier = NoiseMultiplier::new(5.0).unwrap();
+        let event = Event::Gaussian { noise_multiplier };
+        accountant.add(&event, 1).unwrap();
+        let curve = Curve::of(&accountant);
+        let exchanged = curve.exchanged();
+        for order in [2, 3, 8, 20] {
+            let (four, bound) = (4 * curve.at(order).units(), exchanged.at(order).units());
+            assert!(
+                bound >= four && bound < 2 * four,
+                "{order}: {bound} of {four}"
+            );
+        }
+        assert_eq!(exchanged.at(1024), Amount::UNBOUNDED);
+        assert_eq!(Curve::default().exchanged().at(8), Amount::ZERO);
     }
 
     /// AC-10: the same conversion as the accountant's, never below it.

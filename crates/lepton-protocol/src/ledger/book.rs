@@ -1,13 +1,16 @@
 //! What a chain of entries amounts to: blocks, what was spent on them and what is set aside (LG-01 to LG-05). Pure; the shell stores the entries.
 
+mod admission;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use lepton_dp::Delta;
 
 use super::amount::{Amount, Curve};
-use super::budget::{Budget, BudgetError, Shortfall};
-use super::entry::{Entry, FORMAT, Reserved, Rows, What};
-use super::planned::{Planned, largest_epsilon};
+use super::budget::{Budget, BudgetError, Round, Unit, percent};
+use super::entry::{Entry, Reserved, Rows, What};
+use super::pace;
+use super::planned::{Planned, largest_epsilon, of_sides};
 use super::{Charge, Side};
 
 /// The state after some entries.
@@ -189,9 +192,15 @@ impl Book {
             return error;
         };
         let blocks: BTreeSet<u32> = reserved.seats.values().flatten().copied().collect();
-        let largest = blocks
+        let blocks = blocks
             .iter()
-            .filter_map(|block| self.blocks.get(*block as usize))
+            .filter_map(|block| self.blocks.get(*block as usize));
+        let records = |block: &Block| [block.budget.unit(), reserved.unit] == [Unit::Record; 2];
+        // Elsewhere what a job costs is not what its own goal says.
+        if !blocks.clone().all(records) {
+            return error;
+        }
+        let largest = blocks
             .map(|block| {
                 let order = block.budget.order();
                 let left = block.budget.capacity().minus(block.used().at(order));
@@ -202,159 +211,65 @@ impl Book {
         BudgetError::Exceeded(shortfall)
     }
 
-    fn change(&self, entry: &Entry) -> Result<Change, BudgetError> {
-        let nothing = |what: &str| {
-            Ok(Change {
-                costs: Vec::new(),
-                what: what.to_owned(),
-            })
-        };
-        let change = match &entry.what {
-            What::Created { format, .. } if self.ledger.is_empty() && format == FORMAT => {
-                nothing("creation")
-            }
-            What::Created { format, .. } => Err(BudgetError::Use(format!(
-                "a second beginning, or another format ({format})"
-            ))),
-            _ if self.ledger.is_empty() => {
-                Err(BudgetError::Use("an entry before the first".to_owned()))
-            }
-            What::BudgetSet { data, budget, .. }
-                if self.names.contains_key(data) || !budget.is_sound() =>
-            {
-                Err(BudgetError::Taken(data.clone()))
-            }
-            What::BudgetSet { .. } => nothing("budget"),
-            What::Renewed { data, budget, .. } if budget.is_sound() => {
-                self.lineages_of(data).and_then(|_| nothing("renewal"))
-            }
-            What::Renewed { data, .. } => Err(BudgetError::Taken(data.clone())),
-            What::Seen { lineages, .. } => match lineages
-                .iter()
-                .all(|lineage| !self.blocks_of(*lineage).is_empty())
-            {
-                true => nothing("table"),
-                false => Err(BudgetError::Use("a table of an unknown lineage".to_owned())),
-            },
-            What::Reserved(reserved) => self.reserving(reserved),
-            What::Charged {
-                job,
-                seat,
-                charge,
-                cost,
-            } => self.charging(job, seat, (charge, cost)),
-            What::Closed { job } => self.closing(job),
-        }?;
-        for (block, cost) in &change.costs {
-            self.admit(
-                *block,
-                entry.what.job().unwrap_or_default(),
-                (cost, &change.what),
-            )?;
-        }
-        Ok(change)
-    }
-
-    /// LG-02: the amounts at the order that decides, this one's included, stay within the capacity.
-    fn admit(
-        &self,
-        number: u32,
-        job: &str,
-        (cost, what): (&Curve, &str),
-    ) -> Result<(), BudgetError> {
-        let block = self.block(number)?;
-        let order = block.budget.order();
-        let others = block.used_by(|name| name != job, order);
-        let before = block
-            .costs
-            .get(job)
-            .map_or(Amount::ZERO, |curve| curve.at(order));
-        let (wanted, spent) = (others.plus(cost.at(order)), others.plus(before));
-        // What was admitted before stays admitted: closing a job or charging within a reservation adds nothing.
-        if wanted <= block.budget.capacity() || wanted <= spent {
-            return Ok(());
-        }
-        Err(BudgetError::Exceeded(Box::new(Shortfall {
-            data: format!("`{}`", self.title(block.lineage)),
-            what: what.to_owned(),
-            budget: block.budget,
-            spent,
-            needed: if cost.at(order) == Amount::UNBOUNDED {
-                Amount::UNBOUNDED
-            } else {
-                cost.at(order).minus(before)
-            },
-            largest_epsilon: None,
-        })))
-    }
-
-    fn reserving(&self, reserved: &Reserved) -> Result<Change, BudgetError> {
-        if self.jobs.contains_key(&reserved.job) {
-            return Err(BudgetError::Repeated(
-                reserved.title.clone(),
-                "this run has its reservation",
+    /// What its owner is to be told of a block at the time `at`: that little of its budget, or of what its plan gives to these days, is left.
+    #[must_use]
+    pub fn warnings(&self, block: &Block, at: &str) -> Vec<String> {
+        let (budget, title) = (&block.budget, self.title(block.lineage));
+        let part = |spent: Amount, of: Amount| percent(of.minus(spent), of, Round::Down);
+        let used = block.used_by(|_| true, budget.order());
+        let mut warnings = Vec::new();
+        if block.is_low() {
+            warnings.push(format!(
+                "{} of the privacy budget of `{title}` is left (epsilon {} at delta {}): further jobs will be refused soon",
+                part(used, budget.capacity()),
+                budget.epsilon().get(),
+                budget.delta().get()
             ));
         }
-        let blocks: BTreeSet<u32> = reserved.seats.values().flatten().copied().collect();
-        if blocks.is_empty() {
-            return Err(BudgetError::Use(format!(
-                "{} touches no data set",
-                reserved.title
-            )));
+        if let Some((limit, days)) = budget.plan().period {
+            // A time that cannot be read counts everything: a warning too many.
+            let used = self.used_within(block, (at, days)).unwrap_or(used);
+            if budget.is_near(used, limit) {
+                warnings.push(format!(
+                    "{} of what the spending plan of `{title}` gives to {days} days is left",
+                    part(used, limit)
+                ));
+            }
         }
-        let costs = blocks
-            .into_iter()
-            .map(|block| (block, reserved.curve.clone()))
-            .collect();
-        Ok(Change {
-            costs,
-            what: reserved.title.clone(),
-        })
+        warnings
     }
 
-    fn charging(
-        &self,
-        job: &str,
-        seat: &str,
-        (charge, cost): (&Charge, &Curve),
-    ) -> Result<Change, BudgetError> {
-        let known = self.jobs.get(job).ok_or_else(|| {
-            BudgetError::Use(format!("run {job} has no reservation in this ledger"))
-        })?;
-        let what = format!("{} of {}", charge.kind, known.reserved.title);
-        if known.closed {
-            return Err(BudgetError::Repeated(what, "its job has ended"));
-        }
-        if known.seen.contains(&key(seat, charge)) {
-            return Err(BudgetError::Repeated(what, "it is charged already"));
-        }
-        let blocks = known
-            .reserved
-            .seats
-            .get(seat)
-            .ok_or_else(|| BudgetError::Use(format!("run {job} has no party {seat}")))?;
-        let mut spent = known.spent.clone();
-        spend(&mut spent, (seat, charge.side), cost);
-        let costs = blocks
-            .iter()
-            .map(|block| (*block, known.cost_on(*block, &spent, false)))
+    /// The open job that is called `name`, or whose name begins so.
+    ///
+    /// # Errors
+    /// [`BudgetError::Use`] when there is none, or more than one.
+    pub fn open_job(&self, name: &str) -> Result<&Job, BudgetError> {
+        let open = self.jobs.iter().filter(|(_, job)| !job.closed);
+        let found: Vec<&Job> = open
+            .filter(|(job, _)| job.starts_with(name) && (name.len() >= 4 || *job == name))
+            .map(|(_, job)| job)
             .collect();
-        Ok(Change { costs, what })
+        match found.as_slice() {
+            [job] => Ok(job),
+            [] => Err(BudgetError::Use(format!(
+                "no open run of this ledger is called `{name}`; `lepton budget show` lists them"
+            ))),
+            _ => Err(BudgetError::Use(format!(
+                "several open runs begin with `{name}`; give more of the name"
+            ))),
+        }
     }
 
-    fn closing(&self, job: &str) -> Result<Change, BudgetError> {
-        let known = self.jobs.get(job).filter(|known| !known.closed);
-        let known = known
-            .ok_or_else(|| BudgetError::Use(format!("run {job} is not open in this ledger")))?;
-        let blocks: BTreeSet<u32> = known.reserved.seats.values().flatten().copied().collect();
-        let costs = blocks
-            .into_iter()
-            .map(|block| (block, known.cost_on(block, &known.spent, true)))
-            .collect();
-        Ok(Change {
-            costs,
-            what: "the end of a job".to_owned(),
-        })
+    /// Spent and set aside by jobs that began less than so many days before a time.
+    fn used_within(&self, block: &Block, (at, days): (&str, u32)) -> Result<Amount, BudgetError> {
+        let mut sum = Amount::ZERO;
+        for (name, cost) in &block.costs {
+            let began = self.jobs.get(name).map_or(at, |job| job.at.as_str());
+            if pace::counts(began, at, days)? {
+                sum = sum.plus(cost.at(block.budget.order()));
+            }
+        }
+        Ok(sum)
     }
 
     fn take(&mut self, Entry { at, what }: Entry) {
@@ -505,31 +420,43 @@ impl Job {
         }
     }
 
-    /// What was charged so far, on the side and for the party for which it is most: a record lies on one side of one party (LG-04).
+    /// What was charged so far, for the party and, of a record, on the side for which it is most (LG-04).
     #[must_use]
     pub fn spent(&self) -> Curve {
-        self.spent
-            .values()
-            .flatten()
-            .fold(Curve::default(), |most, curve| most.or(curve))
+        let seats = self.spent.values().map(|sides| self.of_unit(sides));
+        seats.fold(Curve::default(), |most, curve| most.or(&curve))
     }
 
     /// LG-05: an open job counts with what it set aside, or with what it charged where that is more; a closed one with what it charged.
-    fn cost_on(&self, block: u32, spent: &Spent, closed: bool) -> Curve {
+    fn cost_on(&self, block: &Block, spent: &Spent, closed: bool) -> Curve {
         let touching = self
             .reserved
             .seats
             .iter()
-            .filter(|(_, blocks)| blocks.contains(&block));
+            .filter(|(_, blocks)| blocks.contains(&block.number));
         let spent = touching
             .filter_map(|(seat, _)| spent.get(seat))
-            .flatten()
-            .fold(Curve::default(), |most, curve| most.or(curve));
-        if closed {
+            .map(|sides| self.of_unit(sides))
+            .fold(Curve::default(), |most, curve| most.or(&curve));
+        let cost = if closed {
             spent
         } else {
             spent.or(&self.reserved.curve)
-        }
+        };
+        to_unit(&cost, self.reserved.unit, block.budget.unit())
+    }
+
+    fn of_unit(&self, [training, hold_out]: &[Curve; 2]) -> Curve {
+        of_sides(training, hold_out, self.reserved.unit)
+    }
+}
+
+/// LG-14: what a cost to one unit of a job is to one unit of a budget that is no larger. Taking a record away exchanges its person's content.
+fn to_unit(cost: &Curve, job: Unit, budget: Unit) -> Curve {
+    if job > budget {
+        cost.exchanged()
+    } else {
+        cost.clone()
     }
 }
 

@@ -6,13 +6,33 @@ use lepton_dp::{Delta, Epsilon};
 use serde::{Deserialize, Serialize};
 
 use super::amount::{Amount, best_order};
+use super::pace::{Pace, Paced, Plan};
 
-/// What one guarantee protects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What one guarantee protects; the later, the coarser.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// A row.
+    #[default]
     Record,
+    /// All rows with the same id.
+    Person,
+    /// All rows of a party.
+    Party,
+}
+
+impl Unit {
+    /// As a job file has it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Record => "record",
+            Self::Person => "person",
+            Self::Party => "party",
+        }
+    }
 }
 
 /// What may be lost about a block of records, ever. The order that decides is fixed with it (Feldman & Zrnic 2021).
@@ -25,13 +45,15 @@ pub struct Budget {
     order: u32,
     capacity: Amount,
     warn_at: f64,
+    #[serde(default, skip_serializing_if = "Plan::is_none")]
+    plan: Plan,
 }
 
 impl Budget {
-    /// Part of a budget below which its owner is warned.
-    pub const WARN_AT: f64 = 0.1;
+    /// Part of a budget that may be spent before its owner is warned.
+    pub const WARN_AT: f64 = 0.8;
 
-    /// A budget of `epsilon` at `delta`; a warning is due when no more than `warn_at` of it is left.
+    /// A budget of `epsilon` at `delta`; a warning is due when `warn_at` of it is spent.
     ///
     /// # Errors
     /// [`BudgetError::Hopeless`] when no order of the accountant shows so small an epsilon; [`BudgetError::Use`] for a `warn_at` outside of 0 to 1.
@@ -40,9 +62,9 @@ impl Budget {
         (epsilon, delta): (Epsilon, Delta),
         warn_at: f64,
     ) -> Result<Self, BudgetError> {
-        if !(0.0..1.0).contains(&warn_at) {
+        if !(0.0..=1.0).contains(&warn_at) {
             return Err(BudgetError::Use(format!(
-                "a warning at {warn_at} of a budget makes no sense; give a part from 0 to 1, such as 0.1"
+                "a warning at {warn_at} of a budget makes no sense; give a part from 0 to 1, such as 0.8"
             )));
         }
         let found = best_order(epsilon, delta);
@@ -57,7 +79,79 @@ impl Budget {
             order,
             capacity,
             warn_at,
+            plan: Plan::default(),
         })
+    }
+
+    /// The same budget, spent as planned: never more than the budget, and never faster than the plan (LG-13).
+    ///
+    /// # Errors
+    /// [`BudgetError::Use`] for a part that is not above 0 and at most 1, or a period of no days.
+    pub fn with_plan(mut self, wanted: &[Pace]) -> Result<Self, BudgetError> {
+        for pace in wanted {
+            let part = match pace {
+                Pace::Job { part } | Pace::Period { part, .. } => *part,
+            };
+            let amount = self.part(part)?;
+            match pace {
+                Pace::Job { .. } => self.plan.job = Some(amount),
+                Pace::Period { days: 0, .. } => {
+                    return Err(BudgetError::Use("a period has at least one day".to_owned()));
+                }
+                Pace::Period { days, .. } => self.plan.period = Some((amount, *days)),
+            }
+        }
+        Ok(self)
+    }
+
+    /// A budget of other numbers, for the same unit, with the same warnings and the plan in proportion.
+    ///
+    /// # Errors
+    /// As [`Budget::new`].
+    pub fn resized(&self, numbers: (Epsilon, Delta)) -> Result<Self, BudgetError> {
+        let new = Self::new(self.unit, numbers, self.warn_at)?;
+        let scaled = |amount: Amount| {
+            let product = u128::from(amount.units()) * u128::from(new.capacity.units());
+            let units = product / u128::from(self.capacity.units().max(1));
+            Amount::from_units(u64::try_from(units).unwrap_or(u64::MAX))
+        };
+        let plan = Plan {
+            job: self.plan.job.map(scaled),
+            period: self
+                .plan
+                .period
+                .map(|(amount, days)| (scaled(amount), days)),
+        };
+        Ok(Self { plan, ..new })
+    }
+
+    /// Part of it that may be spent before its owner is warned.
+    #[must_use]
+    pub const fn warn_at(&self) -> f64 {
+        self.warn_at
+    }
+
+    /// A part of the capacity, rounded down.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "below 2^53, and between nothing and the whole"
+    )]
+    fn part(&self, part: f64) -> Result<Amount, BudgetError> {
+        if part > 0.0 && part <= 1.0 {
+            let units = self.capacity.units() as f64 * part;
+            return Ok(Amount::from_units(units.floor() as u64));
+        }
+        Err(BudgetError::Use(format!(
+            "a plan spends a part of the budget above 0 and at most 1, and {part} is not"
+        )))
+    }
+
+    /// How fast it may be spent.
+    #[must_use]
+    pub const fn plan(&self) -> Plan {
+        self.plan
     }
 
     /// What is protected.
@@ -92,10 +186,14 @@ impl Budget {
 
     /// Whether the owner is to be warned when this much is spent.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
     pub fn is_low(&self, spent: Amount) -> bool {
-        let (left, whole) = (self.capacity.minus(spent).units(), self.capacity.units());
-        left as f64 <= whole as f64 * self.warn_at
+        self.is_near(spent, self.capacity)
+    }
+
+    /// Whether `spent` is as near to `limit` as its owner wants to be warned at.
+    #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+    pub(super) fn is_near(&self, spent: Amount, limit: Amount) -> bool {
+        spent.units() as f64 >= limit.units() as f64 * self.warn_at
     }
 
     /// Whether the numbers follow from epsilon and delta: a stored budget was not given another capacity by hand.
@@ -266,6 +364,26 @@ pub enum BudgetError {
     /// What others hear of a refusal: how much is left is the owner's business (LG-11).
     #[error("its lifetime privacy budget does not cover this")]
     Withheld,
+    /// The job protects less than the budget's owner asked for.
+    #[error(
+        "{title} protects each {}, and the budget of `{data}` is for each {}: a guarantee for the smaller says nothing about the larger (a person may have many records); give the job privacy.unit = \"{}\"", .has.word(), .wants.word(), .wants.word()
+    )]
+    Unit {
+        /// The job.
+        title: String,
+        /// The data set.
+        data: String,
+        /// What the job protects.
+        has: Unit,
+        /// What the budget protects.
+        wants: Unit,
+    },
+    /// What a unit of the budget has is at several parties of the job.
+    #[error("{0}")]
+    Spread(String),
+    /// The plan is to spend no faster.
+    #[error(transparent)]
+    Paced(Box<Paced>),
     /// Wrong use.
     #[error("{0}")]
     Use(String),

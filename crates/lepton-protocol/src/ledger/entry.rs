@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Charge;
 use super::amount::Curve;
-use super::budget::Budget;
+use super::budget::{Budget, Unit};
 
 /// Version of the entries.
 pub const FORMAT: &str = "lepton-ledger/1";
 
-/// One line of the ledger: when (the owner's clock, for people; nothing depends on it) and what.
+/// One line of the ledger: when (the owner's clock; no limit depends on it, spending plans do) and what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
@@ -75,7 +75,7 @@ pub enum What {
         /// Its cost.
         cost: Curve,
     },
-    /// A job ended: what it set aside and did not charge is free again; it can charge nothing more.
+    /// A job ended, by itself or by its owner's word (LG-12): what it set aside and did not charge is free again; it can charge nothing more.
     Closed {
         /// Job.
         job: String,
@@ -111,7 +111,12 @@ pub struct Reserved {
     pub delta: f64,
     /// Blocks that each party's rows lie in.
     pub seats: BTreeMap<String, Vec<u32>>,
-    /// The loss of the whole schedule on the side of a record where it is larger.
+    /// What the job protects.
+    pub unit: Unit,
+    /// The column that tells its persons apart, where it protects persons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// The loss of the whole schedule to one unit ([`cost`](super::planned_cost)).
     pub curve: Curve,
 }
 

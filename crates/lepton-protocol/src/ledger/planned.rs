@@ -5,6 +5,7 @@ use lepton_dp::{Delta, DpError, NoiseMultiplier, SamplingRate};
 
 use super::Side;
 use super::amount::{Amount, Curve};
+use super::budget::Unit;
 use crate::exchange::Kind;
 use crate::plan::Plan;
 use crate::privacy::NoiseAt;
@@ -63,11 +64,12 @@ pub fn planned(plan: &Plan) -> Option<Vec<Planned>> {
     ])
 }
 
-/// What all of them cost a record: the larger of the two sides at each order, since a record is on one side only (FT-03).
+/// What all of them cost a unit. A record is on one side only (FT-03), so the larger of the two sides at each order counts; persons and parties have records
+/// on both, and both add up.
 ///
 /// # Errors
 /// [`DpError`] when the loss is not finite at any order.
-pub fn cost(planned: &[Planned]) -> Result<Curve, DpError> {
+pub fn cost(planned: &[Planned], unit: Unit) -> Result<Curve, DpError> {
     let [training, hold_out] = [Side::Training, Side::HoldOut].map(|side| {
         let mut total = Accountant::new();
         let mut extra = 0;
@@ -81,7 +83,15 @@ pub fn cost(planned: &[Planned]) -> Result<Curve, DpError> {
             .collect();
         Ok::<_, DpError>(Curve::try_from(amounts).unwrap_or_default())
     });
-    Ok(training?.or(&hold_out?))
+    Ok(of_sides(&training?, &hold_out?, unit))
+}
+
+/// What a unit is charged of the two sides' amounts.
+pub(super) fn of_sides(training: &Curve, hold_out: &Curve, unit: Unit) -> Curve {
+    match unit {
+        Unit::Record => training.or(hold_out),
+        Unit::Person | Unit::Party => training.plus(hold_out),
+    }
 }
 
 /// The largest epsilon at `delta` of a job that differs from this one in its noise alone and costs at most `remaining` at `order`; rounded down to two
@@ -188,8 +198,13 @@ mod tests {
             gaussian(Side::HoldOut, 9.0, 1),
             gaussian(Side::Training, 3.0, 4),
         ];
-        assert_eq!(cost(&[cheap, dear]).unwrap(), cost(&[dear]).unwrap());
-        assert!(cost(&[cheap]).unwrap().at(8) < cost(&[dear]).unwrap().at(8));
+        let of = |planned: &[Planned], unit| cost(planned, unit).unwrap();
+        let [record, person] = [Unit::Record, Unit::Person];
+        assert_eq!(of(&[cheap, dear], record), of(&[dear], record));
+        assert!(of(&[cheap], record).at(8) < of(&[dear], record).at(8));
+        // A person has records on both sides.
+        let both = of(&[cheap], record).plus(&of(&[dear], record));
+        assert_eq!(of(&[cheap, dear], person), both);
     }
 
     #[test]
@@ -209,7 +224,7 @@ mod tests {
                 .collect();
             (
                 goal_of(&parts, delta).unwrap(),
-                cost(&parts).unwrap().at(order),
+                cost(&parts, Unit::Record).unwrap().at(order),
             )
         };
         let (mut low, mut high) = (1e-2, 1e3);

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use lepton_dp::{Delta, Epsilon};
 use lepton_node::error::NodeError;
 use lepton_node::ledger::{Cells, DurableLedger, SignedHead};
-use lepton_protocol::ledger::{Budget, BudgetError, LedgerError, Unit};
+use lepton_protocol::ledger::{Book, Budget, BudgetError, LedgerError, Pace, Unit};
 use serde_json::json;
 
 use crate::{clock, output};
@@ -41,6 +41,9 @@ enum BudgetCommand {
     /// Print the entries as they are chained, one JSON object a line
     #[command(after_help = "Example: lepton budget export --ledger ledger.db > ledger.jsonl")]
     Export(FileArgs),
+    /// End a run that will not go on: what it charged stays charged, what it only set aside is free again
+    #[command(after_help = "Example: lepton budget close 5f1c09aa --ledger ledger.db")]
+    Close(CloseArgs),
     /// Open a new block for rows that are new to the ledger
     #[command(
         after_help = "Example: lepton budget renew --ledger ledger.db --data customers --table customers-2027.csv"
@@ -63,6 +66,20 @@ struct FileArgs {
 enum UnitWord {
     /// A row
     Record,
+    /// All rows with the same id; needs --id
+    Person,
+    /// All rows of the table together
+    Party,
+}
+
+impl From<UnitWord> for Unit {
+    fn from(word: UnitWord) -> Self {
+        match word {
+            UnitWord::Record => Self::Record,
+            UnitWord::Person => Self::Person,
+            UnitWord::Party => Self::Party,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -84,12 +101,23 @@ struct SetArgs {
     /// At this delta; well below one in the number of rows
     #[arg(long)]
     delta: f64,
-    /// What is protected
+    /// What is protected; jobs must protect as much
     #[arg(long, value_enum, default_value = "record")]
     unit: UnitWord,
-    /// Warn when no more than this part is left
+    /// Warn when this part is spent
     #[arg(long, value_name = "PART", default_value_t = Budget::WARN_AT)]
     warn_at: f64,
+    /// Spend no faster: a part of the budget for each job (0.1/job), or for the jobs of so many days (0.25/90d); may be given for both
+    #[arg(long, value_name = "PLAN")]
+    plan: Vec<String>,
+}
+
+#[derive(Args)]
+struct CloseArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    /// The run's name in the ledger, or how it begins: `lepton budget show` lists open runs
+    run: String,
 }
 
 #[derive(Args)]
@@ -141,6 +169,7 @@ impl BudgetArgs {
             BudgetCommand::History(args) => show::history(&open(&args.ledger)?, args.json),
             BudgetCommand::Verify(args) => verify(args),
             BudgetCommand::Export(args) => export(&open(&args.ledger)?),
+            BudgetCommand::Close(args) => close(args),
             BudgetCommand::Renew(args) => renew(args),
         }
     }
@@ -156,10 +185,12 @@ fn open(path: &Path) -> Result<DurableLedger, NodeError> {
 }
 
 fn set(args: SetArgs) -> Result<(), NodeError> {
-    let unit = match args.unit {
-        UnitWord::Record => Unit::Record,
-    };
-    let budget = budget(unit, (args.epsilon, args.delta), args.warn_at)?;
+    let numbers = numbers((args.epsilon, args.delta))?;
+    let budget = Budget::new(args.unit.into(), numbers, args.warn_at);
+    let plan = args.plan.iter().map(|text| Pace::parse(text));
+    let plan: Result<Vec<Pace>, BudgetError> = plan.collect();
+    let planned = plan.and_then(|plan| budget?.with_plan(&plan));
+    let budget = planned.map_err(LedgerError::from)?;
     let table = Cells::read(&args.table)?;
     if args.data.trim().is_empty() {
         return Err(NodeError::Use("--data: a data set needs a name".to_owned()));
@@ -171,18 +202,42 @@ fn set(args: SetArgs) -> Result<(), NodeError> {
 
 fn renew(args: RenewArgs) -> Result<(), NodeError> {
     let ledger = open(&args.file.ledger)?;
-    let wanted = args.epsilon.zip(args.delta);
-    let wanted = wanted.map(|numbers| budget(Unit::Record, numbers, Budget::WARN_AT));
+    let wanted = args.epsilon.zip(args.delta).map(numbers).transpose()?;
+    let wanted = wanted.map(|numbers| resized(&ledger.book()?, &args.data, numbers));
     ledger.renew(&args.data, Cells::read(&args.table)?, wanted.transpose()?)?;
     show::show(&ledger, Some(&args.data), args.file.json)
 }
 
-fn budget(unit: Unit, (epsilon, delta): (f64, f64), warn_at: f64) -> Result<Budget, NodeError> {
+/// The data set's newest budget with other numbers.
+fn resized(book: &Book, data: &str, numbers: (Epsilon, Delta)) -> Result<Budget, LedgerError> {
+    let lineage = book.lineages_of(data)?.first().copied().unwrap_or_default();
+    let mut blocks = book.blocks().iter();
+    let newest = blocks.rfind(|block| block.lineage == lineage);
+    let newest =
+        newest.ok_or_else(|| BudgetError::Use(format!("data set `{data}` has no block")))?;
+    Ok(newest.budget.resized(numbers)?)
+}
+
+/// Sound at any time: whatever was sampled is charged, and after the closing nothing more can be (LG-12).
+fn close(args: CloseArgs) -> Result<(), NodeError> {
+    let ledger = open(&args.file.ledger)?;
+    let book = ledger.book()?;
+    let job = book.open_job(&args.run).map_err(LedgerError::from)?;
+    ledger.close(&job.reserved.job)?;
+    if !args.file.json {
+        output::text(&format!(
+            "closed: {}, run {}: its {} releases stay charged, the rest is free again; the run cannot go on\n",
+            job.reserved.title, job.reserved.job, job.charges
+        ))?;
+    }
+    show::show(&ledger, None, args.file.json)
+}
+
+fn numbers((epsilon, delta): (f64, f64)) -> Result<(Epsilon, Delta), NodeError> {
     let wrong = |flag: &str, error: lepton_dp::DpError| NodeError::Use(format!("{flag}: {error}"));
     let epsilon = Epsilon::new(epsilon).map_err(|error| wrong("--epsilon", error))?;
     let delta = Delta::new(delta).map_err(|error| wrong("--delta", error))?;
-    let made: Result<Budget, BudgetError> = Budget::new(unit, (epsilon, delta), warn_at);
-    Ok(made.map_err(LedgerError::from)?)
+    Ok((epsilon, delta))
 }
 
 fn verify(args: VerifyArgs) -> Result<(), NodeError> {

@@ -2,7 +2,9 @@
 
 use lepton_node::error::NodeError;
 use lepton_node::ledger::DurableLedger;
-use lepton_protocol::ledger::{Block, Book, Charge, Entry, LedgerError, Round, What, percent};
+use lepton_protocol::ledger::{
+    Amount, Block, Book, Charge, Entry, Job, LedgerError, Round, What, percent,
+};
 use serde_json::{Value, json};
 
 use crate::{output, progress};
@@ -24,8 +26,12 @@ pub(super) fn show(
             .is_none_or(|lineages| lineages.contains(&block.lineage))
     };
     let blocks: Vec<&Block> = book.blocks().iter().filter(wanted).collect();
+    let at = ledger.now();
     if as_json {
-        let blocks: Vec<Value> = blocks.iter().map(|block| document(&book, block)).collect();
+        let blocks: Vec<Value> = blocks
+            .iter()
+            .map(|block| document(&book, block, &at))
+            .collect();
         return output::json(&json!({
             "format": "lepton-budget/1",
             "ledger": book.ledger(),
@@ -36,12 +42,12 @@ pub(super) fn show(
     }
     let mut text = String::new();
     for block in blocks {
-        text += &words(&book, block);
+        text += &words(&book, block, &at);
     }
     output::text(&text)
 }
 
-fn document(book: &Book, block: &Block) -> Value {
+fn document(book: &Book, block: &Block, at: &str) -> Value {
     let (budget, used) = (&block.budget, block.used());
     let names: Vec<&String> = book
         .names()
@@ -64,42 +70,68 @@ fn document(book: &Book, block: &Block) -> Value {
         "used_nanonats": spent.units(),
         "remaining_nanonats": capacity.minus(spent).units(),
         "epsilon_so_far": upward(used.epsilon(budget.delta())),
+        "warn_at": budget.warn_at(),
+        "plan": {
+            "job_nanonats": budget.plan().job.map(Amount::units),
+            "period_nanonats": budget.plan().period.map(|(amount, _)| amount.units()),
+            "period_days": budget.plan().period.map(|(_, days)| days),
+        },
         "low": block.is_low(),
+        "warnings": book.warnings(block, at),
         "jobs": jobs(book, block).len(),
-        "open_jobs": jobs(book, block).iter().filter(|job| !job.closed).count(),
+        "open_jobs": open(book, block).len(),
+        "open": open(book, block)
+            .iter()
+            .map(|job| json!({ "run": job.reserved.job, "title": job.reserved.title, "begun": job.at }))
+            .collect::<Vec<Value>>(),
     })
 }
 
-fn words(book: &Book, block: &Block) -> String {
+fn words(book: &Book, block: &Block, at: &str) -> String {
     let (budget, used) = (&block.budget, block.used());
     let (spent, capacity) = (used.at(budget.order()), budget.capacity());
     let mut text = format!(
-        "`{}`, block {}: {} rows since {}\n  budget   epsilon {} at delta {}, for life (Rényi order {} decides)\n  spent    {} spent or set aside: epsilon {} at most, over {} jobs\n  left     {}\n",
+        "`{}`, block {}: {} rows since {}\n  budget   epsilon {} at delta {} for each {}, for life (Rényi order {} decides)\n  spent    {} spent or set aside: epsilon {} at most, over {} jobs\n  left     {}\n",
         book.title(block.lineage),
         block.number,
         block.rows,
         block.opened,
         budget.epsilon().get(),
         budget.delta().get(),
+        budget.unit().word(),
         budget.order(),
         percent(spent, capacity, Round::Up),
         progress::upward(used.epsilon(budget.delta())),
         jobs(book, block).len(),
         percent(capacity.minus(spent), capacity, Round::Down),
     );
-    for job in jobs(book, block).iter().filter(|job| !job.closed) {
+    let plan = budget.plan();
+    if let Some(limit) = plan.job {
+        let part = percent(limit, capacity, Round::Up);
+        text += &format!("  plan     one job takes {part} at most\n");
+    }
+    if let Some((limit, days)) = plan.period {
+        let part = percent(limit, capacity, Round::Up);
+        text += &format!("  plan     the jobs of any {days} days take {part} at most\n");
+    }
+    for job in open(book, block) {
         text += &format!(
-            "  open     {} (begun {}): its whole schedule counts until it ends; continue it with `lepton run --resume`\n",
-            job.reserved.title, job.at
+            "  open     {}, run {} (begun {}): its whole schedule counts until it ends; continue it with `lepton run --resume`, or give it up with `lepton budget close`\n",
+            job.reserved.title, job.reserved.job, job.at
         );
     }
-    if block.is_low() {
-        text += "  WARNING  little is left: further jobs will be refused soon\n";
+    for warning in book.warnings(block, at) {
+        text += &format!("  WARNING  {warning}\n");
     }
     text
 }
 
-fn jobs<'b>(book: &'b Book, block: &Block) -> Vec<&'b lepton_protocol::ledger::Job> {
+fn open<'b>(book: &'b Book, block: &Block) -> Vec<&'b Job> {
+    let open = |job: &&Job| !job.closed;
+    jobs(book, block).into_iter().filter(open).collect()
+}
+
+fn jobs<'b>(book: &'b Book, block: &Block) -> Vec<&'b Job> {
     let names = block.costs().keys();
     names.filter_map(|name| book.jobs().get(name)).collect()
 }

@@ -423,6 +423,119 @@ fn a_run_knows_its_ledger_before_it_reserves() {
         .refused(3, &["it has ended in this ledger; start a new run"]);
 }
 
+/// LG-12: a run that will not go on gives back what it did not charge, and cannot go on.
+#[cfg(unix)]
+#[test]
+fn an_abandoned_run_is_closed() {
+    let desk = desk("8");
+    killed_run(&desk);
+    let open = block(&desk);
+    let name = open["open"][0]["run"].as_str().unwrap();
+    let close = ["budget", "close", &name[..8], "--ledger", "ledger.db"];
+    let said = desk.call(&close).fine().stdout;
+    assert!(said.starts_with("closed: job `small`, run "), "{said}");
+    let closed = block(&desk);
+    assert_eq!(closed["open_jobs"], 0);
+    let used = |block: &serde_json::Value| block["used_nanonats"].as_u64().unwrap();
+    assert!(0 < used(&closed) && used(&closed) < used(&open), "{closed}");
+    desk.call(&RESUME)
+        .refused(3, &["it has ended in this ledger; start a new run"]);
+    assert_eq!(used(&block(&desk)), used(&closed));
+    desk.call(&close)
+        .refused(2, &["no open run of this ledger is called"]);
+}
+
+/// LG-12: closed while it runs, a run is stopped by its next charge, and what it had charged stays.
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_closed_while_it_runs_ends() {
+    use std::io::{BufRead, BufReader};
+    let desk = desk("8");
+    let slow = "[[fault]]\nparty = \"party-1\"\nkind = \"slow\"\ndelay_ms = 80\nfrom_round = 3\nuntil_round = 40\n";
+    desk.write("scenario.toml", slow);
+    let run = "run job.toml --ledger ledger.db --run-dir out --scenario scenario.toml --set training.rounds=40 --set evaluation.every=2";
+    let words: Vec<&str> = run.split(' ').collect();
+    let mut child = desk
+        .command(&words)
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.as_mut().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with("round 2: ")));
+    let open = block(&desk)["open"][0]["run"].as_str().unwrap().to_owned();
+    desk.call(&["budget", "close", &open, "--ledger", "ledger.db", "--json"])
+        .fine();
+    let closed = block(&desk)["used_nanonats"].clone();
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    assert_ne!(child.wait().unwrap().code(), Some(0), "{rest:?}");
+    assert!(!desk.path("out/model").exists());
+    assert_eq!(block(&desk)["used_nanonats"], closed);
+}
+
+/// LG-13: a plan is kept by runs, shown, and warned of.
+#[test]
+fn a_plan_is_kept() {
+    let desk = desk("8");
+    let fresh = Desk::small();
+    let mut with_plan = set("rows", "8");
+    with_plan.extend([
+        "--plan",
+        "0.5/job",
+        "--plan",
+        "0.02/30d",
+        "--warn-at",
+        "0.5",
+    ]);
+    let shown = fresh.call(&with_plan).fine().stdout;
+    for part in [
+        "one job takes 50.0 % at most",
+        "the jobs of any 30 days take 2.0 % at most",
+        "for each record, for life",
+    ] {
+        assert!(shown.contains(part), "{part:?} is not in: {shown}");
+    }
+    fresh.write("job.toml", desk.read("job.toml"));
+    fresh.call(&RUN).refused(
+        3,
+        &[
+            "the spending plan of `rows` refuses job `small`",
+            "wait until earlier jobs are 30 days old",
+        ],
+    );
+    let mut wrong = set("other", "8");
+    wrong.extend(["--plan", "0.5/week"]);
+    fresh
+        .call(&wrong)
+        .refused(2, &["`0.5/week` is no plan", "0.25/90d"]);
+    let document = block(&fresh);
+    assert_eq!(document["plan"]["period_days"], 30);
+    assert_eq!(
+        (&document["warn_at"], &document["warnings"]),
+        (&0.5.into(), &serde_json::json!([]))
+    );
+}
+
+/// LG-14: a job for records is no job for persons.
+#[test]
+fn a_budget_for_persons_refuses_a_job_for_records() {
+    let desk = Desk::small();
+    desk.write("job.toml", self::desk("8").read("job.toml"));
+    let mut persons = set("people", "8");
+    persons.extend(["--unit", "person"]);
+    desk.call(&persons).refused(2, &["name it with --id"]);
+    persons.extend(["--id", "a"]);
+    let shown = desk.call(&persons).fine().stdout;
+    assert!(shown.contains("for each person, for life"), "{shown}");
+    desk.call(&RUN).refused(
+        3,
+        &[
+            "protects each record, and the budget of `people` is for each person",
+            "privacy.unit = \"person\"",
+        ],
+    );
+}
+
 #[test]
 fn noise_from_a_seed_is_not_charged() {
     let desk = desk("8");
