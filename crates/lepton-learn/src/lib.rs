@@ -41,9 +41,9 @@ pub use prepare::{
     numeric_contribution, numeric_range, numeric_sensitivity, row_key,
 };
 pub use private::{
-    AdaptiveClip, ClipNorm, GradientSum, GradientWorkspace, MAX_ROWS_PER_STEP, clip_update,
-    clipped_gradient_sum, count_noise, effective_rate, float_error_eta, poisson_sample,
-    update_noise,
+    AdaptiveClip, ClipNorm, GradientSum, GradientWorkspace, MAX_ROWS_PER_STEP, PERSON_ETA,
+    clip_update, clipped_gradient_sum, clipped_person_sum, count_noise, effective_rate,
+    float_error_eta, poisson_sample, update_noise,
 };
 pub use server::{ServerOptimiser, ServerState};
 pub use spec::{

@@ -39,7 +39,7 @@ pub struct ModelHeader {
     pub slot_names: BTreeMap<String, BTreeMap<u32, String>>,
     /// Epsilon spent against the coordinator with its colluders, and delta; absent without a privacy goal.
     pub privacy: Option<(f64, f64)>,
-    /// What that protects: `record` or `party`.
+    /// What that protects: `record`, `person` or `party`.
     #[serde(default)]
     pub unit: Option<String>,
     /// SHA-256 of the effective job file.

@@ -189,7 +189,7 @@ fn releases(plan: &Plan, charges: &[Charge]) -> Result<Vec<ReleaseDoc>, NodeErro
                 kind: kind.to_owned(),
                 rows: match plan.unit() {
                     Unit::Party => "all rows of a party".to_owned(),
-                    Unit::Record => rows.to_owned(),
+                    Unit::Record | Unit::Person => rows.to_owned(),
                 },
                 count: charges
                     .iter()
@@ -244,6 +244,10 @@ fn unit_assumptions(unit: Unit) -> [&'static str; 2] {
             "One record is one row of one party; a person with several rows is protected less (roughly as many times epsilon).",
             "Training rows and hold-out rows are divided by a hash of the row itself, so that their losses do not add up.",
         ],
+        Unit::Person => [
+            "One unit is all rows of one party that share an id (data.person), and every person of a party counts the same. A person with rows at p parties is protected at each of them apart: together roughly p times epsilon.",
+            "Persons are put on the training or the hold-out side by a hash of their id, so that their losses do not add up.",
+        ],
         Unit::Party => [
             "One unit is a party's whole table: what is compared is the party with all its rows and with none. That it takes part is public either way, and every party counts the same.",
             "A party's training rows and hold-out rows are one unit: what both were charged is added up.",
@@ -256,6 +260,10 @@ fn not_protected(plan: &Plan) -> Vec<String> {
         Unit::Record => (
             "Facts about groups: what is true of many records at once can be learnt, that is the purpose.",
             "A record against its own party, which holds it.",
+        ),
+        Unit::Person => (
+            "Facts about groups: what is true of many persons at once can be learnt, that is the purpose.",
+            "A person against a party that holds that person's rows.",
         ),
         Unit::Party => (
             "What is true of many parties at once: it can be learnt, that is the purpose.",

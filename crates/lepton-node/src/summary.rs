@@ -213,6 +213,7 @@ fn report(finished: &Finished, file: &ModelFile) -> Result<Report, NodeError> {
             split: finished.federation.split.clone(),
             counted_in: match plan.unit() {
                 Unit::Party => "parties".to_owned(),
+                Unit::Person => "persons".to_owned(),
                 Unit::Record => "rows".to_owned(),
             },
             rows_train: training.public().rows,

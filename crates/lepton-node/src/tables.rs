@@ -1,11 +1,13 @@
 //! From a job and its tables to each simulated party's rows, with every column made explicit in the job.
 
+mod delta;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lepton_learn::RawColumn;
-use lepton_protocol::job::{self, ColumnType, DataSource, Job, Objective, Override, Split, Unit};
-use lepton_protocol::plan::{FeatureKind, LabelKind, MAX_ROWS, Plan, PlanError};
+use lepton_protocol::job::{self, ColumnType, DataSource, Job, Objective, Override, Split};
+use lepton_protocol::plan::{FeatureKind, LabelKind, MAX_ROWS, Plan};
 use lepton_protocol::work::PartyRows;
 use lepton_table::split::{self, PartyPart};
 use lepton_table::{ReadOptions, Table};
@@ -86,7 +88,7 @@ impl Federation {
             .map(|part| party_table(&plan, part))
             .collect::<Result<Vec<_>, _>>()?;
         check_declared_classes(&plan, &dealt)?;
-        check_delta(&plan, &tables)?;
+        delta::check(&plan, &tables)?;
         check_missing(&plan, &dealt)?;
         Ok(Self {
             values: category_values(&plan, &tables),
@@ -257,6 +259,10 @@ fn read_options(job: &Job) -> ReadOptions {
     if job.objective() == Objective::Classes {
         types.insert(job.data().label.clone(), lepton_table::ColumnType::Category);
     }
+    // An id is a text, also where it looks like a number: 007 is not 7.
+    if let Some(person) = &job.data().person {
+        types.insert(person.clone(), lepton_table::ColumnType::Category);
+    }
     ReadOptions::with_types(types)
 }
 
@@ -393,43 +399,6 @@ pub(crate) fn place_of_row(table: &Table, row: usize) -> String {
     }
 }
 
-/// A delta of one in the number of rows would allow releasing a whole row: a guarantee in name only.
-fn check_delta(plan: &Plan, parties: &[PartyTable]) -> Result<(), NodeError> {
-    let rows: usize = parties
-        .iter()
-        .map(|party| party.rows.train.first().map_or(0, RawColumn::len))
-        .sum();
-    let (rows, what) = match plan.unit() {
-        Unit::Party => (parties.len(), "parties' tables"),
-        Unit::Record => (rows, "training rows"),
-    };
-    match plan.privacy() {
-        #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
-        Some(privacy) if privacy.goal.delta.get() * rows as f64 >= 1.0 => Err(PlanError::Job {
-            place: plan.job().origin_of("privacy.delta"),
-            problem: format!(
-                "delta = {} allows one of the {rows} {what} to be released whole; the largest delta that means anything here is {}",
-                privacy.goal.delta.get(),
-                largest_delta(rows)
-            ),
-        }
-        .into()),
-        _ => Ok(()),
-    }
-}
-
-/// The largest number of one digit below one in `rows`, as a job file writes it.
-fn largest_delta(rows: usize) -> String {
-    let mut exponent = 1_u32;
-    loop {
-        let digit = (10_u128.pow(exponent) - 1) / (rows.max(1) as u128);
-        if digit > 0 || exponent == 30 {
-            return format!("{digit}e-{exponent}");
-        }
-        exponent += 1;
-    }
-}
-
 /// Cleans a party's rows and divides them (rules PR-07, PR-08, FT-03).
 fn party_table(plan: &Plan, part: &Part) -> Result<PartyTable, NodeError> {
     let mut names: Vec<String> = plan
@@ -437,7 +406,13 @@ fn party_table(plan: &Plan, part: &Part) -> Result<PartyTable, NodeError> {
         .iter()
         .map(|feature| feature.name.clone())
         .collect();
+    let label = names.len();
     names.push(plan.label_name().to_owned());
+    // Whose row it is decides which rows are the same, on which side they are, and what they count (PU-11).
+    let person = plan.person_column().map(|column| {
+        names.push(column.to_owned());
+        names.len() - 1
+    });
     let columns = names
         .iter()
         .map(|name| raw_column(&part.table, name))
@@ -446,20 +421,22 @@ fn party_table(plan: &Plan, part: &Part) -> Result<PartyTable, NodeError> {
         job::Duplicates::Keep => (0..part.table.rows()).collect(),
         job::Duplicates::Drop => lepton_learn::distinct_rows(&columns)?,
     };
-    let label = columns.len() - 1;
     let drop_missing = plan.missing() == lepton_learn::Missing::Drop;
     rows.retain(|row| {
         let needed = columns
             .iter()
             .enumerate()
-            .filter(|(index, _)| drop_missing || *index == label);
+            .filter(|(index, _)| drop_missing || *index == label || Some(*index) == person);
         needed
             .into_iter()
             .all(|(_, column)| column.category(*row).is_some())
     });
-    let (test, train): (Vec<usize>, Vec<usize>) = rows
-        .into_iter()
-        .partition(|row| is_held_out(plan, &columns, *row));
+    let (test, train): (Vec<usize>, Vec<usize>) =
+        rows.into_iter()
+            .partition(|row| match person.and_then(|index| columns.get(index)) {
+                Some(ids) => is_held_out(plan, std::slice::from_ref(ids), *row),
+                None => is_held_out(plan, &columns, *row),
+            });
     if train.len().max(test.len()) > MAX_ROWS {
         return Err(NodeError::Data(format!(
             "party {}: more than {MAX_ROWS} rows on one side, the most one exchange can take; split the party",
@@ -573,25 +550,5 @@ fn words_for(job: &Job, source: &Source, parties: usize) -> String {
                 alpha.get()
             )
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::largest_delta;
-
-    #[test]
-    fn the_largest_delta_stays_below_one_in_the_rows() {
-        for rows in [1, 2, 9, 10, 99, 100, 101, 426, 1000, 123_456_789] {
-            let text = largest_delta(rows);
-            assert!(
-                text.parse::<f64>().unwrap() * rows as f64 <= 1.0 - 1e-9,
-                "{rows}: {text}"
-            );
-        }
-        assert_eq!(
-            (largest_delta(426), largest_delta(100)),
-            ("2e-3".to_owned(), "9e-3".to_owned())
-        );
     }
 }

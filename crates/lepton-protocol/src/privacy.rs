@@ -209,7 +209,7 @@ impl PrivacyPlan {
     pub fn step(&self, z: NoiseMultiplier) -> Event {
         match self.goal.unit {
             Unit::Party => gaussian(z),
-            Unit::Record => step(self.goal.sampling_rate, z),
+            Unit::Record | Unit::Person => step(self.goal.sampling_rate, z),
         }
     }
 

@@ -91,7 +91,7 @@ pub struct DataSummary {
     pub label: String,
     /// How rows came to parties, in words.
     pub split: String,
-    /// What the counts here and in the metrics count: `rows`, or `parties` where each party counts as one (PU-06).
+    /// What the counts here and in the metrics count: `rows`; `persons` or `parties` where each of them counts as one (PU-06, PU-13).
     #[serde(default = "rows")]
     pub counted_in: String,
     /// Rows used for training over all parties (noised under a privacy goal).
@@ -193,7 +193,7 @@ pub struct PrivacyDoc {
     pub epsilon: Option<f64>,
     /// Delta of that epsilon.
     pub delta: Option<f64>,
-    /// What one guarantee protects: `record` or `party`.
+    /// What one guarantee protects: `record`, `person` or `party`.
     pub unit: Option<String>,
     /// Accountant: `rdp`.
     pub accountant: Option<String>,

@@ -1,6 +1,8 @@
 //! Work and sums where the unit of privacy is not a record (docs/protocols/privacy-units.md). The rest of the work is `work`'s.
 
-use lepton_learn::{AdaptiveClip, Examples, LearnError};
+use std::collections::BTreeMap;
+
+use lepton_learn::{AdaptiveClip, Examples, GradientSum, LearnError, RawColumn};
 use lepton_ring::Rounding;
 use rand_core::CryptoRng;
 
@@ -12,11 +14,54 @@ use crate::public::PublicState;
 use crate::work::WorkError;
 use crate::work::public_divisor;
 
-/// The mean of vectors whose sum over `rows` rows this is, each entry towards zero, the row count left out (PU-06, PU-07).
-pub(crate) fn party_mean(sums: &mut [i64], rows: usize) {
+/// The mean of vectors whose sum over `rows` rows this is, each entry towards zero (PU-06, PU-13).
+fn mean(sums: &mut [i64], rows: usize) {
     let rows = i64::try_from(rows).unwrap_or(i64::MAX).max(1);
     sums.iter_mut().for_each(|sum| *sum /= rows);
-    sums.iter_mut().take(1).for_each(|count| *count = 0);
+}
+
+/// A party's sums under the plan's unit: of all rows, of the means of each person's rows, or the mean of all without their count (PU-06, PU-07, PU-13).
+/// `of` gives the sum over some rows, all of them for `None`; `len` is the length of the result.
+pub(crate) fn by_unit(
+    plan: &Plan,
+    (rows, persons): (usize, &[Vec<usize>]),
+    len: usize,
+    of: impl Fn(Option<&[usize]>) -> Result<Vec<i64>, WorkError>,
+) -> Result<Vec<i64>, WorkError> {
+    match plan.unit() {
+        Unit::Record => of(None),
+        Unit::Party => {
+            let mut sums = of(None)?;
+            mean(&mut sums, rows);
+            // How many parties take part is public.
+            sums.iter_mut().take(1).for_each(|count| *count = 0);
+            Ok(sums)
+        }
+        Unit::Person => {
+            let mut total = vec![0_i64; len];
+            for person in persons {
+                let mut sums = of(Some(person))?;
+                mean(&mut sums, person.len());
+                total
+                    .iter_mut()
+                    .zip(sums)
+                    .for_each(|(total, sum)| *total += sum);
+            }
+            Ok(total)
+        }
+    }
+}
+
+/// The rows of each person, in the order of their ids; rows without an id belong to nobody (PU-11). `rows` are the raw rows that are used, and what is
+/// given are positions among them.
+pub(crate) fn persons(ids: &RawColumn, rows: &[usize]) -> Vec<Vec<usize>> {
+    let mut found: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (position, row) in rows.iter().enumerate() {
+        if let Some(id) = ids.category(*row) {
+            found.entry(id.into_owned()).or_default().push(position);
+        }
+    }
+    found.into_values().collect()
 }
 
 /// Puts the public number of parties where the row count would be (PU-06, PU-07).
@@ -30,6 +75,50 @@ pub(crate) fn with_party_count(plan: &Plan, kind: Kind, sums: &mut [f64], surviv
     )]
     let counted = survivors as f64 * f64::from(1_u32 << lepton_learn::EVAL_FRACTION_BITS);
     sums.iter_mut().take(1).for_each(|count| *count = counted);
+}
+
+/// A party's training rows, and whose they are where that matters.
+pub(crate) struct Own<'a> {
+    pub(crate) train: &'a Examples,
+    pub(crate) persons: &'a [Vec<usize>],
+}
+
+impl Own<'_> {
+    /// The clipped sum over a fresh sample of records, or of persons (PU-12).
+    pub(crate) fn gradient(
+        &self,
+        plan: &Plan,
+        work: &Work,
+        parameters: &[f64],
+        rng: &mut impl CryptoRng,
+    ) -> Result<GradientSum, WorkError> {
+        let spec = plan.model_spec(&work.public)?;
+        let rate = plan
+            .privacy()
+            .map_or(1.0, |privacy| privacy.goal.sampling_rate.get());
+        let weights = plan.class_weights(&work.public);
+        let clip = plan.clip(&work.public)?;
+        if plan.unit() == Unit::Person {
+            let sampled = lepton_learn::poisson_sample(self.persons.len(), rate, rng)?;
+            let rows: Vec<&[usize]> = sampled
+                .iter()
+                .filter_map(|person| self.persons.get(*person).map(Vec::as_slice))
+                .collect();
+            let set = (self.train, rows.as_slice());
+            let sum =
+                lepton_learn::clipped_person_sum(&spec, parameters, set, clip, weights.as_deref());
+            return Ok(sum?);
+        }
+        let rows = lepton_learn::poisson_sample(self.train.len(), rate, rng)?;
+        let set = (self.train, rows.as_slice());
+        Ok(lepton_learn::clipped_gradient_sum(
+            &spec,
+            parameters,
+            set,
+            clip,
+            weights.as_deref(),
+        )?)
+    }
 }
 
 /// A party's whole change of parameters, cut and rounded to integers of bounded norm (PU-03); without noise.
@@ -123,7 +212,7 @@ pub(crate) fn take_counts(
     let (count, parties) = (count as f64, survivors.max(1) as f64);
     let expected = match plan.unit() {
         Unit::Party => parties,
-        Unit::Record => public_divisor(plan, public),
+        Unit::Record | Unit::Person => public_divisor(plan, public),
     };
     let steps = Plan::count_steps(plan.contribution_sensitivity(public, len)?);
     let clip = AdaptiveClip {

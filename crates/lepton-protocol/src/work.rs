@@ -4,8 +4,8 @@
 use lepton_crypto::{Seed, hash};
 use lepton_dp::DiscreteGaussian;
 use lepton_learn::{
-    AdaptiveClip, Examples, LearnError, Levels, Model, Preparation, RawColumn, ServerState,
-    TargetPrep,
+    AdaptiveClip, Examples, LearnError, Levels, Model, Preparation, Prepared, RawColumn,
+    ServerState, TargetPrep,
 };
 use lepton_ring::FixedPoint;
 use rand_core::CryptoRng;
@@ -16,7 +16,7 @@ use crate::party::Work;
 use crate::plan::{CHANGE_BITS, LabelKind, MAGNITUDES, MAX_CHANGE, MAX_ROWS, Plan, PlanError};
 use crate::privacy::NoiseAt;
 use crate::public::PublicState;
-use crate::units::party_mean;
+use crate::units::{Own, by_unit};
 
 /// Exponent of the first magnitude bucket.
 const FIRST_MAGNITUDE: i32 = -32;
@@ -79,6 +79,8 @@ impl WorkError {
 pub struct Worker {
     rows: PartyRows,
     prepared: Option<(Preparation, Examples, Examples)>,
+    /// Rows of each person among the training and the hold-out examples, for a preparation (PU-11).
+    persons: Option<(Preparation, [Vec<Vec<usize>>; 2])>,
 }
 
 impl Worker {
@@ -88,6 +90,7 @@ impl Worker {
         Self {
             rows,
             prepared: None,
+            persons: None,
         }
     }
 
@@ -137,6 +140,31 @@ impl Worker {
         }
     }
 
+    /// Rows of each person among the examples; none where the unit is not a person.
+    fn persons(
+        &mut self,
+        plan: &Plan,
+        public: &PublicState,
+        slot: &dyn Fn(&str, &str) -> u32,
+    ) -> Result<[Vec<Vec<usize>>; 2], WorkError> {
+        let Some(column) = plan.person_column() else {
+            return Ok([Vec::new(), Vec::new()]);
+        };
+        let preparation = crate::plan::preparation_of(public)?;
+        if let Some((current, persons)) = &self.persons
+            && current == preparation
+        {
+            return Ok(persons.clone());
+        }
+        let of = |columns: &[RawColumn]| -> Result<Vec<Vec<usize>>, WorkError> {
+            let (used, prepared) = prepared_rows(preparation, columns, slot)?;
+            Ok(crate::units::persons(find(&used, column)?, &prepared.rows))
+        };
+        let persons = [of(&self.rows.train)?, of(&self.rows.hold_out)?];
+        self.persons = Some((preparation.clone(), persons.clone()));
+        Ok(persons)
+    }
+
     /// Rules PR-03 and PR-05.
     fn survey(&self, plan: &Plan, slot: &dyn Fn(&str, &str) -> u32) -> Result<Vec<i64>, WorkError> {
         let mut vector = Vec::new();
@@ -180,22 +208,22 @@ impl Worker {
         if rows > MAX_ROWS && plan.unit() != Unit::Party {
             return Err(WorkError::TooManyRows);
         }
-        let unit = 1_i64 << lepton_learn::NUMERIC_FRACTION_BITS;
-        let mut vector = vec![i64::try_from(rows).map_err(|_| WorkError::TooManyRows)? * unit];
-        for (name, _) in plan.numbers() {
-            let sums = lepton_learn::numeric_contribution(
-                find(&columns, name)?,
-                plan.range_of(name, public),
-            )?;
-            vector.extend([sums.missing / 2, sums.sum, sums.sum_squares]);
-        }
-        let label = find(&columns, plan.label_name())?;
-        let counts = class_counts(plan.classes(public), label, &class_of);
-        vector.extend(counts.iter().map(|count| count * unit));
-        if plan.unit() == Unit::Party {
-            party_mean(&mut vector, rows);
-        }
-        Ok(vector)
+        let persons = match plan.person_column() {
+            Some(column) => {
+                let all: Vec<usize> = (0..rows).collect();
+                crate::units::persons(find(&columns, column)?, &all)
+            }
+            None => Vec::new(),
+        };
+        let of = |rows: Option<&[usize]>| -> Result<Vec<i64>, WorkError> {
+            let Some(rows) = rows else {
+                return statistics_of(plan, public, &columns, &class_of);
+            };
+            let own: Vec<RawColumn> = columns.iter().map(|column| column.select(rows)).collect();
+            statistics_of(plan, public, &own, &class_of)
+        };
+        let len = 1 + 3 * plan.numbers().len() + plan.classes(public);
+        by_unit(plan, (rows, &persons), len, of)
     }
 
     fn evaluate(
@@ -206,13 +234,19 @@ impl Worker {
     ) -> Result<Vec<i64>, WorkError> {
         let model = Model::new(plan.model_spec(&work.public)?, work.parameters.clone())?;
         let layout = plan.layout(work.exchange.kind, &work.public);
+        let [_, persons] = self.persons(plan, &work.public, slot)?;
         let (_, hold_out) = self.examples(&work.public, slot)?;
-        let predictions = model.predict(hold_out.x())?;
-        let mut sums = lepton_learn::eval_contribution(&predictions, hold_out.y(), &layout)?;
-        if plan.unit() == Unit::Party {
-            party_mean(&mut sums, hold_out.len());
-        }
-        Ok(sums)
+        let of = |rows: Option<&[usize]>| -> Result<Vec<i64>, WorkError> {
+            let own = rows.map(|rows| hold_out.subset(rows));
+            let rows = own.as_ref().unwrap_or(hold_out);
+            let predictions = model.predict(rows.x())?;
+            Ok(lepton_learn::eval_contribution(
+                &predictions,
+                rows.y(),
+                &layout,
+            )?)
+        };
+        by_unit(plan, (hold_out.len(), &persons), layout.len(), of)
     }
 
     fn train(
@@ -222,7 +256,12 @@ impl Worker {
         slot: &dyn Fn(&str, &str) -> u32,
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<i64>, WorkError> {
+        let [persons, _] = self.persons(plan, &work.public, slot)?;
         let (train, _) = self.examples(&work.public, slot)?;
+        let own = Own {
+            train,
+            persons: &persons,
+        };
         if train.len() > MAX_ROWS && plan.unit() != Unit::Party {
             return Err(WorkError::TooManyRows);
         }
@@ -233,10 +272,31 @@ impl Worker {
         }
         match plan.privacy().map(|privacy| privacy.goal.noise) {
             None => plain_round(plan, work, train, rng),
-            Some(NoiseAt::Distributed) => noised_gradient(plan, work, &work.parameters, train, rng),
-            Some(NoiseAt::Local) => local_private_round(plan, work, train, rng),
+            Some(NoiseAt::Distributed) => noised_gradient(plan, work, &work.parameters, &own, rng),
+            Some(NoiseAt::Local) => local_private_round(plan, work, &own, rng),
         }
     }
+}
+
+/// Rule PR-06, over these rows.
+fn statistics_of(
+    plan: &Plan,
+    public: &PublicState,
+    columns: &[RawColumn],
+    class_of: &dyn Fn(&str) -> Option<usize>,
+) -> Result<Vec<i64>, WorkError> {
+    let rows = columns.first().map_or(0, RawColumn::len);
+    let unit = 1_i64 << lepton_learn::NUMERIC_FRACTION_BITS;
+    let mut vector = vec![i64::try_from(rows).map_err(|_| WorkError::TooManyRows)? * unit];
+    for (name, _) in plan.numbers() {
+        let sums =
+            lepton_learn::numeric_contribution(find(columns, name)?, plan.range_of(name, public))?;
+        vector.extend([sums.missing / 2, sums.sum, sums.sum_squares]);
+    }
+    let label = find(columns, plan.label_name())?;
+    let counts = class_counts(plan.classes(public), label, class_of);
+    vector.extend(counts.iter().map(|count| count * unit));
+    Ok(vector)
 }
 
 /// Slots of category values (rule PR-02).
@@ -316,22 +376,10 @@ fn noised_gradient(
     plan: &Plan,
     work: &Work,
     parameters: &[f64],
-    train: &Examples,
+    own: &Own<'_>,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<i64>, WorkError> {
-    let spec = plan.model_spec(&work.public)?;
-    let rate = plan
-        .privacy()
-        .map_or(1.0, |privacy| privacy.goal.sampling_rate.get());
-    let rows = lepton_learn::poisson_sample(train.len(), rate, rng)?;
-    let weights = plan.class_weights(&work.public);
-    let gradient = lepton_learn::clipped_gradient_sum(
-        &spec,
-        parameters,
-        (train, &rows),
-        plan.clip(&work.public)?,
-        weights.as_deref(),
-    )?;
+    let gradient = own.gradient(plan, work, parameters, rng)?;
     let scale = plan.gradient_scale(parameters.len(), &work.public);
     let unit = FixedPoint::new(0);
     let encoded = gradient.sum.iter().map(|value| unit.encode(value * scale));
@@ -351,14 +399,14 @@ fn noised_gradient(
 fn local_private_round(
     plan: &Plan,
     work: &Work,
-    train: &Examples,
+    own: &Own<'_>,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<i64>, WorkError> {
     let mut parameters = work.parameters.clone();
     let mut rule = ServerState::new(plan.private_step(), parameters.len())?;
     let divisor = public_divisor(plan, &work.public) / f64::from(plan.parties());
     for _ in 0..plan.local_steps() {
-        let noised = noised_gradient(plan, work, &parameters, train, rng)?;
+        let noised = noised_gradient(plan, work, &parameters, own, rng)?;
         let step = descent(plan, &work.public, &parameters, &noised, divisor)?;
         rule.apply(&mut parameters, &step)?;
     }
@@ -500,15 +548,26 @@ fn prepare(
     columns: &[RawColumn],
     slot: &dyn Fn(&str, &str) -> u32,
 ) -> Result<Examples, LearnError> {
+    Ok(prepared_rows(preparation, columns, slot)?.1.data)
+}
+
+/// The rows whose label is known, and the examples made of them.
+fn prepared_rows(
+    preparation: &Preparation,
+    columns: &[RawColumn],
+    slot: &dyn Fn(&str, &str) -> u32,
+) -> Result<(Vec<RawColumn>, Prepared<Examples>), LearnError> {
     let TargetPrep::Classes { name, levels } = &preparation.target else {
-        return Ok(preparation.examples(columns, slot)?.data);
+        let prepared = preparation.examples(columns, slot)?;
+        return Ok((columns.to_vec(), prepared));
     };
     let known = |value: &str| match levels {
         Levels::Slots { kept, .. } => kept.binary_search(&slot(name, value)).is_ok(),
         Levels::Declared(classes) => classes.iter().any(|class| class == value),
     };
     let rows = with_known_label(columns, name, &known);
-    Ok(preparation.examples(&rows, slot)?.data)
+    let prepared = preparation.examples(&rows, slot)?;
+    Ok((rows, prepared))
 }
 
 fn class_counts(

@@ -281,7 +281,7 @@ const CASES: &[Case] = &[
         "job.toml:17: training.sampling_rate is missing, which [privacy] (line 20) needs; add sampling_rate = 0.2 to [training], or another number greater than 0 and at most 1",
         "job.toml:21: privacy.epsilon = -1 is out of range; write a number greater than 0",
         "job.toml:22: privacy.delta = 1 is out of range; write a number greater than 0 and less than 1",
-        "job.toml:24: privacy.unit = \"person\" is not in this version; write \"record\" or \"party\"",
+        "job.toml:24: unit = \"person\" needs to know whose row is whose; name the column of ids as person = \"…\" under [data]",
     ]),
     ("[evaluation]", "[evaluation", "", &[
         "job.toml:20: not valid TOML: unclosed table, expected `]`; a line is [table], key = value, or a # comment",

@@ -88,6 +88,7 @@ fn the_full_job_is_valid_and_uses_nearly_every_key() {
         "data.tables",
         "data.split.column",
         "training.local_steps",
+        "data.person",
         // Of an adaptive norm, which local noise rules out.
         "privacy.clip_start",
         "privacy.clip_quantile",

@@ -39,6 +39,18 @@ fn plan(parties: u16, more: &str, privacy: &str) -> Plan {
     Plan::new(job, parties).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// Whose row each is: three in turn, or the ids given.
+fn with_ids(mut columns: Vec<RawColumn>, ids: &[u8]) -> Vec<RawColumn> {
+    columns.push(RawColumn::Category {
+        name: "id".to_owned(),
+        values: ids
+            .iter()
+            .map(|id| (*id > 0).then(|| format!("p{id}")))
+            .collect(),
+    });
+    columns
+}
+
 fn columns(rows: &[Row]) -> Vec<RawColumn> {
     let word = |yes: bool, words: [&str; 2]| words[usize::from(yes)].to_owned();
     vec![
@@ -79,7 +91,16 @@ fn public(plan: &Plan) -> PublicState {
 }
 
 /// The party's vector without noise, from these rows and parameters.
-fn vector(plan: &Plan, kind: Kind, rows: &[Row], (parameters, seed): (&[f64], u64)) -> Vec<i64> {
+fn vector(plan: &Plan, kind: Kind, rows: &[Row], from: (&[f64], u64)) -> Vec<i64> {
+    vector_of(plan, kind, columns(rows), from)
+}
+
+fn vector_of(
+    plan: &Plan,
+    kind: Kind,
+    columns: Vec<RawColumn>,
+    (parameters, seed): (&[f64], u64),
+) -> Vec<i64> {
     let public = public(plan);
     let mut exchange = plan.exchange(kind, &public).unwrap();
     exchange.noise = None;
@@ -98,8 +119,8 @@ fn vector(plan: &Plan, kind: Kind, rows: &[Row], (parameters, seed): (&[f64], u6
         slot_key: None,
     };
     let mut worker = Worker::new(PartyRows {
-        train: columns(rows),
-        hold_out: columns(rows),
+        train: columns.clone(),
+        hold_out: columns,
     });
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
     let vector = worker.contribute(plan, &work, &mut rng).unwrap();
@@ -181,6 +202,82 @@ proptest! {
     }
 }
 
+fn person_plan(privacy: &str) -> Plan {
+    let text = job("sampling_rate = 1.0", privacy)
+        .replace("\"party\"", "\"person\"")
+        .replace(
+            "[data]\n",
+            "[data]\nsplit = { by = \"column\", column = \"site\" }\nperson = \"id\"\n",
+        );
+    Plan::new(
+        Job::parse("toy", &text, &[]).unwrap_or_else(|error| panic!("{error}")),
+        30,
+    )
+    .unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// PU-12, PU-13: taking all rows of one person away moves no vector by more than the sensitivity, wherever the rows stand.
+    #[test]
+    fn pu_12_a_person_moves_no_sum_by_more_than_the_sensitivity(
+        rows in rows(), ids in prop::collection::vec(0_u8..5, 40), parameters in prop::collection::vec(parameter(), 8), seed in any::<u64>(),
+    ) {
+        let plan = person_plan("");
+        let ids = &ids[..rows.len()];
+        let kept: Vec<usize> = (0..rows.len()).filter(|row| ids[*row] != 4).collect();
+        let without: Vec<Row> = kept.iter().map(|row| rows[*row]).collect();
+        let without_ids: Vec<u8> = kept.iter().map(|row| ids[*row]).collect();
+        for kind in KINDS {
+            let with = vector_of(&plan, kind, with_ids(columns(&rows), ids), (&parameters, seed));
+            let less = vector_of(&plan, kind, with_ids(columns(&without), &without_ids), (&parameters, seed));
+            let moved: Vec<i64> = with.iter().zip(&less).map(|(a, b)| a - b).collect();
+            let limit = sensitivity(&plan, kind) * (1.0 + 1e-9);
+            prop_assert!(norm(&moved) <= limit, "{kind:?}: {} > {limit}", norm(&moved));
+        }
+    }
+}
+
+/// PU-11, PU-13: persons are counted, rows without an id are nobody's, and however many rows a person has, it moves a sum alike. The twin: as records,
+/// the same rows move it many times as far.
+#[test]
+fn pu_13_a_person_counts_once() {
+    let plan = person_plan("");
+    let rows = vec![(Some(30.0), Some(true)); 9];
+    let ids = [1, 1, 1, 1, 1, 1, 1, 0, 2];
+    let counted = vector_of(
+        &plan,
+        Kind::Statistics,
+        with_ids(columns(&rows), &ids),
+        (&[0.3], 1),
+    );
+    assert_eq!(counted[0], 2 << 20);
+    let one = vector_of(
+        &plan,
+        Kind::Training,
+        with_ids(columns(&rows[..7]), &ids[..7]),
+        (&[0.3], 1),
+    );
+    assert!(norm(&one) <= sensitivity(&plan, Kind::Training));
+    let text = job("sampling_rate = 1.0", "").replace("\"party\"", "\"record\"");
+    let records = Plan::new(Job::parse("toy", &text, &[]).unwrap(), 30).unwrap();
+    let many = vector(&records, Kind::Training, &rows[..7], (&[0.3], 1));
+    assert!(norm(&many) > 2.0 * sensitivity(&records, Kind::Training));
+}
+
+/// FT-03, PU-11: persons are on one side each, so the sides compose in parallel, and sampling amplifies.
+#[test]
+fn pu_11_sides_of_persons_are_apart() {
+    let plan = person_plan("");
+    assert_eq!(
+        (plan.unit(), plan.person_column()),
+        (Unit::Person, Some("id"))
+    );
+    assert_eq!(plan.side(Kind::Training), Side::Training);
+    assert_eq!(plan.side(Kind::FinalEvaluation), Side::HoldOut);
+}
+
 /// The bound is not slack: an update that is cut comes within a hundredth of it, and so do the means of like rows. The twin of the property.
 #[test]
 fn pu_03_the_sensitivity_is_reached() {
@@ -255,6 +352,13 @@ fn refusal(text: &str) -> String {
 fn pu_08_what_a_party_cannot_have_is_refused() {
     let local = refusal(&job("", "noise = \"local\""));
     assert!(local.contains("noise = \"distributed\""), "{local}");
+    let nobody = refusal(&job("sampling_rate = 0.1", "").replace("\"party\"", "\"person\""));
+    assert!(nobody.contains("person = \"…\" under [data]"), "{nobody}");
+    let apart = job("sampling_rate = 0.1", "")
+        .replace("\"party\"", "\"person\"")
+        .replace("[data]\n", "[data]\nperson = \"id\"\n");
+    let apart = refusal(&apart);
+    assert!(apart.contains("dealt apart"), "{apart}");
     let start = refusal(&job("", "clip_start = 2.0"));
     assert!(start.contains("privacy.clip_start contradicts"), "{start}");
     let adaptive = job("sampling_rate = 0.1", "noise = \"local\"")

@@ -3,6 +3,7 @@
 
 mod adaptive;
 mod leaves;
+mod person;
 mod sampling;
 mod update;
 mod workspace;
@@ -16,6 +17,7 @@ use crate::scalar::Scalar;
 use crate::spec::ModelSpec;
 pub use adaptive::{AdaptiveClip, count_noise, update_noise};
 use leaves::LEAF_ROWS;
+pub use person::{PERSON_ETA, clipped_person_sum};
 pub use sampling::{effective_rate, poisson_sample};
 pub use update::clip_update;
 pub use workspace::GradientWorkspace;

@@ -161,7 +161,7 @@ fn data(report: &Report) -> String {
                     if data.counts_rows() {
                         "training rows"
                     } else {
-                        "parties' shares"
+                        "summed shares"
                     },
                     "share"
                 ],
@@ -173,7 +173,7 @@ fn data(report: &Report) -> String {
         text += if data.counts_rows() {
             "\nRow and class counts carry noise and are part of the privacy loss below.\n"
         } else {
-            "\nClass shares are summed over parties, each counting as one; they carry noise and are part of the privacy loss below.\n"
+            "\nClass shares are summed over parties or persons, each counting as one; they carry noise and are part of the privacy loss below.\n"
         };
     }
     text

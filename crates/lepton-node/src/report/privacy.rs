@@ -122,6 +122,7 @@ fn epsilon_in_words(privacy: &PrivacyDoc, spent: f64) -> Markup {
     let unit = privacy.unit.as_deref().unwrap_or("record");
     let (among, several) = match unit {
         "party" => ("there with its rows, or without any", "parties"),
+        "person" => ("there with all their rows", "persons"),
         _ => ("among the rows", "records"),
     };
     let after = |before: f64| {

@@ -194,7 +194,7 @@ fn class_table(report: &Report) -> Markup {
         @if !report.model.classes.is_empty() && !counts.is_empty() {
             table .narrow {
                 caption { "Classes of the training rows" @if report.data.noised { " (counted with noise)" } }
-                thead { tr { th scope="col" { "Class" } th .number scope="col" { @if report.data.counts_rows() { "Rows" } @else { "Parties" } } th .number scope="col" { "Share" } } }
+                thead { tr { th scope="col" { "Class" } th .number scope="col" { @if report.data.counts_rows() { "Rows" } @else { "Summed shares" } } th .number scope="col" { "Share" } } }
                 tbody {
                     @for (class, rows) in rows {
                         tr { th scope="row" { (class) } td .number { (count(*rows)) } td .number { (percent(rows.max(0.0) / total)) } }

@@ -93,6 +93,7 @@ fn data(entries: &Entries) -> Option<DataSection> {
         label: entries.text("data.label")?,
         features: entries.texts("data.features"),
         exclude: entries.texts("data.exclude")?,
+        person: entries.text("data.person"),
         kind: entries.word("data.kind")?,
         test_fraction: Share::new(entries.number("data.test_fraction")?)?,
         split_seed: seed(entries, "data.split_seed")?,
@@ -329,7 +330,7 @@ fn privacy(entries: &Entries) -> Option<PrivacySection> {
         // Which parties take part is public: nothing is sampled (PU-04).
         sampling_rate: match unit {
             Unit::Party => SamplingRate::ALL,
-            Unit::Record => sampling_rate(entries)?,
+            Unit::Record | Unit::Person => sampling_rate(entries)?,
         },
         clip: clip(entries)?,
         noise: entries.word("privacy.noise")?,

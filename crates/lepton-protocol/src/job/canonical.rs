@@ -120,6 +120,7 @@ fn data(sections: &Sections) -> Block {
     lines.push(("label", quote(&data.label)));
     lines.extend(optional("features", data.features.as_deref().map(texts)));
     lines.push(("exclude", texts(&data.exclude)));
+    lines.extend(optional("person", data.person.as_deref().map(quote)));
     lines.push(("kind", word(data.kind)));
     lines.push(("test_fraction", data.test_fraction.to_string()));
     lines.push(("split_seed", data.split_seed.to_string()));

@@ -57,6 +57,7 @@ impl Job {
             None => {
                 column.name != data.label
                     && !data.exclude.contains(&column.name)
+                    && Some(&column.name) != data.person.as_ref()
                     && Some(&column.name) != split
             }
         };
@@ -93,6 +94,11 @@ impl Job {
             data.exclude
                 .iter()
                 .map(|column| ("data.exclude".to_owned(), column.clone())),
+        );
+        named.extend(
+            data.person
+                .iter()
+                .map(|column| ("data.person".to_owned(), column.clone())),
         );
         if let DataSource::Dealt {
             split: Split::Column { column, .. },

@@ -120,6 +120,12 @@ pub static FIELDS: &[Field] = &[
         Value("[]"),
         "Columns never read.",
     ),
+    plain(
+        "data.person",
+        Kind::Text,
+        Says("required with `unit = \"person\"`"),
+        "Column that says whose row it is: the same value, the same person. Never an input; rows without a value are left out.",
+    ),
     choice::<DataKind>(
         "data.kind",
         "\"table\"",
@@ -315,7 +321,7 @@ pub static FIELDS: &[Field] = &[
         Says(
             "required with `[privacy]`, but not with `unit = \"party\"`; 0.5 when `[privacy]` is made by `--set`",
         ),
-        "With `[privacy]`: chance of every record to take part in a round. Public, and part of the guarantee.",
+        "With `[privacy]`: chance of every record (or person) to take part in a round. Public, and part of the guarantee.",
     ),
     choice::<OptimiserName>(
         "training.optimiser",
@@ -480,13 +486,13 @@ pub static FIELDS: &[Field] = &[
     table(
         "privacy",
         Says("no privacy goal: sums are exact, and every report says so"),
-        "The limit on what the result says about one record, or one party.",
+        "The limit on what the result says about one record, person or party.",
     ),
     choice::<Unit>(
         "privacy.unit",
         "\"record\"",
-        &["person"],
-        "What one guarantee protects: one row, or all rows of a party together. With `party` every party counts the same, its whole update of a round is cut to `clip`, and it takes dozens of parties before a useful model comes out.",
+        &[],
+        "What one guarantee protects: one row; all rows of a party that share a value of `data.person`; or all rows of a party together. With `person` every person of a party counts the same, and rows of one person at several parties are protected apart. With `party` every party counts the same, its whole update of a round is cut to `clip`, and it takes dozens of parties before a useful model comes out.",
     ),
     plain(
         "privacy.epsilon",
@@ -506,7 +512,7 @@ pub static FIELDS: &[Field] = &[
         default: Value("4.0"),
         choices: &["adaptive"],
         later: &[],
-        doc: "Norm that every record's gradient is cut to; with `unit = \"party\"`, every party's update. `adaptive`: the norm follows the quantile `clip_quantile`, by a count of uncut ones that shares the round's noise.",
+        doc: "Norm that every record's gradient is cut to; with `unit = \"person\"`, the mean gradient of every person's rows; with `unit = \"party\"`, every party's update. `adaptive`: the norm follows the quantile `clip_quantile`, by a count of uncut ones that shares the round's noise.",
     },
     plain(
         "privacy.clip_start",

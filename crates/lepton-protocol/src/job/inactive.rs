@@ -10,6 +10,11 @@ type Reasons = Vec<(&'static str, &'static str)>;
 /// Every key without effect in these sections, written or not, and why.
 pub(super) fn without_effect(sections: &Sections, objective: Objective) -> Reasons {
     let mut keys = categories(sections, objective);
+    let unit = sections.privacy.as_ref().map(|privacy| privacy.unit);
+    if unit != Some(Unit::Person) {
+        let why = "whose row it is matters with unit = \"person\" only; the column is no input";
+        keys.push(("data.person", why));
+    }
     let Some(privacy) = &sections.privacy else {
         let why = "records are sampled only with a privacy goal; training.batch applies";
         keys.push(("training.sampling_rate", why));

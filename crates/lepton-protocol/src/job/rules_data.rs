@@ -4,12 +4,13 @@ use super::entries::Entries;
 use super::errors::{Problems, nearest};
 use super::rules::{Rule, at, declared_type, named, objective, refuse};
 use super::tree::quote;
-use super::words::{ColumnType, Objective, SplitBy};
+use super::words::{ColumnType, Objective, SplitBy, Unit};
 
-pub(super) const RULES: [Rule; 8] = [
+pub(super) const RULES: [Rule; 9] = [
     data_source,
     split_keys,
     column_lists,
+    person,
     positive_class,
     label_fits_model,
     column_facts,
@@ -111,6 +112,45 @@ fn column_lists(entries: &Entries, problems: &mut Problems) {
             );
             problems.add(place, what, "remove it here, or choose another label");
         }
+    }
+}
+
+/// The column that says whose row it is has no other part to play, and a person's rows stay together.
+fn person(entries: &Entries, problems: &mut Problems) {
+    let by_person = entries.word::<Unit>("privacy.unit") == Some(Unit::Person);
+    let Some(column) = entries.text("data.person") else {
+        if by_person && !entries.is_bad("data.person") {
+            problems.add(
+                &entries.place_or_table("privacy.unit"),
+                "unit = \"person\" needs to know whose row is whose",
+                "name the column of ids as person = \"…\" under [data]",
+            );
+        }
+        return;
+    };
+    let others = [
+        (named(entries.node("data.features")), "a feature"),
+        (named(entries.node("data.exclude")), "excluded"),
+    ];
+    let place = entries.place_or_table("data.person");
+    for (list, verb) in others {
+        if list.iter().any(|(name, _)| *name == column) {
+            let what = format!("column {} is data.person and {verb}", quote(&column));
+            problems.add(&place, what, "name it in one place only");
+        }
+    }
+    if entries.text("data.label").as_ref() == Some(&column) {
+        let what = format!("column {} is data.person and the label", quote(&column));
+        problems.add(&place, what, "name another column");
+    }
+    let by = entries.word::<SplitBy>("data.split.by");
+    let apart = !entries.written("data.tables") && by != Some(SplitBy::Column);
+    if by_person && apart && !entries.is_bad("data.split") {
+        problems.add(
+            &entries.place_or_table("privacy.unit"),
+            "unit = \"person\", and rows are dealt to parties one by one: a person's would be dealt apart",
+            "write split = { by = \"column\", column = \"…\" }, or tables with one path per party",
+        );
     }
 }
 

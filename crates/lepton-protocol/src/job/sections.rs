@@ -35,6 +35,8 @@ pub struct DataSection {
     pub features: Option<Vec<String>>,
     /// Columns never read.
     pub exclude: Vec<String>,
+    /// Column that says whose row it is.
+    pub person: Option<String>,
     /// What the rows hold.
     pub kind: DataKind,
     /// Share of rows kept for evaluation, 0.05 to 0.5.

@@ -182,6 +182,8 @@ words! {
     Unit {
         /// One row.
         Record = "record",
+        /// All rows of a party that share an id.
+        Person = "person",
         /// All rows of one party.
         Party = "party",
     }

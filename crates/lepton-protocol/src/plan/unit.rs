@@ -25,12 +25,19 @@ impl Plan {
             .map_or(Unit::Record, |privacy| privacy.unit)
     }
 
+    /// Column that says whose row it is, where the unit is a person.
+    #[must_use]
+    pub fn person_column(&self) -> Option<&str> {
+        let person = self.job.data().person.as_deref();
+        person.filter(|_| self.unit() == Unit::Person)
+    }
+
     /// What an exchange is charged to: one side for all where the unit is a party, since both sides hold its rows (PU-02).
     #[must_use]
     pub fn side(&self, kind: Kind) -> Side {
         match self.unit() {
             Unit::Party => Side::Training,
-            Unit::Record => kind.side(),
+            Unit::Record | Unit::Person => kind.side(),
         }
     }
 
@@ -105,7 +112,10 @@ impl Plan {
             return self.update_norm(len);
         }
         let scaled = self.gradient_scale(len, public) * self.clip(public)?.get();
-        let eta = lepton_learn::float_error_eta(&self.model_spec(public)?, MAX_ROWS)?;
+        let eta = match self.unit() {
+            Unit::Person => lepton_learn::PERSON_ETA,
+            _ => lepton_learn::float_error_eta(&self.model_spec(public)?, MAX_ROWS)?,
+        };
         Ok(lepton_dp::round_sensitivity(scaled, eta, len))
     }
 
@@ -127,11 +137,12 @@ impl Plan {
     /// Refuses what cannot be had at the level of a party (PU-08).
     pub(super) fn check_unit(&self) -> Result<(), PlanError> {
         let discovered = self.discovered().first().copied();
-        match (self.unit(), discovered) {
-            (Unit::Party, Some(name)) => Err(PlanError::Job {
+        let unit = self.unit();
+        match (unit, discovered) {
+            (Unit::Party | Unit::Person, Some(name)) => Err(PlanError::Job {
                 place: self.job.origin_of("privacy.unit"),
                 problem: format!(
-                    "the categories of column `{name}` cannot be discovered with unit = \"party\": how often a party holds each is not bounded; list them as `{name} = [\"…\", \"…\"]` under [prepare.values], leave the column out with data.exclude, or write prepare.categories = \"drop\""
+                    "the categories of column `{name}` cannot be discovered with unit = \"{unit}\": how often a {unit} holds each is not bounded; list them as `{name} = [\"…\", \"…\"]` under [prepare.values], leave the column out with data.exclude, or write prepare.categories = \"drop\""
                 ),
             }),
             _ => Ok(()),
@@ -142,7 +153,7 @@ impl Plan {
     pub(super) fn most_rows(&self) -> u128 {
         match self.unit() {
             Unit::Party => 1,
-            Unit::Record => MAX_ROWS as u128,
+            Unit::Record | Unit::Person => MAX_ROWS as u128,
         }
     }
 
@@ -150,7 +161,7 @@ impl Plan {
     pub(super) fn evaluation_sensitivity(&self, layout: &EvalLayout) -> f64 {
         let record = lepton_learn::eval_sensitivity(layout);
         match self.unit() {
-            Unit::Record => record,
+            Unit::Record | Unit::Person => record,
             // The square of the quotient is a whole number of entries; rounding restores it exactly.
             Unit::Party => ((record / ROW_UNIT).powi(2).round() - 1.0).sqrt() * ROW_UNIT,
         }

@@ -54,6 +54,50 @@ fn an_adaptive_norm_is_stated() {
     assert!(assumptions.contains("noised count of uncut contributions"));
 }
 
+/// PU-11 to PU-14: a table with an id column, three rows a person, parties by a column of sites.
+#[test]
+fn a_job_for_persons_says_so_everywhere() {
+    let desk = Desk::small();
+    let plain = table(600);
+    let rows = plain.lines().skip(1).enumerate().map(|(row, line)| {
+        let person = row / 3;
+        format!("{line},{person:04},site{}\n", person % 4)
+    });
+    let with_ids: String = std::iter::once("a,b,y,id,site\n".to_owned())
+        .chain(rows)
+        .collect();
+    desk.write("data.csv", with_ids);
+    let job = SMALL.replace(
+        "label = \"y\"",
+        "label = \"y\"\nclasses = [\"no\", \"yes\"]\nperson = \"id\"\nsplit = { by = \"column\", column = \"site\" }",
+    );
+    let goal = "sampling_rate = 0.5\n[prepare.bounds]\na = [-20, 20]\nb = [-14, 14]\n\n[privacy]\nunit = \"person\"\nepsilon = 8\ndelta = 1e-3\n";
+    desk.write("job.toml", job.clone() + goal);
+    let report = desk.call(&RUN).fine().json();
+    let privacy = &report["privacy"];
+    assert_eq!(privacy["unit"], "person");
+    assert!(privacy["epsilon_coordinator"].as_f64().unwrap() <= 8.0);
+    assert_eq!(report["data"]["counted_in"], "persons");
+    // Of 200 persons some 150 are on the training side; 450 rows would be far beyond what the noise can add.
+    let counted = report["data"]["rows_train"].as_f64().unwrap();
+    assert!((80.0..250.0).contains(&counted), "{counted}");
+    // The id is no input.
+    let inputs = report["model"]["features"].to_string();
+    assert!(!inputs.contains("id") && inputs.contains('a'), "{inputs}");
+    assert!(privacy["assumptions"].to_string().contains("at p parties"));
+    assert!(
+        desk.read("run/privacy.json")
+            .contains("Each person is protected with epsilon")
+    );
+
+    let apart = job.replace(
+        "split = { by = \"column\", column = \"site\" }",
+        "split = { by = \"even\", parties = 4 }",
+    );
+    desk.write("job.toml", apart + goal);
+    desk.call(&["run", "job.toml"]).refused(2, &["dealt apart"]);
+}
+
 /// PU-09: a budget for records does not pay for a guarantee about parties.
 #[test]
 fn pu_09_a_budget_for_records_refuses_it() {
