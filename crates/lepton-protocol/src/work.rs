@@ -2,14 +2,14 @@
 //! integers out. Nothing here is sent before it is masked.
 
 use lepton_crypto::{Seed, hash};
-use lepton_dp::DiscreteGaussian;
 use lepton_learn::{
     Examples, LearnError, Levels, Model, Preparation, RawColumn, ServerState, TargetPrep,
 };
 use lepton_ring::FixedPoint;
 use rand_core::CryptoRng;
 
-use crate::exchange::{Exchange, Kind};
+use crate::exchange::Kind;
+use crate::gradients::Gradients;
 use crate::party::Work;
 use crate::plan::{CHANGE_BITS, LabelKind, MAGNITUDES, MAX_CHANGE, MAX_ROWS, Plan, PlanError};
 use crate::privacy::NoiseAt;
@@ -72,6 +72,7 @@ impl WorkError {
 pub struct Worker {
     rows: PartyRows,
     prepared: Option<(Preparation, Examples, Examples)>,
+    gradients: Gradients,
 }
 
 impl Worker {
@@ -81,6 +82,7 @@ impl Worker {
         Self {
             rows,
             prepared: None,
+            gradients: Gradients::default(),
         }
     }
 
@@ -101,7 +103,10 @@ impl Worker {
             Kind::Training => return self.train(plan, work, &slot, rng),
             Kind::Evaluation | Kind::FinalEvaluation => self.evaluate(plan, work, &slot)?,
         };
-        add_noise(&mut vector, &work.exchange, rng)?;
+        if let Some(noise) = &work.exchange.noise {
+            let source = &mut self.gradients.noise;
+            source.add(&mut vector, noise.sigma, plan, rng)?;
+        }
         Ok(vector)
     }
 
@@ -211,15 +216,20 @@ impl Worker {
         slot: &dyn Fn(&str, &str) -> u32,
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<i64>, WorkError> {
+        let mut gradients = std::mem::take(&mut self.gradients);
         let (train, _) = self.examples(&work.public, slot)?;
         if train.len() > MAX_ROWS {
             return Err(WorkError::TooManyRows);
         }
-        match plan.privacy().map(|privacy| privacy.goal.noise) {
+        let vector = match plan.privacy().map(|privacy| privacy.goal.noise) {
             None => plain_round(plan, work, train, rng),
-            Some(NoiseAt::Distributed) => noised_gradient(plan, work, &work.parameters, train, rng),
-            Some(NoiseAt::Local) => local_private_round(plan, work, train, rng),
-        }
+            Some(NoiseAt::Distributed) => {
+                gradients.noised((plan, work), &work.parameters, train, rng)
+            }
+            Some(NoiseAt::Local) => local_private_round((plan, work), train, &mut gradients, rng),
+        };
+        self.gradients = gradients;
+        vector
     }
 }
 
@@ -295,44 +305,11 @@ fn clip(changes: &mut [f64], limit: f64) -> Result<(), WorkError> {
     Ok(())
 }
 
-/// Rule FT-05: one Poisson-sampled, clipped gradient step in integers, with this party's noise.
-fn noised_gradient(
-    plan: &Plan,
-    work: &Work,
-    parameters: &[f64],
-    train: &Examples,
-    rng: &mut impl CryptoRng,
-) -> Result<Vec<i64>, WorkError> {
-    let spec = plan.model_spec(&work.public)?;
-    let rate = plan
-        .privacy()
-        .map_or(1.0, |privacy| privacy.goal.sampling_rate.get());
-    let rows = lepton_learn::poisson_sample(train.len(), rate, rng)?;
-    let weights = plan.class_weights(&work.public);
-    let gradient = lepton_learn::clipped_gradient_sum(
-        &spec,
-        parameters,
-        (train, &rows),
-        plan.clip()?,
-        weights.as_deref(),
-    )?;
-    let scale = plan.gradient_scale(parameters.len());
-    let unit = FixedPoint::new(0);
-    let mut vector = gradient
-        .sum
-        .iter()
-        .map(|value| unit.encode(value * scale))
-        .collect::<Result<Vec<i64>, _>>()
-        .map_err(PlanError::from)?;
-    add_noise(&mut vector, &work.exchange, rng)?;
-    Ok(vector)
-}
-
 /// Rule FT-06: several private steps alone; what they change, clamped, in fixed point.
 fn local_private_round(
-    plan: &Plan,
-    work: &Work,
+    (plan, work): (&Plan, &Work),
     train: &Examples,
+    gradients: &mut Gradients,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<i64>, WorkError> {
     let spec = plan.model_spec(&work.public)?;
@@ -340,7 +317,7 @@ fn local_private_round(
     let mut rule = ServerState::new(plan.private_step(), parameters.len())?;
     let divisor = public_divisor(plan, &work.public) / f64::from(plan.parties());
     for _ in 0..plan.local_steps() {
-        let noised = noised_gradient(plan, work, &parameters, train, rng)?;
+        let noised = gradients.noised((plan, work), &parameters, train, rng)?;
         let step = descent(plan, &spec, &parameters, &noised, divisor)?;
         rule.apply(&mut parameters, &step)?;
     }
@@ -386,24 +363,6 @@ pub fn descent(
         .map(|(value, penalty)| -(*value as f64 / scale + penalty))
         .collect();
     Ok(step)
-}
-
-fn add_noise(
-    vector: &mut [i64],
-    exchange: &Exchange,
-    rng: &mut impl CryptoRng,
-) -> Result<(), WorkError> {
-    let Some(noise) = &exchange.noise else {
-        return Ok(());
-    };
-    let sampler = DiscreteGaussian::new(noise.sigma)?;
-    let mut draws = vec![0_i64; vector.len()];
-    sampler.fill(&mut draws, rng);
-    for (value, draw) in vector.iter_mut().zip(draws) {
-        // Wrapping, as the ring does: noise is never truncated.
-        *value = value.wrapping_add(draw);
-    }
-    Ok(())
 }
 
 /// Index of the smallest power of two that covers all values, clamped to the buckets.

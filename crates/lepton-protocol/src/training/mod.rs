@@ -434,7 +434,7 @@ impl Training {
             return Ok(None);
         };
         let spent = self.spent(side)?;
-        Ok(Some(spent.epsilon(privacy.goal.delta)?.0.get()))
+        Ok(Some(spent.epsilon(privacy.limit.delta)?.0.get()))
     }
 
     fn spent(&self, side: Side) -> Result<Accountant, PlanError> {
