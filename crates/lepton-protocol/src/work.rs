@@ -314,7 +314,7 @@ fn local_private_round(
 ) -> Result<Vec<i64>, WorkError> {
     let spec = plan.model_spec(&work.public)?;
     let mut parameters = work.parameters.clone();
-    let mut rule = ServerState::new(plan.private_step(), parameters.len())?;
+    let mut rule = ServerState::new(plan.private_step(&work.public)?, parameters.len())?;
     let divisor = public_divisor(plan, &work.public) / f64::from(plan.parties());
     for _ in 0..plan.local_steps() {
         let noised = gradients.noised((plan, work), &parameters, train, rng)?;

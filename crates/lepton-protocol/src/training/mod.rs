@@ -506,7 +506,7 @@ impl Training {
         };
         round_to_f32(&mut self.parameters);
         self.server = Some(ServerState::new(
-            plan.server_optimiser(),
+            plan.server_optimiser(&self.public)?,
             self.parameters.len(),
         )?);
         Ok(())

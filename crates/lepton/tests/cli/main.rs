@@ -15,5 +15,6 @@ mod new;
 mod predict;
 mod report;
 mod run;
+mod settings;
 mod support;
 mod verify;
