@@ -2,6 +2,10 @@
 """Quality of the examples over repeated splits, as a Markdown table for BENCHMARKS.md. Needs the release binary and Python's standard library only.
 
     cargo build --release && python3 scripts/bench_quality.py --seeds 10
+    cargo build --release && python3 scripts/bench_quality.py --private --seeds 5
+
+With `--private`: the price of privacy. Each set without a goal and at epsilon 1, 3 and 8 (delta 1e-5), settings chosen by rule from the public number of rows
+(`privacy.population`), nothing tuned on the data.
 
 Every run is `lepton run examples/NAME/job.toml --set data.split_seed=K [--set privacy.epsilon=E]`: a new split over parties and a new hold-out each time.
 Differences are paired by split; intervals are 95 % (Student's t over the seeds). All figures are exact on the hold-out rows of all parties
@@ -22,10 +26,19 @@ SETS = [
     ("clinics", "logistic", []),
 ]
 
+# Example, job file, model, rows of its table: public, and the only figure that the settings of the private runs depend on.
+PRIVATE = [
+    ("digits", "job.toml", "mlp", 1797),
+    ("digits", "cnn.toml", "cnn", 1797),
+    ("churn", "job.toml", "logistic", 7043),
+    ("credit", "job.toml", "logistic", 4454),
+    ("breast_cancer", "job.toml", "logistic", 569),
+]
 
-def run(binary, name, seed, extra, out):
+
+def run(binary, name, seed, extra, out, job="job.toml"):
     sets = [f"data.split_seed={seed}", *extra]
-    command = [binary, "run", "--json", "--quiet", "--runs", out, str(ROOT / f"examples/{name}/job.toml")]
+    command = [binary, "run", "--json", "--quiet", "--runs", out, str(ROOT / f"examples/{name}/{job}")]
     for one in sets:
         command += ["--set", one]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -49,12 +62,35 @@ def points(values):
     return f"{m:+.2f} ± {half:.2f}"
 
 
+def private(args, out):
+    print("| set, model | rows | epsilon | accuracy | AUC | accuracy − without a goal (points) |")
+    print("|---|---|---|---|---|---|")
+    for name, job, model, rows in PRIVATE:
+        if args.only and name not in args.only:
+            continue
+        plain = None
+        for epsilon in (None, 8, 3, 1):
+            goal = [] if epsilon is None else [f"privacy.epsilon={epsilon}", f"privacy.population={rows}", "training.rounds=auto", *args.set]
+            docs = [run(args.binary, name, seed, goal, out, job)["baselines"]["federated"] for seed in range(1, args.seeds + 1)]
+            plain = plain or docs
+            accuracy, half = interval([doc["accuracy"] for doc in docs])
+            area = mean([doc["auc"] for doc in docs]) if all("auc" in doc for doc in docs) else None
+            cells = [f"{name}, {model}", f"{rows:,}", str(epsilon or "none"), f"{accuracy:.4f} ± {half:.4f}", "" if area is None else f"{area:.4f}",
+                     "" if epsilon is None else points([doc["accuracy"] - one["accuracy"] for doc, one in zip(docs, plain)])]
+            print("| " + " | ".join(cells) + " |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10, choices=sorted(T95))
     parser.add_argument("--binary", default=str(ROOT / "target/release/lepton"))
     parser.add_argument("--only", nargs="*", help="example names")
+    parser.add_argument("--private", action="store_true", help="the price of privacy, in place of the comparison with pooled training")
+    parser.add_argument("--set", action="append", default=[], help="with --private: a further setting of the private runs")
     args = parser.parse_args()
+    if args.private:
+        with tempfile.TemporaryDirectory() as out:
+            return private(args, out)
     print("| set, model | run | accuracy | balanced | AUC | accuracy − pooled (points) | AUC − pooled (points) |")
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as out:

@@ -162,7 +162,9 @@ fn epsilon(
             .compose(&accountant_of(&chosen, side)?)
             .map_err(PlanError::from)?;
     }
-    let (epsilon, order) = total.epsilon(privacy.goal.delta).map_err(PlanError::from)?;
+    let (epsilon, order) = total
+        .epsilon(privacy.limit.delta)
+        .map_err(PlanError::from)?;
     Ok((epsilon.round_up(6).get(), order))
 }
 
@@ -230,6 +232,7 @@ fn assumptions(plan: &Plan, training: &Training) -> Vec<String> {
     if plan.clip_quantile().is_some() {
         all.push("The clipping norm followed a noised count of uncut contributions, which was part of every round's sum and of its charge; the norm shown is that of the last round.".to_owned());
     }
+    all.extend(tables(plan));
     all.extend(groups(plan));
     if training.rounds_done() < plan.rounds() {
         all.push("Training ended before the planned rounds, at a moment that released numbers had a say in: what is guaranteed is the goal; the smaller figures account for what was charged.".to_owned());
@@ -253,6 +256,14 @@ fn unit_assumptions(unit: Unit) -> [&'static str; 2] {
             "A party's training rows and hold-out rows are one unit: what both were charged is added up.",
         ],
     }
+}
+
+/// What fast noise takes of delta (FT-22).
+fn tables(plan: &Plan) -> Option<String> {
+    let share = plan.privacy()?.table_share()?;
+    Some(format!(
+        "Noise of standard deviation up to 2^20 comes from a sampler whose time does not depend on the values drawn and whose law is cut off beyond twelve standard deviations; what that adds to delta, at most {share:.1e} in this job, is part of the delta stated, and everything else is held to the rest."
+    ))
 }
 
 fn not_protected(plan: &Plan) -> Vec<String> {

@@ -274,7 +274,14 @@ fn model_summary(file: &ModelFile) -> ModelSummary {
         lepton_learn::ModelKind::Linear => ("linear", Vec::new()),
         lepton_learn::ModelKind::Logistic => ("logistic", Vec::new()),
         lepton_learn::ModelKind::Mlp { hidden, .. } => ("mlp", hidden.clone()),
-        lepton_learn::ModelKind::Cnn { hidden, .. } => ("cnn", hidden.clone()),
+        lepton_learn::ModelKind::Cnn {
+            convolutions,
+            hidden,
+            ..
+        } => {
+            let channels = convolutions.iter().map(|one| one.channels);
+            ("cnn", channels.chain(hidden.iter().copied()).collect())
+        }
         lepton_learn::ModelKind::Embedding { hidden, .. } => ("embedding", hidden.clone()),
     };
     let widths: Vec<String> = std::iter::once(spec.inputs)
@@ -283,14 +290,11 @@ fn model_summary(file: &ModelFile) -> ModelSummary {
         .map(|width| width.to_string())
         .collect();
     let activation = match &spec.kind {
-        lepton_learn::ModelKind::Mlp {
-            activation: lepton_learn::Activation::Relu,
-            ..
-        } => " (relu)",
-        lepton_learn::ModelKind::Mlp {
-            activation: lepton_learn::Activation::Tanh,
-            ..
-        } => " (tanh)",
+        lepton_learn::ModelKind::Mlp { activation, .. }
+        | lepton_learn::ModelKind::Cnn { activation, .. } => match activation {
+            lepton_learn::Activation::Relu => " (relu)",
+            lepton_learn::Activation::Tanh => " (tanh)",
+        },
         _ => "",
     };
     ModelSummary {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use lepton_learn::RawColumn;
 use lepton_protocol::job::{self, ColumnType, DataSource, Job, Objective, Override, Split};
-use lepton_protocol::plan::{FeatureKind, LabelKind, MAX_ROWS, Plan};
+use lepton_protocol::plan::{FeatureKind, LabelKind, MAX_ROWS, Plan, choose};
 use lepton_protocol::work::PartyRows;
 use lepton_table::split::{self, PartyPart};
 use lepton_table::{ReadOptions, Table};
@@ -69,7 +69,7 @@ impl Federation {
             .ok_or_else(|| NodeError::Use("the job has no parties".to_owned()))?;
         let columns = columns_of(&first.table);
         job.check_columns(&columns)?;
-        let job = resolve(source, &job, &columns)?;
+        let job = resolve(source, &job, (&columns, dealt.len()))?;
         for part in &dealt {
             check_part(&job, part)?;
         }
@@ -288,8 +288,12 @@ fn columns_of(table: &Table) -> Vec<job::Column> {
         .collect()
 }
 
-/// The same job with every column and its type written out.
-fn resolve(source: &Source, job: &Job, columns: &[job::Column]) -> Result<Job, NodeError> {
+/// The same job with every column and its type written out, and what it leaves open chosen.
+fn resolve(
+    source: &Source,
+    job: &Job,
+    (columns, parties): (&[job::Column], usize),
+) -> Result<Job, NodeError> {
     let features = job.feature_columns(columns);
     let quoted = |name: &str| toml_edit::Value::from(name).to_string();
     let names: Vec<String> = features.iter().map(|column| quoted(&column.name)).collect();
@@ -322,8 +326,14 @@ fn resolve(source: &Source, job: &Job, columns: &[job::Column]) -> Result<Job, N
                 .map_err(|error| NodeError::Use(format!("the table's column names: {error}")))?,
         );
     }
-    let text = read_text(&source.job)?;
-    Ok(Job::parse(&source.job.display().to_string(), &text, &all)?)
+    let (name, text) = (source.job.display().to_string(), read_text(&source.job)?);
+    let job = Job::parse(&name, &text, &all)?;
+    let chosen = choose(&job, u16::try_from(parties).unwrap_or(u16::MAX))?;
+    if chosen.is_empty() {
+        return Ok(job);
+    }
+    all.extend(chosen);
+    Ok(Job::parse(&name, &text, &all)?)
 }
 
 fn check_part(job: &Job, part: &Part) -> Result<(), NodeError> {

@@ -6,8 +6,10 @@
 pub mod coordinator;
 pub mod exchange;
 pub mod frame;
+mod gradients;
 pub mod job;
 pub mod ledger;
+pub mod noise;
 pub mod party;
 pub mod plan;
 pub mod privacy;

@@ -7,6 +7,7 @@ use lepton_dp::{
 
 use crate::job::Unit;
 use crate::ledger::Limit;
+use crate::noise::exact_delta;
 
 /// Smallest integer standard deviation of one party's noise (rule FT-05).
 pub const SMALLEST_SIGMA: u64 = 2;
@@ -77,7 +78,7 @@ pub struct PrivacyPlan {
     pub evaluation: NoiseMultiplier,
     /// The final evaluation.
     pub last_evaluation: NoiseMultiplier,
-    /// What each party's ledger enforces: the goal at the orders that decide for this schedule.
+    /// What each party's ledger enforces: the goal, less the tables' share of delta (FT-22), at the orders that decide for this schedule.
     pub limit: Limit,
 }
 
@@ -116,11 +117,12 @@ impl PrivacyPlan {
         if goal.unit == Unit::Party {
             return Self::of_one_side(goal, shares, training_shares, schedule);
         }
+        let delta = exact_delta(goal.epsilon, goal.delta)?;
         let single = |z: NoiseMultiplier| accountant(&[(gaussian(z), 1)]);
-        let whole = calibrate(goal.epsilon, goal.delta, single)?.get();
+        let whole = calibrate(goal.epsilon, delta, single)?.get();
         let scaled = |factor: f64| NoiseMultiplier::new(whole * factor.sqrt());
         let prepare = scaled(f64::from(schedule.preparations.max(1)) / goal.prepare_share)?;
-        let training = calibrate(goal.epsilon, goal.delta, |z| {
+        let training = calibrate(goal.epsilon, delta, |z| {
             accountant(&[
                 (gaussian(prepare), u64::from(schedule.preparations)),
                 (step(goal.sampling_rate, z), schedule.steps),
@@ -140,9 +142,9 @@ impl PrivacyPlan {
         ])?;
         let limit = Limit {
             epsilon: goal.epsilon,
-            delta: goal.delta,
-            training_order: planned.epsilon(goal.delta)?.1,
-            hold_out_order: hold_out.epsilon(goal.delta)?.1,
+            delta,
+            training_order: planned.epsilon(delta)?.1,
+            hold_out_order: hold_out.epsilon(delta)?.1,
         };
         Ok(Self {
             limit,
@@ -163,8 +165,9 @@ impl PrivacyPlan {
         training_shares: NoiseShares,
         schedule: Schedule,
     ) -> Result<Self, DpError> {
+        let delta = exact_delta(goal.epsilon, goal.delta)?;
         let single = |z: NoiseMultiplier| accountant(&[(gaussian(z), 1)]);
-        let whole = calibrate(goal.epsilon, goal.delta, single)?.get();
+        let whole = calibrate(goal.epsilon, delta, single)?.get();
         let scaled = |factor: f64| NoiseMultiplier::new(whole * factor.sqrt());
         let prepare = scaled(f64::from(schedule.preparations.max(1)) / goal.prepare_share)?;
         let (evaluation, last_evaluation) = match schedule.evaluations {
@@ -185,12 +188,12 @@ impl PrivacyPlan {
                 (gaussian(z), schedule.steps),
             ])
         };
-        let training = calibrate(goal.epsilon, goal.delta, all)?;
-        let (_, order) = all(training)?.epsilon(goal.delta)?;
+        let training = calibrate(goal.epsilon, delta, all)?;
+        let (_, order) = all(training)?.epsilon(delta)?;
         Ok(Self {
             limit: Limit {
                 epsilon: goal.epsilon,
-                delta: goal.delta,
+                delta,
                 training_order: order,
                 hold_out_order: order,
             },

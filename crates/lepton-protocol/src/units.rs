@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lepton_learn::{AdaptiveClip, Examples, GradientSum, LearnError, RawColumn};
+use lepton_learn::{AdaptiveClip, Examples, LearnError, RawColumn};
 use lepton_ring::Rounding;
 use rand_core::CryptoRng;
 
@@ -81,44 +81,6 @@ pub(crate) fn with_party_count(plan: &Plan, kind: Kind, sums: &mut [f64], surviv
 pub(crate) struct Own<'a> {
     pub(crate) train: &'a Examples,
     pub(crate) persons: &'a [Vec<usize>],
-}
-
-impl Own<'_> {
-    /// The clipped sum over a fresh sample of records, or of persons (PU-12).
-    pub(crate) fn gradient(
-        &self,
-        plan: &Plan,
-        work: &Work,
-        parameters: &[f64],
-        rng: &mut impl CryptoRng,
-    ) -> Result<GradientSum, WorkError> {
-        let spec = plan.model_spec(&work.public)?;
-        let rate = plan
-            .privacy()
-            .map_or(1.0, |privacy| privacy.goal.sampling_rate.get());
-        let weights = plan.class_weights(&work.public);
-        let clip = plan.clip(&work.public)?;
-        if plan.unit() == Unit::Person {
-            let sampled = lepton_learn::poisson_sample(self.persons.len(), rate, rng)?;
-            let rows: Vec<&[usize]> = sampled
-                .iter()
-                .filter_map(|person| self.persons.get(*person).map(Vec::as_slice))
-                .collect();
-            let set = (self.train, rows.as_slice());
-            let sum =
-                lepton_learn::clipped_person_sum(&spec, parameters, set, clip, weights.as_deref());
-            return Ok(sum?);
-        }
-        let rows = lepton_learn::poisson_sample(self.train.len(), rate, rng)?;
-        let set = (self.train, rows.as_slice());
-        Ok(lepton_learn::clipped_gradient_sum(
-            &spec,
-            parameters,
-            set,
-            clip,
-            weights.as_deref(),
-        )?)
-    }
 }
 
 /// A party's whole change of parameters, cut and rounded to integers of bounded norm (PU-03); without noise.

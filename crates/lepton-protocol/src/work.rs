@@ -2,15 +2,14 @@
 //! integers out. Nothing here is sent before it is masked.
 
 use lepton_crypto::{Seed, hash};
-use lepton_dp::DiscreteGaussian;
 use lepton_learn::{
-    AdaptiveClip, Examples, LearnError, Levels, Model, Preparation, Prepared, RawColumn,
-    ServerState, TargetPrep,
+    Examples, LearnError, Levels, Model, Preparation, Prepared, RawColumn, ServerState, TargetPrep,
 };
 use lepton_ring::FixedPoint;
 use rand_core::CryptoRng;
 
-use crate::exchange::{Exchange, Kind};
+use crate::exchange::Kind;
+use crate::gradients::Gradients;
 use crate::job::Unit;
 use crate::party::Work;
 use crate::plan::{CHANGE_BITS, LabelKind, MAGNITUDES, MAX_CHANGE, MAX_ROWS, Plan, PlanError};
@@ -81,6 +80,7 @@ pub struct Worker {
     prepared: Option<(Preparation, Examples, Examples)>,
     /// Rows of each person among the training and the hold-out examples, for a preparation (PU-11).
     persons: Option<(Preparation, [Vec<Vec<usize>>; 2])>,
+    gradients: Gradients,
 }
 
 impl Worker {
@@ -91,6 +91,7 @@ impl Worker {
             rows,
             prepared: None,
             persons: None,
+            gradients: Gradients::default(),
         }
     }
 
@@ -111,7 +112,10 @@ impl Worker {
             Kind::Training => return self.train(plan, work, &slot, rng),
             Kind::Evaluation | Kind::FinalEvaluation => self.evaluate(plan, work, &slot)?,
         };
-        add_noise(&mut vector, &work.exchange, rng)?;
+        if let Some(noise) = &work.exchange.noise {
+            let source = &mut self.gradients.noise;
+            source.add(&mut vector, noise.sigma, plan, rng)?;
+        }
         Ok(vector)
     }
 
@@ -257,6 +261,7 @@ impl Worker {
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<i64>, WorkError> {
         let [persons, _] = self.persons(plan, &work.public, slot)?;
+        let mut gradients = std::mem::take(&mut self.gradients);
         let (train, _) = self.examples(&work.public, slot)?;
         let own = Own {
             train,
@@ -265,16 +270,19 @@ impl Worker {
         if train.len() > MAX_ROWS && plan.unit() != Unit::Party {
             return Err(WorkError::TooManyRows);
         }
-        if plan.unit() == Unit::Party {
-            let mut update = crate::units::party_update(plan, work, train, rng)?;
-            add_noise(&mut update, &work.exchange, rng)?;
-            return Ok(update);
-        }
-        match plan.privacy().map(|privacy| privacy.goal.noise) {
+        let vector = match plan.privacy().map(|privacy| privacy.goal.noise) {
+            _ if plan.unit() == Unit::Party => {
+                let update = crate::units::party_update(plan, work, train, rng);
+                update.and_then(|update| gradients.with_noise((plan, work), update, rng))
+            }
             None => plain_round(plan, work, train, rng),
-            Some(NoiseAt::Distributed) => noised_gradient(plan, work, &work.parameters, &own, rng),
-            Some(NoiseAt::Local) => local_private_round(plan, work, &own, rng),
-        }
+            Some(NoiseAt::Distributed) => {
+                gradients.noised((plan, work), &work.parameters, &own, rng)
+            }
+            Some(NoiseAt::Local) => local_private_round((plan, work), &own, &mut gradients, rng),
+        };
+        self.gradients = gradients;
+        vector
     }
 }
 
@@ -371,42 +379,18 @@ fn clip(changes: &mut [f64], limit: f64) -> Result<(), WorkError> {
     Ok(())
 }
 
-/// Rule FT-05: one Poisson-sampled, clipped gradient step in integers, with this party's noise.
-fn noised_gradient(
-    plan: &Plan,
-    work: &Work,
-    parameters: &[f64],
-    own: &Own<'_>,
-    rng: &mut impl CryptoRng,
-) -> Result<Vec<i64>, WorkError> {
-    let gradient = own.gradient(plan, work, parameters, rng)?;
-    let scale = plan.gradient_scale(parameters.len(), &work.public);
-    let unit = FixedPoint::new(0);
-    let encoded = gradient.sum.iter().map(|value| unit.encode(value * scale));
-    let count = AdaptiveClip::contribution(gradient.rows, gradient.clipped);
-    let mut vector = plan
-        .count_entry(&work.public, parameters.len(), count)?
-        .into_iter()
-        .map(Ok)
-        .chain(encoded)
-        .collect::<Result<Vec<i64>, _>>()
-        .map_err(PlanError::from)?;
-    add_noise(&mut vector, &work.exchange, rng)?;
-    Ok(vector)
-}
-
 /// Rule FT-06: several private steps alone; what they change, clamped, in fixed point.
 fn local_private_round(
-    plan: &Plan,
-    work: &Work,
+    (plan, work): (&Plan, &Work),
     own: &Own<'_>,
+    gradients: &mut Gradients,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<i64>, WorkError> {
     let mut parameters = work.parameters.clone();
-    let mut rule = ServerState::new(plan.private_step(), parameters.len())?;
+    let mut rule = ServerState::new(plan.private_step(&work.public)?, parameters.len())?;
     let divisor = public_divisor(plan, &work.public) / f64::from(plan.parties());
     for _ in 0..plan.local_steps() {
-        let noised = noised_gradient(plan, work, &parameters, own, rng)?;
+        let noised = gradients.noised((plan, work), &parameters, own, rng)?;
         let step = descent(plan, &work.public, &parameters, &noised, divisor)?;
         rule.apply(&mut parameters, &step)?;
     }
@@ -452,24 +436,6 @@ pub fn descent(
         .map(|(value, penalty)| -(*value as f64 / scale + penalty))
         .collect();
     Ok(step)
-}
-
-fn add_noise(
-    vector: &mut [i64],
-    exchange: &Exchange,
-    rng: &mut impl CryptoRng,
-) -> Result<(), WorkError> {
-    let Some(noise) = &exchange.noise else {
-        return Ok(());
-    };
-    let sampler = DiscreteGaussian::new(noise.sigma)?;
-    let mut draws = vec![0_i64; vector.len()];
-    sampler.fill(&mut draws, rng);
-    for (value, draw) in vector.iter_mut().zip(draws) {
-        // Wrapping, as the ring does: noise is never truncated.
-        *value = value.wrapping_add(draw);
-    }
-    Ok(())
 }
 
 /// Index of the smallest power of two that covers all values, clamped to the buckets.

@@ -174,10 +174,30 @@ const CASES: &[Case] = &[
         "job.toml:21: training.clip_update = 0 is out of range; write a number greater than 0",
     ]),
     ("kind = \"logistic\"", "kind = \"logitsic\"", "", &[
-        "job.toml:15: model.kind = \"logitsic\" is not a choice; write \"linear\", \"logistic\" or \"mlp\"; the nearest is \"logistic\"",
+        "job.toml:15: model.kind = \"logitsic\" is not a choice; write \"linear\", \"logistic\", \"mlp\" or \"cnn\"; the nearest is \"logistic\"",
+    ]),
+    ("kind = \"logistic\"", "kind = \"boosted\"", "", &[
+        "job.toml:15: model.kind = \"boosted\" is not in this version; write \"linear\", \"logistic\", \"mlp\" or \"cnn\"",
     ]),
     ("kind = \"logistic\"", "kind = \"cnn\"", "", &[
-        "job.toml:15: model.kind = \"cnn\" is not in this version; write \"linear\", \"logistic\" or \"mlp\"",
+        "job.toml:15: model.kind = \"cnn\" needs images, and data.kind is \"table\"; write kind = \"image\" and shape = [height, width, channels] in [data], or kind = \"mlp\" here",
+    ]),
+    ("rounds = 50", "rounds = \"auto\"", "privacy.epsilon=3", &[
+        "job.toml:18: training.rounds = \"auto\" has no population to choose by; add population = 5000, or another public number of records, to [privacy]; or write a number here",
+    ]),
+    ("", "", "privacy.population=100|privacy.optimiser=sgd|privacy.learning_rate=auto", &[
+        "--set privacy.learning_rate: privacy.learning_rate = \"auto\" has no rule for optimiser = \"sgd\"; write a number, or privacy.optimiser = \"adam\"",
+    ]),
+    ("", "", "data.kind=image", &[
+        "--set data.kind: data.kind = \"image\" has no shape; write shape = [height, width, channels], for example shape = [28, 28, 1] in [data]",
+    ]),
+    ("", "", "data.kind=image|data.shape=[28,28]|prepare.missing=indicator", &[
+        "--set data.shape: data.shape has 2 numbers in place of three; write shape = [height, width, channels], for example shape = [28, 28, 1]",
+        "--set prepare.missing: prepare.missing contradicts data.kind = \"image\" (--set data.kind); write missing = \"mean\" or missing = \"drop\"",
+    ]),
+    ("", "", "data.shape=[28,28,1]|model.kernel=5", &[
+        "--set data.shape: data.shape contradicts data.kind = \"table\" (the default); remove it, or write kind = \"image\"",
+        "--set model.kernel: model.kernel contradicts model.kind = \"logistic\" (line 15), which has no convolutions; remove it, or write kind = \"cnn\"",
     ]),
     ("kind = \"logistic\"", "kind = \"logistic\"\nhidden = [16]", "", &[
         "job.toml:16: model.hidden contradicts model.kind = \"logistic\" (line 15), which has no layers; remove it, or write kind = \"mlp\"",
@@ -274,11 +294,11 @@ const CASES: &[Case] = &[
         "job.toml:23: protection.threshold contradicts protection.colluders = 2 (line 22): they could open a mask; write a threshold of at least 3",
     ]),
     ("[evaluation]", "[privacy]\ndelta = 1e-6\n\n[evaluation]", "", &[
-        "job.toml:17: training.sampling_rate is missing, which [privacy] (line 20) needs; add sampling_rate = 0.2 to [training], or another number greater than 0 and at most 1",
+        "job.toml:17: training.sampling_rate is missing, which [privacy] (line 20) needs; add sampling_rate = 0.2 to [training], or another number greater than 0 and at most 1, or let the rule choose from privacy.population",
         "job.toml:20: [privacy] has no epsilon; add epsilon = 3.0, or a smaller number for more privacy",
     ]),
     ("[evaluation]", "[privacy]\nepsilon = -1\ndelta = 1\nclip = \"adaptive\"\nunit = \"person\"\n\n[evaluation]", "", &[
-        "job.toml:17: training.sampling_rate is missing, which [privacy] (line 20) needs; add sampling_rate = 0.2 to [training], or another number greater than 0 and at most 1",
+        "job.toml:17: training.sampling_rate is missing, which [privacy] (line 20) needs; add sampling_rate = 0.2 to [training], or another number greater than 0 and at most 1, or let the rule choose from privacy.population",
         "job.toml:21: privacy.epsilon = -1 is out of range; write a number greater than 0",
         "job.toml:22: privacy.delta = 1 is out of range; write a number greater than 0 and less than 1",
         "job.toml:24: unit = \"person\" needs to know whose row is whose; name the column of ids as person = \"…\" under [data]",

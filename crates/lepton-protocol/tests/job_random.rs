@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 const FULL: &str = include_str!("job_full.toml");
+const IMAGE: &str = include_str!("job_image.toml");
 
 /// A value for a field: mostly valid, sometimes not.
 fn value_for(kind: Kind, choices: &'static [&'static str]) -> BoxedStrategy<String> {
@@ -84,6 +85,8 @@ fn edit(text: &str, at: &Index, length: usize, insert: &str) -> String {
 fn the_full_job_is_valid_and_uses_nearly_every_key() {
     let job = Job::parse("job_full.toml", FULL, &[]).unwrap_or_else(|errors| panic!("{errors}"));
     check_round_trip(&job).unwrap();
+    let image = Job::parse("job_image.toml", IMAGE, &[]).unwrap();
+    check_round_trip(&image).unwrap();
     let excluded = [
         "data.tables",
         "data.split.column",
@@ -98,8 +101,10 @@ fn the_full_job_is_valid_and_uses_nearly_every_key() {
         .filter(|field| !excluded.contains(&field.path))
     {
         assert!(
-            job.line_of(field.path).is_some(),
-            "job_full.toml does not write {}",
+            job.line_of(field.path)
+                .or(image.line_of(field.path))
+                .is_some(),
+            "neither job_full.toml nor job_image.toml writes {}",
             field.path
         );
     }
@@ -111,8 +116,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn changed_jobs_round_trip(changes in proptest::collection::vec(change(), 0..5), private in any::<bool>()) {
-        let base = if private { FULL } else { FULL.split("[privacy]").next().unwrap() };
+    fn changed_jobs_round_trip(changes in proptest::collection::vec(change(), 0..5), base in 0_usize..3) {
+        let base = [FULL, FULL.split("[privacy]").next().unwrap(), IMAGE][base];
         let overrides: Vec<Override> = changes.iter().filter_map(|change| Override::parse(change).ok()).collect();
         match Job::parse("job.toml", base, &overrides) {
             Ok(job) => check_round_trip(&job)?,

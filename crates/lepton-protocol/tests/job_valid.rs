@@ -7,7 +7,8 @@
 
 use lepton_protocol::job::{
     Categories, Column, ColumnType, DataSource, FIELDS, Job, Kind, LocalOptimiser, LocalWork,
-    Metric, ModelKind, Noise, Objective, OptimiserName, Override, Split, field, reference_markdown,
+    Metric, ModelKind, Noise, Objective, Override, PrivateOptimiser, Split, field,
+    reference_markdown,
 };
 use std::path::Path;
 
@@ -85,7 +86,7 @@ fn a_privacy_goal_made_by_an_override_has_defaults() {
     );
     assert_eq!(
         (privacy.noise, privacy.optimiser),
-        (Noise::Distributed, OptimiserName::Adam)
+        (Noise::Distributed, PrivateOptimiser::Adam)
     );
     assert_eq!(
         parse(SMALL, &["privacy.delta=1e-6"])
@@ -110,6 +111,68 @@ fn a_privacy_goal_made_by_an_override_has_defaults() {
             &[Override::parse("training.sampling_rate=1").unwrap()]
         )
         .is_ok()
+    );
+}
+
+/// FT-23: what is left open shows nowhere as if it had been chosen.
+#[test]
+fn a_population_leaves_settings_open() {
+    let job = parse(SMALL, &["privacy.population=5000"]);
+    assert_eq!(
+        job.open_keys(),
+        [
+            "training.rounds",
+            "training.sampling_rate",
+            "privacy.clip",
+            "privacy.learning_rate"
+        ]
+    );
+    let text = job.to_toml();
+    assert!(!text.contains("sampling_rate") && !text.contains("rounds") && !text.contains("clip"));
+    let again = Job::parse("again", &text, &[]).unwrap();
+    assert_eq!(again, job);
+    let set = [
+        "privacy.population=5000",
+        "privacy.clip=2",
+        "privacy.optimiser=sgd",
+    ];
+    let job = parse(SMALL, &set);
+    assert_eq!(
+        job.open_keys(),
+        ["training.rounds", "training.sampling_rate"]
+    );
+    assert!(job.to_toml().contains("population = 5000"));
+    assert!(parse(SMALL, &["privacy.epsilon=1"]).open_keys().is_empty());
+    let auto = ["privacy.population=5000", "training.rounds=auto"];
+    let job = parse(&format!("{SMALL}[training]\nrounds = 9\n"), &auto);
+    assert_eq!(job.open_keys().first(), Some(&"training.rounds"));
+    let written = format!("{SMALL}[privacy]\nepsilon = 2\npopulation = 5000\n");
+    assert_eq!(parse(&written, &[]).open_keys().len(), 4);
+}
+
+#[test]
+fn images_have_documented_defaults() {
+    let set = ["data.kind=image", "data.shape=[8, 8, 1]", "model.kind=cnn"];
+    let job = parse(SMALL, &set);
+    let ModelKind::Cnn {
+        channels,
+        window,
+        hidden,
+        ..
+    } = &job.model().kind
+    else {
+        panic!("no cnn");
+    };
+    let channels: Vec<u32> = channels.iter().map(|width| width.get()).collect();
+    assert_eq!((channels, hidden.len()), (vec![8, 16], 0));
+    let numbers = [window.kernel.get(), window.stride.get(), window.padding];
+    assert_eq!(numbers, [3, 1, 1]);
+    assert_eq!(
+        parse(SMALL, &[&set[..], &["model.kernel=8"]].concat()).to_toml(),
+        {
+            let explicit = ["model.kernel=8", "model.padding=4", "model.pool=max"];
+            parse(SMALL, &[&set[..], &explicit].concat()).to_toml()
+        }
     );
 }
 
@@ -412,11 +475,11 @@ fn every_field_is_in_a_table_and_every_fixed_default_is_valid() {
 #[test]
 fn all_examples_are_valid() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-    let jobs = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path().join("job.toml"));
+    let folders = std::fs::read_dir(&folder).unwrap();
+    let files = folders.flat_map(|entry| std::fs::read_dir(entry.unwrap().path()).unwrap());
+    let jobs = files.map(|entry| entry.unwrap().path());
     let mut wrong = String::new();
-    for path in jobs.filter(|path| path.is_file()) {
+    for path in jobs.filter(|path| path.extension().is_some_and(|end| end == "toml")) {
         let text = std::fs::read_to_string(&path).unwrap();
         for set in [None, Some("privacy.epsilon=1")] {
             let overrides: Vec<Override> = set

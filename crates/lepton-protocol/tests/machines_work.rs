@@ -199,12 +199,29 @@ impl World {
 
     /// The vector of `kind` without noise, the record on the training side, the hold-out side, both or none; `None` if the party declines.
     fn vector(&self, plan: &Plan, kind: Kind, train: bool, hold_out: bool) -> Option<Vec<i64>> {
+        let work = self.work(plan, kind);
+        let mut worker = self.worker(train, hold_out);
+        let mut rng = ChaCha20Rng::seed_from_u64(self.seed);
+        let vector = worker.contribute(plan, &work, &mut rng);
+        vector
+            .ok()
+            .inspect(|vector| assert_eq!(vector.len(), work.exchange.len))
+    }
+
+    fn worker(&self, train: bool, hold_out: bool) -> Worker {
+        Worker::new(PartyRows {
+            train: self.columns(train),
+            hold_out: self.columns(hold_out),
+        })
+    }
+
+    fn work(&self, plan: &Plan, kind: Kind) -> Work {
         let public = self.public(plan);
         let mut exchange = plan.exchange(kind, &public).unwrap();
         exchange.noise = None;
         let len = plan.model_len(&public).unwrap();
         let parameters = self.parameters.iter().cycle().take(len);
-        let work = Work {
+        Work {
             place: Place {
                 job: [0; 32],
                 epoch: 1,
@@ -216,16 +233,7 @@ impl World {
             public,
             parameters: parameters.map(|value| f64::from(*value)).collect(),
             slot_key: Some(lepton_crypto::Seed::from_bytes([5; 32])),
-        };
-        let mut worker = Worker::new(PartyRows {
-            train: self.columns(train),
-            hold_out: self.columns(hold_out),
-        });
-        let mut rng = ChaCha20Rng::seed_from_u64(self.seed);
-        let vector = worker.contribute(plan, &work, &mut rng);
-        vector
-            .ok()
-            .inspect(|vector| assert_eq!(vector.len(), work.exchange.len))
+        }
     }
 
     /// Squared Euclidean distance that the record makes, in integer units.
@@ -279,6 +287,19 @@ proptest! {
         let sensitivity = plan.gradient_scale(len, &public) * plan.clip(&public).unwrap().get() * (1.0 + eta) + (len as f64).sqrt();
         let distance = world.distance(&plan, Kind::Training).sqrt();
         prop_assert!(distance <= sensitivity, "{distance} > {sensitivity}");
+    }
+
+    /// Buffers kept from step to step change no step.
+    #[test]
+    fn ft_05_a_step_does_not_depend_on_the_steps_before(world in world()) {
+        let plan = world.plan();
+        let (work, mut rng) = (world.work(&plan, Kind::Training), ChaCha20Rng::seed_from_u64(world.seed));
+        let mut same = ChaCha20Rng::seed_from_u64(world.seed);
+        let mut kept = world.worker(true, true);
+        for _ in 0..3 {
+            let one = kept.contribute(&plan, &work, &mut rng).ok();
+            prop_assert_eq!(one, world.worker(true, true).contribute(&plan, &work, &mut same).ok());
+        }
     }
 
     /// FT-13: evaluations, likewise.

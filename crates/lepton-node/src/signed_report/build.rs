@@ -7,6 +7,7 @@ use lepton_dp::{Accountant, Delta};
 use lepton_protocol::job::Unit;
 use lepton_protocol::ledger::{Charge, Head, Side, accountant_of};
 use lepton_protocol::plan::{Plan, PlanError};
+use lepton_protocol::privacy::PrivacyPlan;
 use lepton_protocol::report::Report;
 use lepton_protocol::training::Training;
 use lepton_secagg::Topology;
@@ -228,23 +229,26 @@ impl Losses {
             deltas.sort_by(|a, b| b.total_cmp(a));
         }
         Ok(Self {
-            epsilon: finite(worst(&sides, goal)?),
+            epsilon: finite(worst(privacy, &sides, goal)?),
             delta: Some(goal),
-            curve: pairs(&sides, deltas)?,
-            trade_off: trade_off(&sides)?,
+            curve: pairs(privacy, &sides, deltas)?,
+            trade_off: trade_off(privacy, &sides)?,
         })
     }
 }
 
 /// Epsilon for the records that lost most: a record is on one side only (FT-03).
-fn worst(sides: &[Accountant], delta: f64) -> Result<f64, NodeError> {
+fn worst(privacy: &PrivacyPlan, sides: &[Accountant], delta: f64) -> Result<f64, NodeError> {
     let delta = Delta::new(delta).map_err(PlanError::from)?;
-    let mut most: f64 = 0.0;
-    for side in sides {
-        let (epsilon, _) = side.epsilon(delta).map_err(PlanError::from)?;
-        most = most.max(epsilon.round_up(6).get());
-    }
-    Ok(most)
+    let of_sides = |delta| {
+        let mut most: f64 = 0.0;
+        for side in sides {
+            let (epsilon, _) = side.epsilon(delta)?;
+            most = most.max(epsilon.round_up(6).get());
+        }
+        Ok::<_, PlanError>(most)
+    };
+    Ok(privacy.with_tables(delta, of_sides)?)
 }
 
 fn finite(value: f64) -> Option<f64> {
@@ -252,12 +256,13 @@ fn finite(value: f64) -> Option<f64> {
 }
 
 fn pairs(
+    privacy: &PrivacyPlan,
     sides: &[Accountant],
     deltas: impl IntoIterator<Item = f64>,
 ) -> Result<Vec<CurvePair>, NodeError> {
     let mut all = Vec::new();
     for delta in deltas {
-        if let Some(epsilon) = finite(worst(sides, delta)?) {
+        if let Some(epsilon) = finite(worst(privacy, sides, delta)?) {
             all.push(CurvePair { delta, epsilon });
         }
     }
@@ -265,9 +270,10 @@ fn pairs(
 }
 
 /// The best of the lines that the pairs imply (Wasserman & Zhou 2010; Dong, Roth, Su 2022, proposition 2.5).
-fn trade_off(sides: &[Accountant]) -> Result<Vec<TradeOff>, NodeError> {
+fn trade_off(privacy: &PrivacyPlan, sides: &[Accountant]) -> Result<Vec<TradeOff>, NodeError> {
     let powers = (0..9).map(|power| 0.1_f64.powi(power));
     let supports = pairs(
+        privacy,
         sides,
         powers.flat_map(|power| SUPPORTS.map(|delta| delta * power)),
     )?;

@@ -5,9 +5,9 @@ use super::errors::Place;
 use super::numbers::{Bounds, JobName, Momentum, NonNegative, Positive, Share};
 use super::rules::objective;
 use super::sections::{
-    Clip, Combine, DataSection, DataSource, EarlyStop, EvaluationSection, JobSection,
+    Clip, Combine, DataSection, DataSource, EarlyStop, EvaluationSection, ImageShape, JobSection,
     LocalOptimiser, LocalWork, ModelKind, ModelSection, PrepareSection, PrivacySection,
-    ProtectionSection, Split, TrainingSection,
+    ProtectionSection, Split, TrainingSection, Window,
 };
 use super::tree::Value;
 use super::value_check::number;
@@ -95,6 +95,7 @@ fn data(entries: &Entries) -> Option<DataSection> {
         exclude: entries.texts("data.exclude")?,
         person: entries.text("data.person"),
         kind: entries.word("data.kind")?,
+        shape: shape(entries),
         test_fraction: Share::new(entries.number("data.test_fraction")?)?,
         split_seed: seed(entries, "data.split_seed")?,
         types: entries
@@ -104,6 +105,15 @@ fn data(entries: &Entries) -> Option<DataSection> {
             .collect::<Option<_>>()?,
         classes: entries.texts("data.classes"),
         positive: entries.text("data.positive"),
+    })
+}
+
+fn shape(entries: &Entries) -> Option<ImageShape> {
+    let [height, width, channels] = widths(entries, "data.shape")?.try_into().ok()?;
+    Some(ImageShape {
+        height,
+        width,
+        channels,
     })
 }
 
@@ -180,6 +190,16 @@ fn model(entries: &Entries) -> Option<ModelSection> {
             hidden: hidden(entries)?,
             activation: activation(entries)?,
         },
+        ModelName::Cnn => ModelKind::Cnn {
+            channels: if entries.written("model.channels") {
+                widths(entries, "model.channels")?
+            } else {
+                vec![NonZeroU32::new(8)?, NonZeroU32::new(16)?]
+            },
+            window: window(entries)?,
+            hidden: widths(entries, "model.hidden").unwrap_or_default(),
+            activation: activation(entries)?,
+        },
     };
     Some(ModelSection {
         kind,
@@ -192,11 +212,30 @@ fn hidden(entries: &Entries) -> Option<Vec<NonZeroU32>> {
     if !entries.written("model.hidden") {
         return Some(vec![NonZeroU32::new(32)?]);
     }
+    widths(entries, "model.hidden")
+}
+
+fn widths(entries: &Entries, path: &str) -> Option<Vec<NonZeroU32>> {
     let width = |node: &super::tree::Node| match node.value {
         Value::Integer(width) => NonZeroU32::new(u32::try_from(width).ok()?),
         _ => None,
     };
-    entries.list("model.hidden")?.iter().map(width).collect()
+    entries.list(path)?.iter().map(width).collect()
+}
+
+fn window(entries: &Entries) -> Option<Window> {
+    let kernel = count(entries, "model.kernel")?;
+    let padding = entries.integer("model.padding");
+    Some(Window {
+        kernel,
+        stride: count(entries, "model.stride")?,
+        padding: padding.map_or(Some(kernel.get() / 2), |padding| {
+            u32::try_from(padding).ok()
+        })?,
+        pool: entries.word("model.pool")?,
+        pool_size: count(entries, "model.pool_size")?,
+        normalisation: entries.word("model.normalisation")?,
+    })
 }
 
 fn activation(entries: &Entries) -> Option<Activation> {
@@ -265,7 +304,8 @@ fn sampling_rate(entries: &Entries) -> Option<SamplingRate> {
     let path = "training.sampling_rate";
     let made_by_override = matches!(entries.place("privacy"), Some(Place::Set(_)));
     let sampled = entries.word("privacy.unit") != Some(Unit::Party);
-    if !entries.written(path) && made_by_override && sampled {
+    let chosen = entries.written("privacy.population");
+    if !entries.written(path) && (made_by_override || chosen) && sampled {
         return SamplingRate::new(0.5).ok();
     }
     SamplingRate::new(entries.number(path)?).ok()
@@ -337,5 +377,6 @@ fn privacy(entries: &Entries) -> Option<PrivacySection> {
         optimiser: entries.word("privacy.optimiser")?,
         learning_rate: Positive::new(entries.number("privacy.learning_rate")?)?,
         prepare_share: Share::new(entries.number("privacy.prepare_share")?)?,
+        population: count(entries, "privacy.population"),
     })
 }

@@ -3,7 +3,7 @@
 use super::build::Sections;
 use super::numbers::Bounds;
 use super::sections::{
-    Clip, Combine, DataSource, LocalOptimiser, LocalWork, ModelKind, PrivacySection, Split,
+    Clip, Combine, DataSource, LocalOptimiser, LocalWork, ModelKind, PrivacySection, Split, Window,
 };
 use super::tree::{quote, quote_key};
 use super::words::{CombineName, ModelName, OptimiserName, SplitBy, Word};
@@ -122,6 +122,11 @@ fn data(sections: &Sections) -> Block {
     lines.push(("exclude", texts(&data.exclude)));
     lines.extend(optional("person", data.person.as_deref().map(quote)));
     lines.push(("kind", word(data.kind)));
+    let shape = data.shape.map(|shape| {
+        let sides = [shape.height, shape.width, shape.channels];
+        list(sides.iter().map(ToString::to_string))
+    });
+    lines.extend(optional("shape", shape));
     lines.push(("test_fraction", data.test_fraction.to_string()));
     lines.push(("split_seed", data.split_seed.to_string()));
     lines.extend(optional("classes", data.classes.as_deref().map(texts)));
@@ -198,10 +203,37 @@ fn model(sections: &Sections) -> Lines {
             ("hidden", list(hidden.iter().map(ToString::to_string))),
             ("activation", word(*activation)),
         ],
+        ModelKind::Cnn {
+            channels,
+            window,
+            hidden,
+            activation,
+        } => {
+            let mut lines = vec![
+                ("kind", word(ModelName::Cnn)),
+                ("channels", list(channels.iter().map(ToString::to_string))),
+            ];
+            lines.extend(convolution(window));
+            let dense = list(hidden.iter().map(ToString::to_string));
+            lines.extend((!hidden.is_empty()).then_some(("hidden", dense)));
+            lines.push(("activation", word(*activation)));
+            lines
+        }
     };
     lines.push(("l2", model.l2.to_string()));
     lines.extend(optional("start", model.start.as_deref().map(quote)));
     lines
+}
+
+fn convolution(window: &Window) -> Lines {
+    vec![
+        ("kernel", window.kernel.to_string()),
+        ("stride", window.stride.to_string()),
+        ("padding", window.padding.to_string()),
+        ("pool", word(window.pool)),
+        ("pool_size", window.pool_size.to_string()),
+        ("normalisation", word(window.normalisation)),
+    ]
 }
 
 fn training(sections: &Sections) -> Lines {
@@ -309,5 +341,6 @@ fn privacy(privacy: &PrivacySection) -> Lines {
             ("clip_quantile", quantile.to_string()),
         ]
     }));
+    lines.extend(optional("population", privacy.population));
     lines
 }

@@ -45,6 +45,9 @@ fn known(path: &str, key: &str, inner: &str) -> Option<&'static Field> {
 }
 
 fn check_field(field: &'static Field, node: &Node, entries: &mut Entries, problems: &mut Problems) {
+    if super::open::is_left_open(field.path, &node.value) {
+        return entries.leave_open(field.path, &node.place);
+    }
     entries.write(field.path, node);
     match (&node.value, field.kind) {
         (Value::Table(table), Kind::Table) => check_table(field.path, table, entries, problems),

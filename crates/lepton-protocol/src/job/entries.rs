@@ -13,11 +13,22 @@ use toml_edit::Value as TomlValue;
 pub(super) struct Entries {
     written: BTreeMap<String, Node>,
     bad: BTreeSet<String>,
+    open: BTreeMap<String, Place>,
 }
 
 impl Entries {
     pub(super) fn write(&mut self, path: &str, node: &Node) {
         self.written.insert(path.to_owned(), node.clone());
+    }
+
+    /// Notes a key that was written as left to a rule.
+    pub(super) fn leave_open(&mut self, path: &str, place: &Place) {
+        self.open.insert(path.to_owned(), place.clone());
+    }
+
+    /// The keys that were written as left to a rule.
+    pub(super) fn left_open(&self) -> impl Iterator<Item = (&String, &Place)> {
+        self.open.iter()
     }
 
     /// Marks a path as already complained about: nothing is concluded from it or from what it contains.

@@ -6,8 +6,8 @@ use super::fields::Absent::{self, Required, Says, Value};
 use super::fields::{Field, Interval, Kind};
 use super::words::{
     Activation, Aggregation, Categories, ClassWeights, ColumnType, CombineName, DataKind,
-    Duplicates, GraphChoice, Metric, Missing, ModelName, Noise, OptimiserName, Scale,
-    ServerOptimiser, SplitBy, Task, Topology, Unit, Word,
+    Duplicates, GraphChoice, Metric, Missing, ModelName, Noise, Normalisation, OptimiserName,
+    Pooling, PrivateOptimiser, Scale, ServerOptimiser, SplitBy, Task, Topology, Unit, Word,
 };
 
 const POSITIVE: Kind = open(0.0, f64::INFINITY);
@@ -129,8 +129,14 @@ pub static FIELDS: &[Field] = &[
     choice::<DataKind>(
         "data.kind",
         "\"table\"",
-        &["image", "text", "audio"],
-        "What the rows hold.",
+        &["text", "audio"],
+        "What the rows hold. `image`: every row is one image of the same size, a number column for each pixel, row by row from left to right, the channels of a pixel side by side.",
+    ),
+    plain(
+        "data.shape",
+        Kind::Widths(3, 4096),
+        Says("required with `kind = \"image\"`, refused otherwise"),
+        "Size of every image: `[height, width, channels]`. The product is the number of columns to predict from.",
     ),
     plain(
         "data.test_fraction",
@@ -252,23 +258,65 @@ pub static FIELDS: &[Field] = &[
         kind: Kind::Choice,
         default: Required,
         choices: ModelName::WORDS,
-        later: &["cnn", "boosted"],
-        doc: "`linear`: a number from a weighted sum. `logistic`: classes from weighted sums. `mlp`: fully connected layers; a number if `data.types` calls the label a number, classes otherwise.",
+        later: &["boosted"],
+        doc: "`linear`: a number from a weighted sum. `logistic`: classes from weighted sums. `mlp`: fully connected layers; a number if `data.types` calls the label a number, classes otherwise. `cnn`: convolutions over images, each followed by normalisation, activation and pooling, then fully connected layers; it needs `data.kind = \"image\"`.",
     },
     plain(
         "model.hidden",
         Kind::Widths(8, 4096),
-        Says("`[32]` with `kind = \"mlp\"`, refused otherwise"),
-        "Width of each hidden layer.",
+        Says("`[32]` with `kind = \"mlp\"`, none with `\"cnn\"`, refused otherwise"),
+        "Width of each hidden layer; with `kind = \"cnn\"` behind the convolutions.",
     ),
     Field {
         path: "model.activation",
         kind: Kind::Choice,
-        default: Says("`\"relu\"` with `kind = \"mlp\"`, refused otherwise"),
+        default: Says("`\"relu\"` with `kind = \"mlp\"` or `\"cnn\"`, refused otherwise"),
         choices: Activation::WORDS,
         later: &[],
         doc: "Function between the layers.",
     },
+    plain(
+        "model.channels",
+        Kind::Widths(8, 4096),
+        Says("`[8, 16]` with `kind = \"cnn\"`, refused otherwise, as are all keys of convolutions"),
+        "Channels behind each convolution: so many numbers, so many convolutions.",
+    ),
+    plain(
+        "model.kernel",
+        Kind::Integer(1, 15),
+        Value("3"),
+        "Side of the square that a convolution looks at.",
+    ),
+    plain(
+        "model.stride",
+        Kind::Integer(1, 8),
+        Value("1"),
+        "Step of that square.",
+    ),
+    plain(
+        "model.padding",
+        Kind::Integer(0, 14),
+        Says("half of `kernel`, rounded down"),
+        "Zeros at every edge of what a convolution looks at.",
+    ),
+    choice::<Pooling>(
+        "model.pool",
+        "\"max\"",
+        &[],
+        "Behind each convolution: `max` or `average` of squares of `pool_size`, or `none`.",
+    ),
+    plain(
+        "model.pool_size",
+        Kind::Integer(2, 8),
+        Value("2"),
+        "Side of a pooled square.",
+    ),
+    choice::<Normalisation>(
+        "model.normalisation",
+        "\"group\"",
+        &[],
+        "Behind each convolution: `group` normalises groups of channels within each record (Wu and He 2018). There is no normalisation over a batch: it mixes records, so that clipping each of them bounds nothing.",
+    ),
     plain(
         "model.l2",
         NON_NEGATIVE,
@@ -319,7 +367,7 @@ pub static FIELDS: &[Field] = &[
             high_included: true,
         }),
         Says(
-            "required with `[privacy]`, but not with `unit = \"party\"`; 0.5 when `[privacy]` is made by `--set`",
+            "required with `[privacy]`, unless `privacy.population` is given, but not with `unit = \"party\"`; 0.5 when `[privacy]` is made by `--set`",
         ),
         "With `[privacy]`: chance of every record (or person) to take part in a round. Public, and part of the guarantee.",
     ),
@@ -532,11 +580,11 @@ pub static FIELDS: &[Field] = &[
         &[],
         "`distributed`: a round is one step of all parties together; every party adds a share of the noise, and only the sum carries all of it. `local`: every party takes `local_steps` steps alone, each with all of the noise.",
     ),
-    choice::<OptimiserName>(
+    choice::<PrivateOptimiser>(
         "privacy.optimiser",
         "\"adam\"",
         &[],
-        "Step taken on the noised gradient. With `unit = \"party\"` the steps are those of `[training]`.",
+        "Step taken on the noised gradient. `dp_adam`: Adam with the known variance of the noise taken out of its second moment (Tang, Shpilevskiy, Lécuyer 2024). All work on what is released anyway and cost no privacy. With `unit = \"party\"` the steps are those of `[training]`.",
     ),
     plain(
         "privacy.learning_rate",
@@ -549,5 +597,11 @@ pub static FIELDS: &[Field] = &[
         closed(0.01, 0.5),
         Value("0.1"),
         "Share of the privacy loss spent on the statistics that preparation needs.",
+    ),
+    plain(
+        "privacy.population",
+        Kind::Integer(1, 1_000_000_000),
+        Says("nothing is chosen by rule"),
+        "Public number of records over all parties, roughly; never count it from private data. With it, what this job leaves out, or writes as `\"auto\"`, of `training.rounds`, `training.sampling_rate`, `privacy.clip` and (not for `optimiser = \"sgd\"`) `privacy.learning_rate` is chosen by a rule that knows this number, the model, epsilon and the number of parties, and no data. The effective job shows what was chosen.",
     ),
 ];

@@ -13,10 +13,12 @@ mod field_table;
 mod fields;
 mod inactive;
 mod numbers;
+mod open;
 mod overrides;
 mod reference;
 mod rules;
 mod rules_data;
+mod rules_image;
 mod sections;
 mod tree;
 mod value_check;
@@ -29,14 +31,15 @@ pub use numbers::{Bounds, JobName, Momentum, NonNegative, Positive, Share};
 pub use overrides::{Override, OverrideError};
 pub use reference::reference_markdown;
 pub use sections::{
-    Clip, Combine, DataSection, DataSource, EarlyStop, EvaluationSection, JobSection,
+    Clip, Combine, DataSection, DataSource, EarlyStop, EvaluationSection, ImageShape, JobSection,
     LocalOptimiser, LocalWork, ModelKind, ModelSection, PrepareSection, PrivacySection,
-    ProtectionSection, Split, TrainingSection,
+    ProtectionSection, Split, TrainingSection, Window,
 };
 pub use words::{
     Activation, Aggregation, Categories, ClassWeights, ColumnType, CombineName, DataKind,
-    Duplicates, GraphChoice, Metric, Missing, ModelName, Noise, Objective, OptimiserName, Scale,
-    ServerOptimiser, SplitBy, Task, Topology, Unit, Word,
+    Duplicates, GraphChoice, Metric, Missing, ModelName, Noise, Normalisation, Objective,
+    OptimiserName, Pooling, PrivateOptimiser, Scale, ServerOptimiser, SplitBy, Task, Topology,
+    Unit, Word,
 };
 
 use build::Sections;
@@ -52,11 +55,13 @@ pub struct Job {
     sections: Sections,
     objective: Objective,
     inactive: Vec<(&'static str, &'static str)>,
+    open: Vec<&'static str>,
 }
 
 impl PartialEq for Job {
     fn eq(&self, other: &Self) -> bool {
-        (&self.sections, &self.inactive) == (&other.sections, &other.inactive)
+        (&self.sections, &self.inactive, &self.open)
+            == (&other.sections, &other.inactive, &other.open)
     }
 }
 
@@ -95,6 +100,7 @@ impl Job {
             sections,
             objective,
             inactive,
+            open: open::open_keys(&entries),
         })
     }
 
@@ -182,6 +188,12 @@ impl Job {
         &self.inactive
     }
 
+    /// The settings of private training that the job leaves to the rule of `privacy.population`: chosen before it is planned (rule FT-23).
+    #[must_use]
+    pub fn open_keys(&self) -> &[&'static str] {
+        &self.open
+    }
+
     /// The effective job: every key that has an effect, defaults included, and the inactive ones that were written.
     ///
     /// Parses back to an equal job; equal jobs have equal texts.
@@ -190,7 +202,8 @@ impl Job {
         let hidden = inactive::without_effect(&self.sections, self.objective);
         let written = |key: &str| self.inactive.iter().any(|(written, _)| *written == key);
         canonical::canonical(&self.sections, |key| {
-            hidden.iter().any(|(hidden, _)| *hidden == key) && !written(key)
+            self.open.contains(&key)
+                || hidden.iter().any(|(hidden, _)| *hidden == key) && !written(key)
         })
     }
 

@@ -10,7 +10,7 @@ use super::words::{
 
 /// All rules, each independent of the others.
 pub(super) fn check_rules(entries: &Entries, problems: &mut Problems) {
-    let others: [Rule; 10] = [
+    let others: [Rule; 11] = [
         job_name,
         model_options,
         training_options,
@@ -21,8 +21,11 @@ pub(super) fn check_rules(entries: &Entries, problems: &mut Problems) {
         privacy,
         unit,
         clip,
+        super::open::check_open,
     ];
-    for rule in super::rules_data::RULES.iter().chain(&others) {
+    let data = super::rules_data::RULES.iter();
+    let data = data.chain(&super::rules_image::RULES);
+    for rule in data.chain(&others) {
         rule(entries, problems);
     }
 }
@@ -35,10 +38,12 @@ pub(super) fn objective(entries: &Entries) -> Option<Objective> {
     Some(match entries.word::<ModelName>("model.kind")? {
         ModelName::Linear => Objective::Number,
         ModelName::Logistic => Objective::Classes,
-        ModelName::Mlp => match label.and_then(|label| declared_type(entries, &label)) {
-            Some((ColumnType::Number, _)) => Objective::Number,
-            _ => Objective::Classes,
-        },
+        ModelName::Mlp | ModelName::Cnn => {
+            match label.and_then(|label| declared_type(entries, &label)) {
+                Some((ColumnType::Number, _)) => Objective::Number,
+                _ => Objective::Classes,
+            }
+        }
     })
 }
 
@@ -103,7 +108,7 @@ pub(super) fn named(items: Option<&Node>) -> Vec<(&str, &Place)> {
 
 fn model_options(entries: &Entries, problems: &mut Problems) {
     match entries.word::<ModelName>("model.kind") {
-        None | Some(ModelName::Mlp) => {}
+        None | Some(ModelName::Mlp | ModelName::Cnn) => {}
         Some(kind) => {
             for key in ["model.hidden", "model.activation"] {
                 let because = format!(
@@ -343,13 +348,14 @@ fn privacy(entries: &Entries, problems: &mut Problems) {
     }
     let rate = "training.sampling_rate";
     let sampled = entries.word::<Unit>("privacy.unit") != Some(Unit::Party);
-    if sampled && !entries.written(rate) && !entries.is_bad(rate) {
+    let chosen = entries.written("privacy.population");
+    if sampled && !chosen && !entries.written(rate) && !entries.is_bad(rate) {
         let what =
             format!("training.sampling_rate is missing, which [privacy] (line {line}) needs");
         problems.add(
             entries.place("training").unwrap_or(place),
             what,
-            "add sampling_rate = 0.2 to [training], or another number greater than 0 and at most 1",
+            "add sampling_rate = 0.2 to [training], or another number greater than 0 and at most 1, or let the rule choose from privacy.population",
         );
     }
 }

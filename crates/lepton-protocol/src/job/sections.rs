@@ -4,8 +4,8 @@
 use super::numbers::{Bounds, JobName, Momentum, NonNegative, Positive, Share};
 use super::words::{
     Activation, Aggregation, Categories, ClassWeights, ColumnType, DataKind, Duplicates,
-    GraphChoice, Metric, Missing, Noise, OptimiserName, Scale, ServerOptimiser, Task, Topology,
-    Unit,
+    GraphChoice, Metric, Missing, Noise, Normalisation, Pooling, PrivateOptimiser, Scale,
+    ServerOptimiser, Task, Topology, Unit,
 };
 use lepton_dp::{Delta, Epsilon, SamplingRate};
 use std::collections::BTreeMap;
@@ -39,6 +39,8 @@ pub struct DataSection {
     pub person: Option<String>,
     /// What the rows hold.
     pub kind: DataKind,
+    /// Size of every image; present exactly with [`DataKind::Image`].
+    pub shape: Option<ImageShape>,
     /// Share of rows kept for evaluation, 0.05 to 0.5.
     pub test_fraction: Share,
     /// Seed of the split and of the choice of test rows.
@@ -49,6 +51,17 @@ pub struct DataSection {
     pub classes: Option<Vec<String>>,
     /// The class that counts as positive.
     pub positive: Option<String>,
+}
+
+/// Size of an image. Its columns go row by row, from left to right, the channels of a pixel side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageShape {
+    /// Pixels from top to bottom.
+    pub height: NonZeroU32,
+    /// Pixels from left to right.
+    pub width: NonZeroU32,
+    /// Numbers per pixel.
+    pub channels: NonZeroU32,
 }
 
 /// Where the rows of simulated parties come from.
@@ -153,6 +166,34 @@ pub enum ModelKind {
         /// Function between the layers.
         activation: Activation,
     },
+    /// Convolutions over an image, then fully connected layers.
+    Cnn {
+        /// Channels behind each convolution: 1 to 8 of them, each 1 to 4096.
+        channels: Vec<NonZeroU32>,
+        /// What all convolutions have in common.
+        window: Window,
+        /// Width of each hidden layer behind them: up to 8, each 1 to 4096.
+        hidden: Vec<NonZeroU32>,
+        /// Function between the layers.
+        activation: Activation,
+    },
+}
+
+/// What all convolutions of a network have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Side of the square that is looked at, 1 to 15.
+    pub kernel: NonZeroU32,
+    /// Step of the square, 1 to 8.
+    pub stride: NonZeroU32,
+    /// Zeros at every edge, 0 to 14.
+    pub padding: u32,
+    /// Pooling behind each convolution.
+    pub pool: Pooling,
+    /// Side of a pooled square, 2 to 8.
+    pub pool_size: NonZeroU32,
+    /// Normalisation of each convolution.
+    pub normalisation: Normalisation,
 }
 
 /// `[training]`.
@@ -279,11 +320,13 @@ pub struct PrivacySection {
     /// Who adds the noise.
     pub noise: Noise,
     /// Step on the noised gradient.
-    pub optimiser: OptimiserName,
+    pub optimiser: PrivateOptimiser,
     /// Size of that step.
     pub learning_rate: Positive,
     /// Share of the loss spent on preparation, 0.01 to 0.5.
     pub prepare_share: Share,
+    /// Public number of records over all parties, from which open settings are chosen.
+    pub population: Option<NonZeroU32>,
 }
 
 /// The norm that contributions are cut to.

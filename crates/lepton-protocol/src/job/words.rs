@@ -39,6 +39,8 @@ words! {
     DataKind {
         /// Rows of named columns.
         Table = "table",
+        /// Images of one size, a column for each pixel.
+        Image = "image",
     }
     /// What a column holds.
     ColumnType {
@@ -100,8 +102,35 @@ words! {
         Logistic = "logistic",
         /// A network of fully connected layers.
         Mlp = "mlp",
+        /// Convolutions over an image, then fully connected layers.
+        Cnn = "cnn",
     }
-    /// The function between the layers of an `mlp`.
+    /// What becomes of neighbouring places behind a convolution.
+    Pooling {
+        /// They stay.
+        None = "none",
+        /// Their largest.
+        Max = "max",
+        /// Their mean.
+        Average = "average",
+    }
+    /// What is evened out behind a convolution.
+    Normalisation {
+        /// Nothing.
+        None = "none",
+        /// Groups of channels within a record.
+        Group = "group",
+    }
+    /// The step taken on a noised gradient.
+    PrivateOptimiser {
+        /// Adam.
+        Adam = "adam",
+        /// Stochastic gradient descent.
+        Sgd = "sgd",
+        /// Adam without the noise in its second moment.
+        DpAdam = "dp_adam",
+    }
+    /// The function between the layers of an `mlp` or a `cnn`.
     Activation {
         /// max(0, x).
         Relu = "relu",

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::amount::{Amount, best_order};
 use super::pace::{Pace, Paced, Plan};
+use crate::noise::lifetime_delta;
 
 /// What one guarantee protects; the later, the coarser.
 #[derive(
@@ -67,7 +68,7 @@ impl Budget {
                 "a warning at {warn_at} of a budget makes no sense; give a part from 0 to 1, such as 0.8"
             )));
         }
-        let found = best_order(epsilon, delta);
+        let found = best_order(epsilon, lifetime_delta(epsilon, delta));
         let (order, capacity) = found.ok_or(BudgetError::Hopeless {
             epsilon: epsilon.get(),
             delta: delta.get(),
@@ -178,7 +179,7 @@ impl Budget {
         self.order
     }
 
-    /// Divergence of that order that may be spent.
+    /// Divergence of that order that may be spent: epsilon at delta less what noise from tables may ever take of it (FT-22).
     #[must_use]
     pub const fn capacity(&self) -> Amount {
         self.capacity
@@ -199,7 +200,8 @@ impl Budget {
     /// Whether the numbers follow from epsilon and delta: a stored budget was not given another capacity by hand.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.capacity.epsilon(self.order, self.delta) <= self.epsilon.get()
+        let exact = lifetime_delta(self.epsilon, self.delta);
+        self.capacity.epsilon(self.order, exact) <= self.epsilon.get()
     }
 }
 

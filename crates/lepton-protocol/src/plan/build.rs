@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use lepton_dp::SamplingRate;
 use lepton_secagg::{MAX_COMPLETE, Parameters};
 
+use super::family::in_model_order;
 use super::{Feature, FeatureKind, LabelKind, Plan, PlanError};
 use crate::job::{self, Job};
 use crate::privacy::{Goal, NoiseAt, NoiseShares, PrivacyPlan, Schedule};
@@ -23,6 +24,13 @@ impl Plan {
             return problem(
                 "data",
                 "no input column is left; name some in data.features".to_owned(),
+            );
+        }
+        self.check_image()?;
+        if let Some(key) = self.job.open_keys().first() {
+            return problem(
+                "privacy.population",
+                format!("{key} is still open; it is chosen before a job is planned"),
             );
         }
         if under_goal && self.label == LabelKind::Discovered {
@@ -229,7 +237,7 @@ pub(super) fn features_of(job: &Job) -> Result<Vec<Feature>, PlanError> {
         .features
         .as_ref()
         .ok_or_else(|| unresolved(job, "data.features"))?;
-    names
+    let features = names
         .iter()
         .map(|name| {
             let kind = match data.types.get(name) {
@@ -245,7 +253,8 @@ pub(super) fn features_of(job: &Job) -> Result<Vec<Feature>, PlanError> {
                 kind,
             })
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    Ok(in_model_order(job, features))
 }
 
 pub(super) fn label_of(job: &Job) -> LabelKind {

@@ -1,8 +1,11 @@
 //! The plan of a training job: everything a party or a coordinator derives from the job file and the roster alone (rule FT-02).
 
+mod automatic;
 mod build;
 mod exchanges;
+mod family;
 mod model;
+mod private_step;
 mod unit;
 
 use lepton_dp::DpError;
@@ -15,6 +18,7 @@ use crate::job::Job;
 use crate::privacy::PrivacyPlan;
 use crate::public::PublicState;
 use crate::robust::Groups;
+pub use automatic::choose;
 
 /// Most training rows of one party (the bound in `docs/protocols/dp-sgd.md`).
 pub const MAX_ROWS: usize = MAX_ROWS_PER_STEP;

@@ -1,8 +1,8 @@
 //! What is trained and how: model, optimisers, preparation.
 
 use lepton_learn::{
-    ClipNorm, ColumnPrep, Levels, LocalConfig, ModelKind, ModelSpec, Optimiser, Outputs,
-    Preparation, Scaling, ServerOptimiser, Span, TargetPrep,
+    ClipNorm, ColumnPrep, Levels, LocalConfig, ModelSpec, Optimiser, Outputs, Preparation, Scaling,
+    ServerOptimiser, Span, TargetPrep,
 };
 
 use super::{FeatureKind, LabelKind, Plan, PlanError, preparation_of};
@@ -52,17 +52,7 @@ impl Plan {
     /// [`PlanError::Data`] before the statistics.
     pub fn model_spec(&self, public: &PublicState) -> Result<ModelSpec, PlanError> {
         let preparation = preparation_of(public)?;
-        let kind = match &self.job.model().kind {
-            job::ModelKind::Linear => ModelKind::Linear,
-            job::ModelKind::Logistic => ModelKind::Logistic,
-            job::ModelKind::Mlp { hidden, activation } => ModelKind::Mlp {
-                hidden: hidden.iter().map(|width| width.get() as usize).collect(),
-                activation: match activation {
-                    job::Activation::Relu => lepton_learn::Activation::Relu,
-                    job::Activation::Tanh => lepton_learn::Activation::Tanh,
-                },
-            },
-        };
+        let kind = super::family::model_kind(&self.job);
         let outputs = match self.classes(public) {
             0 => Outputs::Regression,
             classes => Outputs::Classes(classes),
@@ -121,13 +111,15 @@ impl Plan {
     }
 
     /// How the released sums move the parameters.
-    #[must_use]
-    pub fn server_optimiser(&self) -> ServerOptimiser {
+    ///
+    /// # Errors
+    /// [`PlanError::Data`] before the statistics.
+    pub fn server_optimiser(&self, public: &PublicState) -> Result<ServerOptimiser, PlanError> {
         match self.job.privacy() {
-            Some(privacy) if privacy.unit == job::Unit::Party => self.plain_server_optimiser(),
-            Some(privacy) if privacy.noise == job::Noise::Distributed => self.private_step(),
-            Some(_) => ServerOptimiser::Average { learning_rate: 1.0 },
-            None => self.plain_server_optimiser(),
+            Some(privacy) if privacy.unit == job::Unit::Party => Ok(self.plain_server_optimiser()),
+            Some(privacy) if privacy.noise == job::Noise::Distributed => self.private_step(public),
+            Some(_) => Ok(ServerOptimiser::Average { learning_rate: 1.0 }),
+            None => Ok(self.plain_server_optimiser()),
         }
     }
 
@@ -139,21 +131,6 @@ impl Plan {
         match training.server_optimiser {
             job::ServerOptimiser::FedAvg => ServerOptimiser::Average { learning_rate },
             job::ServerOptimiser::FedAdam => adam(learning_rate),
-        }
-    }
-
-    /// The step taken along a noised gradient: at the coordinator with distributed noise, at the party with local noise.
-    #[must_use]
-    pub fn private_step(&self) -> ServerOptimiser {
-        let (name, learning_rate) = self
-            .job
-            .privacy()
-            .map_or((job::OptimiserName::Adam, 0.1), |privacy| {
-                (privacy.optimiser, privacy.learning_rate.get())
-            });
-        match name {
-            job::OptimiserName::Adam => adam(learning_rate),
-            job::OptimiserName::Sgd => ServerOptimiser::Average { learning_rate },
         }
     }
 
@@ -230,7 +207,7 @@ impl Plan {
     }
 }
 
-fn adam(learning_rate: f64) -> ServerOptimiser {
+pub(super) fn adam(learning_rate: f64) -> ServerOptimiser {
     ServerOptimiser::Adam {
         learning_rate,
         beta1: 0.9,

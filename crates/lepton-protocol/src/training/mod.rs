@@ -446,7 +446,7 @@ impl Training {
             return Ok(None);
         };
         let spent = self.spent(side)?;
-        Ok(Some(spent.epsilon(privacy.goal.delta)?.0.get()))
+        Ok(Some(spent.epsilon(privacy.limit.delta)?.0.get()))
     }
 
     /// What rounds cannot have: what was spent, and the evaluations still to come where they are charged to the same side (PU-02).
@@ -538,7 +538,7 @@ impl Training {
         };
         round_to_f32(&mut self.parameters);
         self.server = Some(ServerState::new(
-            plan.server_optimiser(),
+            plan.server_optimiser(&self.public)?,
             self.parameters.len(),
         )?);
         Ok(())

@@ -15,6 +15,7 @@ mod new;
 mod predict;
 mod report;
 mod run;
+mod settings;
 mod support;
 mod units;
 mod verify;
