@@ -208,6 +208,8 @@ fn ft_11_a_signer_that_is_gone_is_waited_for() {
     assert!(outcome.is_over(), "{:?}", outcome.end);
     let everybody = vec![vec![0, 1, 2, 3]];
     assert_eq!(summed_sets(&outcome, Kind::Statistics), everybody);
+    let waits = |event: &Progress| matches!(event, Progress::Note { text } if text.contains("waiting for party 3"));
+    assert!(outcome.events.iter().any(|(_, event)| waits(event)));
     // It is asked again as soon as it is back.
     let back = outcome
         .events
