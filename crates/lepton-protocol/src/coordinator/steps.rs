@@ -19,7 +19,14 @@ impl Coordinator {
         effects: &mut Effects,
         rng: &mut impl CryptoRng,
     ) -> Result<(), CoordinatorFault> {
-        if self.missed().next().is_some() {
+        let missed: Vec<String> = self.missed().map(|party| party.to_string()).collect();
+        if !missed.is_empty() {
+            effects.progress.push(Progress::Note {
+                text: format!(
+                    "waiting for party {}: an attempt at the next sum was signed and lost, and without a privacy goal it is summed over the same parties or not at all",
+                    missed.join(", ")
+                ),
+            });
             // Only after a lost attempt, which the stored checkpoint counts as begun: there is nothing new to persist.
             self.phase = Phase::Waiting;
             self.set_deadline(effects);

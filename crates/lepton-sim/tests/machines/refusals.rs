@@ -208,6 +208,8 @@ fn ft_11_a_signer_that_is_gone_is_waited_for() {
     assert!(outcome.is_over(), "{:?}", outcome.end);
     let everybody = vec![vec![0, 1, 2, 3]];
     assert_eq!(summed_sets(&outcome, Kind::Statistics), everybody);
+    let waits = |event: &Progress| matches!(event, Progress::Note { text } if text.contains("waiting for party 3"));
+    assert!(outcome.events.iter().any(|(_, event)| waits(event)));
     // It is asked again as soon as it is back.
     let back = outcome
         .events
@@ -243,7 +245,7 @@ fn ft_11_a_party_that_declines_early_does_not_free_the_others() {
             _ => None,
         }
     });
-    let outcome = run(without_party_3_in_the_third(config));
+    let outcome = run(without_party_3(3, config));
     check(&outcome).unwrap();
     let everybody = vec![vec![0, 1, 2, 3]];
     assert_eq!(summed_sets(&outcome, Kind::Statistics), everybody);
@@ -264,7 +266,7 @@ fn ft_11_one_that_declines_does_not_speak_for_those_who_may_have_signed() {
             _ => vec![seen.pass()],
         }
     });
-    let outcome = run(without_party_3_in_the_third(config));
+    let outcome = run(without_party_3(2, config));
     check(&outcome).unwrap();
     let everybody = vec![vec![0, 1, 2, 3]];
     assert_eq!(summed_sets(&outcome, Kind::Statistics), everybody);
@@ -275,14 +277,14 @@ fn ft_11_one_that_declines_does_not_speak_for_those_who_may_have_signed() {
     );
 }
 
-/// Party 3 is gone in the second and third exchange: a coordinator that has forgotten who signed would go on without it.
-fn without_party_3_in_the_third(mut config: SimConfig) -> SimConfig {
+/// Party 3 is gone in one exchange: a coordinator that has forgotten who signed would go on without it.
+fn without_party_3(exchange: u64, mut config: SimConfig) -> SimConfig {
     config.faults.push(SimFault {
         party: 3,
         when: When::Exchange {
-            from: 3,
+            from: exchange,
             after: 0,
-            until: 4,
+            until: exchange + 1,
         },
         kind: FaultKind::Drop,
     });
