@@ -347,7 +347,7 @@ fn a_plan_slows_spending_down() {
         ledger: "00".to_owned(),
         key_sha256: "11".to_owned(),
     };
-    let planned = budget(4.0).with_plan(&plan).unwrap();
+    let planned = budget(4.0).with_plan(&plan, None).unwrap();
     assert!(planned.capacity() == budget(4.0).capacity() && planned.is_sound());
     let set = What::BudgetSet {
         data: "a".to_owned(),
@@ -409,6 +409,39 @@ fn a_plan_slows_spending_down() {
         warnings[0].contains("further jobs will be refused soon"),
         "{warnings:?}"
     );
+}
+
+/// LG-13: another plan changes the pace, and nothing else.
+#[test]
+fn another_plan_changes_the_pace_alone() {
+    let plan = [
+        Pace::Period {
+            part: 0.3,
+            days: 30,
+        },
+        Pace::Job { part: 0.2 },
+    ];
+    let mut book = book(4.0);
+    let anew = |plan: &[Pace], warn_at| What::Planned {
+        data: "a".to_owned(),
+        plan: plan.to_vec(),
+        warn_at,
+    };
+    let before = book.blocks()[0].budget;
+    for wrong in [
+        anew(&[Pace::Job { part: 1.5 }], None),
+        anew(&[Pace::Period { part: 0.5, days: 0 }], None),
+        anew(&[], Some(2.0)),
+    ] {
+        assert!(book.apply(entry(wrong)).is_err());
+    }
+    assert_eq!(book.blocks()[0].budget, before);
+    book.apply(entry(anew(&plan, Some(0.5)))).unwrap();
+    let planned = book.blocks()[0].budget;
+    assert_eq!(planned, budget(4.0).with_plan(&plan, Some(0.5)).unwrap());
+    assert_eq!(planned.capacity(), before.capacity());
+    book.apply(entry(anew(&[], Some(Budget::WARN_AT)))).unwrap();
+    assert_eq!(book.blocks()[0].budget, before);
 }
 
 /// Twin: an entry that somebody wrote with a larger capacity than its epsilon allows.

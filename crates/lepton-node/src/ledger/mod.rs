@@ -15,7 +15,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use lepton_protocol::ledger::{
-    Book, Budget, BudgetError, Charge, Curve, Head, LedgerError, Planned, Reserved, What,
+    Book, Budget, BudgetError, Charge, Curve, Head, LedgerError, Pace, Planned, Reserved, What,
     accountant_of,
 };
 use tokio::runtime::Runtime;
@@ -187,6 +187,23 @@ impl DurableLedger {
             move |book, prints| {
                 tables::budget_set((book, prints, &key), &data, (&table, id), budget)
             }
+        })
+    }
+
+    /// Changes how fast the budgets of a data set may be spent, and when to warn (LG-13); how much may be spent stays.
+    ///
+    /// # Errors
+    /// [`BudgetError`] when the name is unknown or the plan makes no sense.
+    pub fn plan(
+        &self,
+        data: &str,
+        plan: Vec<Pace>,
+        warn_at: Option<f64>,
+    ) -> Result<(), LedgerError> {
+        self.append_plain(What::Planned {
+            data: data.to_owned(),
+            plan,
+            warn_at,
         })
     }
 

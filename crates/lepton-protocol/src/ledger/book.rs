@@ -307,6 +307,18 @@ impl Book {
                     self.open_block(lineage, (budget, rows), at);
                 }
             }
+            What::Planned {
+                data,
+                plan,
+                warn_at,
+            } => {
+                let budgets = self.replanned(&data, (&plan, warn_at));
+                for (number, budget) in budgets.unwrap_or_default() {
+                    if let Some(block) = self.blocks.get_mut(number as usize) {
+                        block.budget = budget;
+                    }
+                }
+            }
             What::Reserved(reserved) => {
                 let job = Job {
                     reserved,

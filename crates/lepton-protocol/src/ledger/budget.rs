@@ -63,11 +63,7 @@ impl Budget {
         (epsilon, delta): (Epsilon, Delta),
         warn_at: f64,
     ) -> Result<Self, BudgetError> {
-        if !(0.0..=1.0).contains(&warn_at) {
-            return Err(BudgetError::Use(format!(
-                "a warning at {warn_at} of a budget makes no sense; give a part from 0 to 1, such as 0.8"
-            )));
-        }
+        let warn_at = warning(warn_at)?;
         let found = best_order(epsilon, lifetime_delta(epsilon, delta));
         let (order, capacity) = found.ok_or(BudgetError::Hopeless {
             epsilon: epsilon.get(),
@@ -84,11 +80,14 @@ impl Budget {
         })
     }
 
-    /// The same budget, spent as planned: never more than the budget, and never faster than the plan (LG-13).
+    /// The same budget, spent as planned: never more than the budget, and never faster than the plan, which takes the place of any before (LG-13). Its owner
+    /// is warned at another part of it, where one is given.
     ///
     /// # Errors
     /// [`BudgetError::Use`] for a part that is not above 0 and at most 1, or a period of no days.
-    pub fn with_plan(mut self, wanted: &[Pace]) -> Result<Self, BudgetError> {
+    pub fn with_plan(mut self, wanted: &[Pace], warn_at: Option<f64>) -> Result<Self, BudgetError> {
+        self.plan = Plan::default();
+        self.warn_at = warning(warn_at.unwrap_or(self.warn_at))?;
         for pace in wanted {
             let part = match pace {
                 Pace::Job { part } | Pace::Period { part, .. } => *part,
@@ -203,6 +202,15 @@ impl Budget {
         let exact = lifetime_delta(self.epsilon, self.delta);
         self.capacity.epsilon(self.order, exact) <= self.epsilon.get()
     }
+}
+
+fn warning(at: f64) -> Result<f64, BudgetError> {
+    if (0.0..=1.0).contains(&at) {
+        return Ok(at);
+    }
+    Err(BudgetError::Use(format!(
+        "a warning at {at} of a budget makes no sense; give a part from 0 to 1, such as 0.8"
+    )))
 }
 
 /// What a request lacked.

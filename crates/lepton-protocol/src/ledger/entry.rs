@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Charge;
 use super::amount::Curve;
 use super::budget::{Budget, Unit};
+use super::pace::Pace;
 
 /// Version of the entries.
 pub const FORMAT: &str = "lepton-ledger/1";
@@ -61,6 +62,15 @@ pub enum What {
         budget: Budget,
         /// Which rows.
         rows: Rows,
+    },
+    /// The owner changed how fast the budgets of a data set may be spent, or when to be warned (LG-13).
+    Planned {
+        /// Data set.
+        data: String,
+        /// In place of the plan before.
+        plan: Vec<Pace>,
+        /// As before where absent.
+        warn_at: Option<f64>,
     },
     /// A job is about to begin: its whole schedule is set aside.
     Reserved(Reserved),

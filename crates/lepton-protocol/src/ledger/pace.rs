@@ -9,7 +9,8 @@ use super::budget::{BudgetError, Round, percent};
 const DAY: i64 = 86_400;
 
 /// One rule of a plan, in parts of the budget.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Pace {
     /// No job takes more than this.
     Job {

@@ -41,6 +41,11 @@ enum BudgetCommand {
     /// Print the entries as they are chained, one JSON object a line
     #[command(after_help = "Example: lepton budget export --ledger ledger.db > ledger.jsonl")]
     Export(FileArgs),
+    /// Change how fast a budget may be spent and when to warn; how much may be spent stays
+    #[command(
+        after_help = "Example: lepton budget plan --ledger ledger.db --data customers --plan 0.25/90d --plan 0.1/job"
+    )]
+    Plan(PlanArgs),
     /// End a run that will not go on: what it charged stays charged, what it only set aside is free again
     #[command(after_help = "Example: lepton budget close 5f1c09aa --ledger ledger.db")]
     Close(CloseArgs),
@@ -113,6 +118,21 @@ struct SetArgs {
 }
 
 #[derive(Args)]
+struct PlanArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    /// Name of the data set
+    #[arg(long, value_name = "NAME")]
+    data: String,
+    /// In place of the plan before: a part of the budget for each job (0.1/job), or for the jobs of so many days (0.25/90d); without one, as fast as it goes
+    #[arg(long, value_name = "PLAN")]
+    plan: Vec<String>,
+    /// Warn when this part is spent; as before, if absent
+    #[arg(long, value_name = "PART")]
+    warn_at: Option<f64>,
+}
+
+#[derive(Args)]
 struct CloseArgs {
     #[command(flatten)]
     file: FileArgs,
@@ -169,6 +189,7 @@ impl BudgetArgs {
             BudgetCommand::History(args) => show::history(&open(&args.ledger)?, args.json),
             BudgetCommand::Verify(args) => verify(args),
             BudgetCommand::Export(args) => export(&open(&args.ledger)?),
+            BudgetCommand::Plan(args) => plan(args),
             BudgetCommand::Close(args) => close(args),
             BudgetCommand::Renew(args) => renew(args),
         }
@@ -187,9 +208,7 @@ fn open(path: &Path) -> Result<DurableLedger, NodeError> {
 fn set(args: SetArgs) -> Result<(), NodeError> {
     let numbers = numbers((args.epsilon, args.delta))?;
     let budget = Budget::new(args.unit.into(), numbers, args.warn_at);
-    let plan = args.plan.iter().map(|text| Pace::parse(text));
-    let plan: Result<Vec<Pace>, BudgetError> = plan.collect();
-    let planned = plan.and_then(|plan| budget?.with_plan(&plan));
+    let planned = paces(&args.plan).and_then(|plan| budget?.with_plan(&plan, None));
     let budget = planned.map_err(LedgerError::from)?;
     let table = Cells::read(&args.table)?;
     if args.data.trim().is_empty() {
@@ -206,6 +225,17 @@ fn renew(args: RenewArgs) -> Result<(), NodeError> {
     let wanted = wanted.map(|numbers| resized(&ledger.book()?, &args.data, numbers));
     ledger.renew(&args.data, Cells::read(&args.table)?, wanted.transpose()?)?;
     show::show(&ledger, Some(&args.data), args.file.json)
+}
+
+fn plan(args: PlanArgs) -> Result<(), NodeError> {
+    let ledger = open(&args.file.ledger)?;
+    let plan = paces(&args.plan).map_err(LedgerError::from)?;
+    ledger.plan(&args.data, plan, args.warn_at)?;
+    show::show(&ledger, Some(&args.data), args.file.json)
+}
+
+fn paces(texts: &[String]) -> Result<Vec<Pace>, BudgetError> {
+    texts.iter().map(|text| Pace::parse(text)).collect()
 }
 
 /// The data set's newest budget with other numbers.

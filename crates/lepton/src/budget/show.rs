@@ -176,6 +176,12 @@ fn line(Entry { at, what }: &Entry) -> String {
             budget.delta().get(),
             rows.new
         ),
+        What::Planned { data, plan, .. } if plan.is_empty() => {
+            format!("`{data}`: spent without a plan from here on")
+        }
+        What::Planned { data, plan, .. } => {
+            format!("`{data}`: {} rules of a new plan", plan.len())
+        }
         What::Reserved(reserved) => format!(
             "{} reserved (epsilon {} at delta {}), run {}",
             reserved.title, reserved.epsilon, reserved.delta, reserved.job

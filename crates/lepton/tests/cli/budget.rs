@@ -503,6 +503,25 @@ fn a_plan_is_kept() {
             "wait until earlier jobs are 30 days old",
         ],
     );
+    let faster = [
+        "budget",
+        "plan",
+        "--ledger",
+        "ledger.db",
+        "--data",
+        "rows",
+        "--plan",
+        "0.5/30d",
+    ];
+    let shown = fresh.call(&faster).fine().stdout;
+    assert!(
+        shown.contains("any 30 days take 50.0 %") && !shown.contains("one job takes"),
+        "{shown}"
+    );
+    fresh.call(&RUN).fine();
+    let mut again = faster;
+    again[7] = "0.02/30d";
+    fresh.call(&again).fine();
     let mut wrong = set("other", "8");
     wrong.extend(["--plan", "0.5/week"]);
     fresh
@@ -510,9 +529,11 @@ fn a_plan_is_kept() {
         .refused(2, &["`0.5/week` is no plan", "0.25/90d"]);
     let document = block(&fresh);
     assert_eq!(document["plan"]["period_days"], 30);
+    let warned =
+        serde_json::json!(["0.0 % of what the spending plan of `rows` gives to 30 days is left"]);
     assert_eq!(
         (&document["warn_at"], &document["warnings"]),
-        (&0.5.into(), &serde_json::json!([]))
+        (&0.5.into(), &warned)
     );
 }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::{Block, Book, Change, key, spend, to_unit};
 use crate::ledger::Charge;
 use crate::ledger::amount::{Amount, Curve};
-use crate::ledger::budget::{BudgetError, Shortfall, Unit};
+use crate::ledger::budget::{Budget, BudgetError, Shortfall, Unit};
 use crate::ledger::entry::{Entry, FORMAT, Reserved, What};
-use crate::ledger::pace::{self, Paced};
+use crate::ledger::pace::{self, Pace, Paced};
 
 impl Book {
     pub(super) fn change(&self, entry: &Entry) -> Result<Change, BudgetError> {
@@ -37,6 +37,13 @@ impl Book {
                 self.lineages_of(data).and_then(|_| nothing("renewal"))
             }
             What::Renewed { data, .. } => Err(BudgetError::Taken(data.clone())),
+            What::Planned {
+                data,
+                plan,
+                warn_at,
+            } => self
+                .replanned(data, (plan, *warn_at))
+                .and_then(|_| nothing("plan")),
             What::Seen { lineages, .. } => match lineages
                 .iter()
                 .all(|lineage| !self.blocks_of(*lineage).is_empty())
@@ -94,6 +101,20 @@ impl Book {
             },
             largest_epsilon: None,
         })))
+    }
+
+    /// The blocks of a data set, spent by another plan.
+    pub(super) fn replanned(
+        &self,
+        data: &str,
+        (plan, warn_at): (&[Pace], Option<f64>),
+    ) -> Result<Vec<(u32, Budget)>, BudgetError> {
+        let lineage = self.lineages_of(data)?.first().copied().unwrap_or_default();
+        let blocks = self.blocks_of(lineage).iter().map(|number| {
+            let budget = self.block(*number)?.budget;
+            Ok((*number, budget.with_plan(plan, warn_at)?))
+        });
+        blocks.collect()
     }
 
     /// LG-13: nor faster than its owner plans.
