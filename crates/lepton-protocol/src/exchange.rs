@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lepton_crypto::hash;
 use lepton_learn::EvalLayout;
-use lepton_ring::{Modulus, RingError};
+use lepton_ring::{Modulus, RingError, Segment, noised_sum_bound};
 use lepton_secagg::{Grouping, SumSpec, VectorSpec};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,9 @@ use crate::plan::Plan;
 use crate::privacy::{Noise, NoiseAt};
 use crate::public::PublicState;
 use crate::wire::pack_parameters;
+
+/// Minus the logarithm of the chance that a noised sum wraps (FT-25).
+const LOG2_WRAP: u32 = 128;
 
 /// What an exchange is for. The numbers are part of the wire format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -119,15 +122,22 @@ impl Exchange {
     }
 }
 
-/// Ring for `parties` vectors whose entries stay within `bound` before noise of standard deviation `sigma`.
+/// Ring for `parties` vectors of `len` entries within `bound` before each party adds discrete Gaussian noise of parameter `sigma` to every entry (FT-25).
 ///
-/// Sixty-four standard deviations are left for noise; a larger draw (probability below 2^-2900) wraps, which harms the
-/// result and not the guarantee: noise is never cut off.
+/// No entry of the noised sum wraps but with a proved chance of at most 2^-128 for the whole vector; where one does, that harms the result and not the
+/// guarantee: noise is never cut off.
 ///
 /// # Errors
 /// [`RingError`] when 64 bits are too few.
-pub fn modulus_for(parties: u16, bound: u128, sigma: u64) -> Result<Modulus, RingError> {
-    Modulus::for_sum_bound(u128::from(parties) * (bound + 64 * u128::from(sigma)))
+pub fn modulus_for(
+    parties: u16,
+    (len, bound): (usize, u128),
+    sigma: u64,
+) -> Result<Modulus, RingError> {
+    let max_abs = u64::try_from(bound).map_err(|_| RingError::SumBound(bound))?;
+    let segment = Segment { len, max_abs };
+    let most = noised_sum_bound(&[segment], u32::from(parties), sigma, LOG2_WRAP);
+    Modulus::for_sum_bound(most.ok_or(RingError::SumBound(u128::MAX))?)
 }
 
 /// The purpose of a sum: a digest of its kind and of everything public that a party's vector depends on (rule SA-02). Every party and the coordinator compute
@@ -176,4 +186,24 @@ pub fn purpose(
         slot_commitment,
     ];
     *hash("lepton purpose", &parts).as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// FT-25: bound and tail by hand. 30 parties, 1,000 entries within 1,100, sigma 5,000: the tail is sigma sqrt(2 * 30 * ln(2 * 1000 * 2^128)) =
+    /// 380,113, the bound 33,000: 2^20 holds twice their sum, 2^19 does not.
+    #[test]
+    fn ft_22_a_ring_holds_bound_and_tail() {
+        let tail = 5_000.0 * (60.0 * (2_000.0_f64.ln() + 128.0 * 2.0_f64.ln())).sqrt();
+        assert!((380_000.0..381_000.0).contains(&tail), "{tail}");
+        assert_eq!(modulus_for(30, (1_000, 1_100), 5_000).unwrap().bits(), 20);
+        // Without noise it is the sum of the bounds, exactly (FT-21).
+        assert_eq!(modulus_for(30, (1_000, 1_100), 0).unwrap().bits(), 17);
+        assert_eq!(modulus_for(2, (5, 63), 0).unwrap().bits(), 8);
+        assert_eq!(modulus_for(2, (5, 64), 0).unwrap().bits(), 9);
+        assert!(modulus_for(2, (5, 1 << 63), 0).is_err());
+        assert!(modulus_for(2, (5, 1 << 70), 0).is_err());
+    }
 }

@@ -43,7 +43,10 @@ fn protected(report: &Report) -> Markup {
     html! {
         dl .facts {
             dt { "What is protected" }
-            dd { "Each single " (unit) ", whether it was used for training or kept for evaluation: that it is there, and everything it says." }
+            dd {
+                @if unit == "party" { "Everything that each single party's rows say, for training and evaluation alike. That it takes part is public." }
+                @else { "Each single " (unit) ", whether it was used for training or kept for evaluation: that it is there, and everything it says." }
+            }
             dt { "What is compared" }
             dd { (adjacency_words(privacy.adjacency.as_deref(), unit)) }
             dt { "What is covered" }
@@ -54,6 +57,10 @@ fn protected(report: &Report) -> Markup {
 
 fn adjacency_words(adjacency: Option<&str>, unit: &str) -> String {
     match adjacency {
+        Some("add-remove") if unit == "party" => {
+            "The same run with one party's rows there, and with the party taking part without any (adjacency: add-remove)."
+                .to_owned()
+        }
         Some("add-remove") => format!(
             "The same run with one {unit} there, and with it absent (adjacency: add-remove)."
         ),

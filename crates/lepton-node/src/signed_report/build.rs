@@ -125,10 +125,7 @@ fn protected(report: &Report, seeded: bool) -> Protected {
     let privacy = &report.privacy;
     let (meaning, covers) = match (&privacy.unit, &privacy.adjacency) {
         (Some(unit), Some(adjacency)) => (
-            format!(
-                "Whether one {unit} is there or not ({adjacency}) changes the probability of anything that can be seen by at most a factor e^epsilon, \
-                 up to delta. That it is there and all it says is protected, whether it was used for training or for evaluation."
-            ),
+            meaning(unit, adjacency),
             "Everything released: statistics and categories that prepare the columns, the model after every round and at the end (its file is a release), \
              the metrics, row counts and the decision to stop.",
         ),
@@ -149,6 +146,22 @@ fn protected(report: &Report, seeded: bool) -> Protected {
         covers: format!("{void}{covers}"),
         accountant: privacy.accountant.clone(),
     }
+}
+
+fn meaning(unit: &str, adjacency: &str) -> String {
+    let (compared, protected) = match unit {
+        "party" => (
+            "one party takes part with its rows or with none".to_owned(),
+            "All that its rows say is protected, in training and evaluation alike; that it takes part is public",
+        ),
+        _ => (
+            format!("one {unit} is there or not"),
+            "That it is there and all it says is protected, whether it was used for training or for evaluation",
+        ),
+    };
+    format!(
+        "Whether {compared} ({adjacency}) changes the probability of anything that can be seen by at most a factor e^epsilon, up to delta. {protected}."
+    )
 }
 
 /// Who else can put what together: the coordinator with its colluders.

@@ -111,7 +111,7 @@ impl Plan {
         let sigma = noise.as_ref().map_or(0, |noise| noise.sigma);
         let groups = self.groups_in(kind);
         let meeting = groups.map_or(self.parties, Groups::largest);
-        let modulus = modulus_for(meeting, bound, sigma)?;
+        let modulus = modulus_for(meeting, (len, bound), sigma)?;
         Ok(Exchange {
             kind,
             side: self.side(kind),

@@ -34,6 +34,7 @@ fn a_job_for_parties_says_so_everywhere() {
     let statement = desk.read("run/privacy.json");
     assert!(statement.contains("Each party is protected with epsilon"));
     assert!(!statement.contains("Each record is protected"));
+    assert!(statement.contains("takes part with its rows or with none"));
     let page = desk.read("run/report.html");
     assert!(page.contains("Every party is protected with epsilon"));
     assert!(
