@@ -217,19 +217,30 @@ impl Worker {
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<i64>, WorkError> {
         let mut gradients = std::mem::take(&mut self.gradients);
+        let vector = self.train_with(&mut gradients, (plan, work), slot, rng);
+        // Back in place also after an error: the count of draws goes on.
+        self.gradients = gradients;
+        vector
+    }
+
+    fn train_with(
+        &mut self,
+        gradients: &mut Gradients,
+        (plan, work): (&Plan, &Work),
+        slot: &dyn Fn(&str, &str) -> u32,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<i64>, WorkError> {
         let (train, _) = self.examples(&work.public, slot)?;
         if train.len() > MAX_ROWS {
             return Err(WorkError::TooManyRows);
         }
-        let vector = match plan.privacy().map(|privacy| privacy.goal.noise) {
+        match plan.privacy().map(|privacy| privacy.goal.noise) {
             None => plain_round(plan, work, train, rng),
             Some(NoiseAt::Distributed) => {
                 gradients.noised((plan, work), &work.parameters, train, rng)
             }
-            Some(NoiseAt::Local) => local_private_round((plan, work), train, &mut gradients, rng),
-        };
-        self.gradients = gradients;
-        vector
+            Some(NoiseAt::Local) => local_private_round((plan, work), train, gradients, rng),
+        }
     }
 }
 
