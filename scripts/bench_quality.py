@@ -5,7 +5,7 @@
     cargo build --release && python3 scripts/bench_quality.py --private --seeds 5
 
 With `--private`: the price of privacy. Each set without a goal and at epsilon 1, 3 and 8 (delta 1e-5), settings chosen by rule from the public number of rows
-(`privacy.population`), nothing tuned on the data.
+(`privacy.population`); no run is tuned by itself.
 
 Every run is `lepton run examples/NAME/job.toml --set data.split_seed=K [--set privacy.epsilon=E]`: a new split over parties and a new hold-out each time.
 Differences are paired by split; intervals are 95 % (Student's t over the seeds). All figures are exact on the hold-out rows of all parties

@@ -147,12 +147,13 @@ async fn the_numbers_are_those_of_the_ledgers() {
     }
     // What the report itself lists, at every delta of its curves.
     for (one, is_public) in [(public, true), (seen, false)] {
-        assert!(one.curve.len() >= 9, "the goal's delta is among them");
+        let at_goal = one.curve.iter().any(|pair| pair.delta == goal.delta);
+        assert!(at_goal && one.curve.len() >= 8);
         for pair in &one.curve {
-            assert_eq!(
-                pair.epsilon,
-                from_mechanisms(&report, is_public, pair.delta)
-            );
+            // Noise from tables has its share of delta (FT-22): of the goal's next to nothing, of any other at most a thousandth.
+            let tables = if pair.delta == goal.delta { 0.0 } else { 1e-3 };
+            let exact = pair.delta * (1.0 - tables);
+            assert_eq!(pair.epsilon, from_mechanisms(&report, is_public, exact));
         }
         assert!(
             one.curve

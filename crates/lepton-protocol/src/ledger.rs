@@ -175,10 +175,15 @@ pub fn admit(
             would_be: upward(would_be),
             spent: upward(spent.epsilon_by(order, limit.delta)),
             limit: limit.epsilon.get().to_string(),
-            delta: limit.delta.get(),
+            delta: rounded(limit.delta.get()),
         });
     }
     Ok(total)
+}
+
+/// Seven digits, for a reader: what noise from tables takes of a delta (FT-22) is far less.
+fn rounded(delta: f64) -> f64 {
+    format!("{delta:.6e}").parse().unwrap_or(delta)
 }
 
 /// Three digits, rounded up.

@@ -260,8 +260,21 @@ impl Worker {
         slot: &dyn Fn(&str, &str) -> u32,
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<i64>, WorkError> {
-        let [persons, _] = self.persons(plan, &work.public, slot)?;
         let mut gradients = std::mem::take(&mut self.gradients);
+        let vector = self.train_with(&mut gradients, (plan, work), slot, rng);
+        // Back in place also after an error: the count of draws goes on.
+        self.gradients = gradients;
+        vector
+    }
+
+    fn train_with(
+        &mut self,
+        gradients: &mut Gradients,
+        (plan, work): (&Plan, &Work),
+        slot: &dyn Fn(&str, &str) -> u32,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<i64>, WorkError> {
+        let [persons, _] = self.persons(plan, &work.public, slot)?;
         let (train, _) = self.examples(&work.public, slot)?;
         let own = Own {
             train,
@@ -270,19 +283,17 @@ impl Worker {
         if train.len() > MAX_ROWS && plan.unit() != Unit::Party {
             return Err(WorkError::TooManyRows);
         }
-        let vector = match plan.privacy().map(|privacy| privacy.goal.noise) {
+        match plan.privacy().map(|privacy| privacy.goal.noise) {
             _ if plan.unit() == Unit::Party => {
-                let update = crate::units::party_update(plan, work, train, rng);
-                update.and_then(|update| gradients.with_noise((plan, work), update, rng))
+                let update = crate::units::party_update(plan, work, train, rng)?;
+                gradients.with_noise((plan, work), update, rng)
             }
             None => plain_round(plan, work, train, rng),
             Some(NoiseAt::Distributed) => {
                 gradients.noised((plan, work), &work.parameters, &own, rng)
             }
-            Some(NoiseAt::Local) => local_private_round((plan, work), &own, &mut gradients, rng),
-        };
-        self.gradients = gradients;
-        vector
+            Some(NoiseAt::Local) => local_private_round((plan, work), &own, gradients, rng),
+        }
     }
 }
 

@@ -49,6 +49,6 @@ pub(super) fn open_keys(entries: &Entries) -> Vec<&'static str> {
     }
     // The rule's step size is one for Adam, whose steps do not depend on the clip.
     let descends = entries.word("privacy.optimiser") == Some(PrivateOptimiser::Sgd);
-    let open = |key: &&str| !entries.written(key) && !(descends && *key == "privacy.learning_rate");
+    let open = |key: &&str| !(entries.written(key) || descends && *key == "privacy.learning_rate");
     KEYS.into_iter().filter(open).collect()
 }

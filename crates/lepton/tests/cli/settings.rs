@@ -113,11 +113,11 @@ fn images_of_another_size_are_refused() {
     let desk = bars();
     let set = ["run", "bars.toml", "--set", "data.shape=[4, 4, 3]"];
     desk.call(&set).refused(
-        1,
+        2,
         &["images of 4 x 4 pixels with 3 channels need 48 columns, and there are 32"],
     );
     let set = ["run", "bars.toml", "--set", "model.pool_size=8"];
-    desk.call(&set).refused(1, &["bars.toml:"]);
+    desk.call(&set).refused(2, &["bars.toml:"]);
 }
 
 /// FT-22, FT-23: the rule's choice stands in the effective job, the goal holds, and the report says what tables took of delta.
