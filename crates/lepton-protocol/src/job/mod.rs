@@ -18,21 +18,23 @@ mod reference;
 mod rules;
 mod rules_data;
 mod sections;
+mod settings;
 mod tree;
 mod value_check;
-mod words;
+pub(crate) mod words;
 
 pub use columns::Column;
 pub use errors::{JobErrors, Place, Problem};
 pub use fields::{Absent, FIELDS, Field, Interval, Kind, field};
 pub use numbers::{Bounds, JobName, Momentum, NonNegative, Positive, Share};
 pub use overrides::{Override, OverrideError};
-pub use reference::reference_markdown;
+pub use reference::{reference_markdown, tables_markdown};
 pub use sections::{
     Combine, DataSection, DataSource, EarlyStop, EvaluationSection, JobSection, LocalOptimiser,
     LocalWork, ModelKind, ModelSection, PrepareSection, PrivacySection, ProtectionSection, Split,
     TrainingSection,
 };
+pub use settings::Settings;
 pub use words::{
     Activation, Aggregation, Categories, ClassWeights, ColumnType, CombineName, DataKind,
     Duplicates, GraphChoice, Metric, Missing, ModelName, Noise, Objective, OptimiserName, Scale,
@@ -73,7 +75,7 @@ impl Job {
         for change in overrides {
             change.apply(&mut root);
         }
-        let entries = check::check(&root, &mut problems);
+        let entries = check::check(&root, FIELDS, &mut problems);
         rules::check_rules(&entries, &mut problems);
         problems.finish(source_name)?;
         let (Some(sections), Some(objective)) =
