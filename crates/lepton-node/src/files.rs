@@ -13,6 +13,8 @@ use lepton_protocol::ledger::{self, Charge, Ledger, LedgerError, Limit, Side};
 use lepton_protocol::store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
+use crate::error::NodeError;
+
 /// What a write survives when it has returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -117,6 +119,25 @@ pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<
         sync_folder(folder, durability)?;
     }
     written
+}
+
+/// Refuses a file with a secret that others may read.
+///
+/// # Errors
+/// [`NodeError::File`] when it cannot be looked at; [`NodeError::Use`] when others may read it.
+pub fn only_owner_reads(path: &Path) -> Result<(), NodeError> {
+    let about = fs::metadata(path).map_err(|error| NodeError::file(path, &error))?;
+    #[cfg(unix)]
+    if std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o077 != 0 {
+        let problem = "others may read this secret";
+        return Err(NodeError::Use(format!(
+            "{0}: {problem}; run `chmod 600 {0}`",
+            path.display()
+        )));
+    }
+    #[cfg(not(unix))]
+    let _ = about;
+    Ok(())
 }
 
 /// A new file that only its owner reads: stores hold keys.

@@ -7,13 +7,17 @@
 )]
 
 pub mod audit;
+pub mod audit_log;
 mod baselines;
 pub mod bench;
+pub mod config;
 pub mod doctor;
 pub mod error;
 pub mod federation;
 pub mod files;
 pub mod ledger;
+pub mod logging;
+pub mod metrics;
 pub mod model_file;
 pub mod predict;
 mod privacy_statement;
@@ -24,5 +28,6 @@ pub mod scaffold;
 pub mod scenario;
 pub mod signed_report;
 pub mod simulate;
+pub mod store;
 mod summary;
 pub mod tables;

@@ -3,7 +3,7 @@
 pub use super::field_table::FIELDS;
 
 /// One key of a job file, or of another settings file.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Field {
     /// Dotted path, for example `privacy.epsilon`; `*` stands for any name in a [`Kind::Named`] table.
     pub path: &'static str,
