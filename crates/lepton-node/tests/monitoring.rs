@@ -77,7 +77,7 @@ fn figures_count_what_happened() {
     metrics.round_lost();
     metrics.round_took_at_the_coordinator(0.02);
     metrics.certificate_ends(1_800_000_000);
-    metrics.store_epoch(2);
+    metrics.store_restores(2);
     let text = metrics.to_text();
     for line in [
         "lepton_build_info{program=\"coordinator\",version=\"1.2.3\"} 1",
@@ -90,7 +90,7 @@ fn figures_count_what_happened() {
         "lepton_rounds_lost_total 1",
         "lepton_round_duration_seconds_count 1",
         "lepton_certificate_end_seconds 1800000000",
-        "lepton_store_epoch 2",
+        "lepton_store_restores 2",
     ] {
         assert!(
             text.lines().any(|have| have == line),

@@ -118,7 +118,7 @@ impl Place {
 fn values_are_replaced_found_and_outlive_the_store() {
     for place in Place::all() {
         let database = place.open();
-        assert_eq!((database.epoch(), database.restored()), (0, None));
+        assert_eq!((database.restores(), database.restored()), (0, None));
         let mut store = database.store("party");
         assert_eq!(store.get("checkpoint").unwrap(), None);
         store.put("checkpoint", b"first").unwrap();
@@ -140,7 +140,7 @@ fn values_are_replaced_found_and_outlive_the_store() {
         other.put("signed-a", b"another's").unwrap();
         drop((store, other, database));
         let database = place.open();
-        assert_eq!((database.epoch(), database.restored()), (0, None));
+        assert_eq!((database.restores(), database.restored()), (0, None));
         let store = database.store("party");
         assert_eq!(store.get("checkpoint").unwrap().unwrap(), large);
         let found = store.values("signed-").unwrap();
@@ -317,7 +317,7 @@ fn a_restored_backup_is_noticed_until_somebody_acts() {
     fs::copy(&backup, &file).unwrap();
     for _ in 0..2 {
         let database = place.open();
-        assert_eq!(database.epoch(), 1);
+        assert_eq!(database.restores(), 1);
         assert!(database.restored().is_some());
     }
     let database = place.open();
@@ -328,11 +328,11 @@ fn a_restored_backup_is_noticed_until_somebody_acts() {
     database.acknowledge().unwrap();
     drop(database);
     let database = place.open();
-    assert_eq!((database.epoch(), database.restored()), (1, None));
+    assert_eq!((database.restores(), database.restored()), (1, None));
     drop(database);
-    // The same backup once more: its epoch is older than the anchor's, and the next one is new again.
+    // The same backup once more: its restores is older than the anchor's, and the next one is new again.
     fs::copy(&backup, &file).unwrap();
-    assert_eq!(place.open().epoch(), 2);
+    assert_eq!(place.open().restores(), 2);
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn a_database_set_back_in_place_is_noticed() {
         let database = place.open();
         let why = database.restored().unwrap();
         assert!(why.contains("a backup was restored"), "{why}");
-        assert_eq!(database.epoch(), 1);
+        assert_eq!(database.restores(), 1);
         drop(database);
         place.meddle(&[
             "DELETE FROM lepton_values WHERE owner = 'OWNER'",
@@ -357,7 +357,7 @@ fn a_database_set_back_in_place_is_noticed() {
         ]);
         // Emptied altogether: the key is missed before anything else, then the anchor speaks.
         let database = place.open();
-        assert_eq!(database.epoch(), 2);
+        assert_eq!(database.restores(), 2);
         assert!(database.restored().unwrap().contains("it is empty"));
     }
 }
@@ -373,11 +373,11 @@ fn a_lost_old_or_forged_anchor_is_noticed() {
     write(b"3");
     fs::remove_file(&anchor).unwrap();
     let database = place.open();
-    assert_eq!(database.epoch(), 1);
+    assert_eq!(database.restores(), 1);
     assert!(database.restored().unwrap().contains("anchor is missing"));
     drop(database);
     fs::write(&anchor, &old).unwrap();
-    assert_eq!(place.open().epoch(), 2, "an anchor of an earlier life");
+    assert_eq!(place.open().restores(), 2, "an anchor of an earlier life");
     let text = fs::read_to_string(&anchor).unwrap();
     let forged = text.replace("\"generation\":", "\"generation\":1");
     assert_ne!(text, forged);
@@ -397,7 +397,7 @@ fn a_crash_between_a_write_and_its_anchor_is_no_restore() {
     place.open().store("party").put("exchange", b"2").unwrap();
     fs::write(&anchor, before).unwrap();
     let database = place.open();
-    assert_eq!((database.epoch(), database.restored()), (0, None));
+    assert_eq!((database.restores(), database.restored()), (0, None));
     assert_eq!(
         database.store("party").get("exchange").unwrap().unwrap(),
         b"2"
@@ -467,7 +467,7 @@ fn old_tables_become_todays() {
         "INSERT INTO lepton_schema (version) VALUES (1)",
     ]);
     let database = place.open();
-    assert_eq!((database.epoch(), database.restored()), (0, None));
+    assert_eq!((database.restores(), database.restored()), (0, None));
     database.store("party").put("key", b"value").unwrap();
     drop(database);
     assert_eq!(

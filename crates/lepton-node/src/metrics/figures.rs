@@ -56,7 +56,7 @@ pub struct Metrics {
     lost: Counter,
     round_seconds: Histogram,
     certificate: Gauge,
-    store_epoch: Gauge<u64, AtomicU64>,
+    store_restores: Gauge<u64, AtomicU64>,
 }
 
 impl Metrics {
@@ -75,7 +75,7 @@ impl Metrics {
             lost: Counter::default(),
             round_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 16)),
             certificate: Gauge::default(),
-            store_epoch: Gauge::default(),
+            store_restores: Gauge::default(),
         };
         let labels = [("program", program), ("version", version)];
         let labels: Vec<(String, String)> = labels
@@ -116,7 +116,7 @@ impl Metrics {
             self.certificate.clone(),
         );
         let what = "Times that the store was found restored";
-        all.register("store_epoch", what, self.store_epoch.clone());
+        all.register("store_restores", what, self.store_restores.clone());
     }
 
     /// How many connections are open now.
@@ -167,9 +167,9 @@ impl Metrics {
             .set(i64::try_from(unix).unwrap_or(i64::MAX));
     }
 
-    /// The store's epoch.
-    pub fn store_epoch(&self, epoch: u64) {
-        self.store_epoch.set(epoch);
+    /// How often the store was found restored.
+    pub fn store_restores(&self, restores: u64) {
+        self.store_restores.set(restores);
     }
 
     /// All figures in the OpenMetrics text format.

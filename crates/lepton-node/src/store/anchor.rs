@@ -18,7 +18,7 @@ pub(super) struct State {
     /// Drawn anew when a store is made and when it was found restored.
     pub(super) incarnation: String,
     /// Times that it was found restored.
-    pub(super) epoch: u64,
+    pub(super) restores: u64,
     /// Writes so far.
     pub(super) generation: u64,
 }
@@ -96,10 +96,10 @@ fn body(state: &State) -> String {
     let State {
         owner,
         incarnation,
-        epoch,
+        restores,
         generation,
     } = state;
-    format!("{incarnation}\n{epoch}\n{generation}\n{owner}")
+    format!("{incarnation}\n{restores}\n{generation}\n{owner}")
 }
 
 /// What opening concludes from the database's state, the anchor's, and whether the database holds values.
@@ -125,7 +125,7 @@ pub(super) fn conclude(
             Conclusion::Restored("it is empty, and the anchor says that it was used")
         }
         // The first start was cut short between the two.
-        (Some(stored), None) if stored.generation == 0 && stored.epoch == 0 && !has_values => {
+        (Some(stored), None) if stored.generation == 0 && stored.restores == 0 && !has_values => {
             Conclusion::GoOn
         }
         (Some(_), None) => Conclusion::Restored("its anchor is missing"),
@@ -151,7 +151,7 @@ mod tests {
         State {
             owner: "a".to_owned(),
             incarnation: incarnation.to_owned(),
-            epoch: 0,
+            restores: 0,
             generation,
         }
     }

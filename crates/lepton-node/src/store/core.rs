@@ -85,7 +85,7 @@ impl Core {
             _ => None,
         };
         let opened = Opened {
-            epoch: core.state.epoch,
+            restores: core.state.restores,
             restored: why.map(str::to_owned),
         };
         Ok((core, opened))
@@ -205,12 +205,12 @@ impl Core {
     async fn write_owner(&mut self, pending: bool) -> Result<(), NodeError> {
         let probe = self.key.seal(&[&self.state.owner, "probe"], PROBE)?;
         let query = sqlx::query(
-            "INSERT INTO lepton_owners (owner, incarnation, epoch, generation, restored, probe) VALUES ($1, $2, $3, $4, $5, $6) \
-             ON CONFLICT (owner) DO UPDATE SET incarnation = excluded.incarnation, epoch = excluded.epoch, generation = excluded.generation, restored = excluded.restored, probe = excluded.probe",
+            "INSERT INTO lepton_owners (owner, incarnation, restores, generation, restored, probe) VALUES ($1, $2, $3, $4, $5, $6) \
+             ON CONFLICT (owner) DO UPDATE SET incarnation = excluded.incarnation, restores = excluded.restores, generation = excluded.generation, restored = excluded.restored, probe = excluded.probe",
         )
         .bind(self.state.owner.clone())
         .bind(self.state.incarnation.clone())
-        .bind(number(self.state.epoch))
+        .bind(number(self.state.restores))
         .bind(number(self.state.generation))
         .bind(i64::from(pending))
         .bind(probe);
@@ -311,7 +311,7 @@ fn first(owner: &str) -> Result<State, NodeError> {
     Ok(State {
         owner: owner.to_owned(),
         incarnation: hex(random::<16>()?.as_ref()),
-        epoch: 0,
+        restores: 0,
         generation: 0,
     })
 }
@@ -319,11 +319,14 @@ fn first(owner: &str) -> Result<State, NodeError> {
 /// The life after a restore: beyond everything that either side remembers.
 fn after(owner: &str, known: [Option<State>; 2]) -> Result<State, NodeError> {
     let known = known.into_iter().flatten();
-    let latest = known.fold((0, 0), |(epoch, generation), state| {
-        (epoch.max(state.epoch), generation.max(state.generation))
+    let latest = known.fold((0, 0), |(restores, generation), state| {
+        (
+            restores.max(state.restores),
+            generation.max(state.generation),
+        )
     });
     Ok(State {
-        epoch: latest.0 + 1,
+        restores: latest.0 + 1,
         generation: latest.1 + 1,
         ..first(owner)?
     })
@@ -342,7 +345,7 @@ async fn owner_row(
 ) -> Result<Option<OwnerRow>, StoreError> {
     let sql = |error: sqlx::Error| failed(place, &error);
     let row = sqlx::query(
-        "SELECT incarnation, epoch, generation, restored, probe FROM lepton_owners WHERE owner = $1",
+        "SELECT incarnation, restores, generation, restored, probe FROM lepton_owners WHERE owner = $1",
     )
     .bind(owner.to_owned())
     .fetch_optional(connection)
@@ -357,7 +360,7 @@ async fn owner_row(
         state: State {
             owner: owner.to_owned(),
             incarnation: row.try_get("incarnation").map_err(sql)?,
-            epoch: count("epoch")?,
+            restores: count("restores")?,
             generation: count("generation")?,
         },
         restored: count("restored")? != 0,

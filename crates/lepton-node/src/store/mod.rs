@@ -37,7 +37,7 @@ struct Inner {
 /// What opening found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Opened {
-    pub(crate) epoch: u64,
+    pub(crate) restores: u64,
     pub(crate) restored: Option<String>,
 }
 
@@ -98,11 +98,11 @@ impl Database {
         }
     }
 
-    /// Counts the times that the store was found restored. What was stored under an earlier epoch may be older than what was sent since: it is no
+    /// Counts the times that the store was found restored. What was stored before the last of them may be older than what was sent since: it is no
     /// ground to go on from.
     #[must_use]
-    pub fn epoch(&self) -> u64 {
-        self.0.opened.epoch
+    pub fn restores(&self) -> u64 {
+        self.0.opened.restores
     }
 
     /// Why the store is taken for a restored one; none when it is not, or since [`Database::acknowledge`].

@@ -12,7 +12,7 @@ const STEPS: [&[&str]; 2] = [
         "CREATE TABLE lepton_values (owner TEXT NOT NULL, actor TEXT NOT NULL, name TEXT NOT NULL, value {bytes} NOT NULL, PRIMARY KEY (owner, actor, name))",
     ],
     &[
-        "CREATE TABLE lepton_owners (owner TEXT NOT NULL PRIMARY KEY, incarnation TEXT NOT NULL, epoch BIGINT NOT NULL, generation BIGINT NOT NULL, restored BIGINT NOT NULL, probe {bytes} NOT NULL)",
+        "CREATE TABLE lepton_owners (owner TEXT NOT NULL PRIMARY KEY, incarnation TEXT NOT NULL, restores BIGINT NOT NULL, generation BIGINT NOT NULL, restored BIGINT NOT NULL, probe {bytes} NOT NULL)",
     ],
 ];
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use lepton_crypto::{Digest, hash};
 use lepton_dp::{Delta, Epsilon};
+use serde::{Deserialize, Serialize};
 
 use super::time::Moment;
 use super::words::{Protected, Role};
@@ -121,7 +122,8 @@ fn known_parameters(plan: &Plan) -> u64 {
 }
 
 /// A job that was accepted before.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Granted {
     /// When.
     pub at: Moment,

@@ -1,11 +1,14 @@
 //! Moments and opening hours, in UTC.
 
+use serde::{Deserialize, Serialize};
+
 use super::words::Weekday;
 
 const DAY: u64 = 86_400;
 
 /// Seconds since 1970-01-01 00:00 UTC, given by whoever has a clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Moment(u64);
 
 impl Moment {
