@@ -156,10 +156,13 @@ mod tests {
         }
     }
 
+    fn go_on(stored: &State, anchor: &State) -> bool {
+        conclude(Some(stored), Some(anchor), true) == Conclusion::GoOn
+    }
+
     #[test]
     fn conclusions() {
         let (here, there) = (state("x", 7), state("y", 7));
-        let go_on = |stored, anchor| conclude(Some(stored), Some(anchor), true) == Conclusion::GoOn;
         assert!(go_on(&here, &here));
         assert!(go_on(&here, &state("x", 6)));
         assert!(!go_on(&here, &state("x", 5)));
