@@ -13,6 +13,8 @@ use lepton_protocol::ledger::{self, Charge, Ledger, LedgerError, Limit, Side};
 use lepton_protocol::store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
+use crate::error::NodeError;
+
 /// What a write survives when it has returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -44,42 +46,8 @@ impl FileStore {
         })
     }
 
-    /// All values whose key begins with `prefix`, with the rest of the key.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the folder cannot be read.
-    pub fn values(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let entries = fs::read_dir(&self.folder).map_err(|error| failed(&self.folder, &error))?;
-        let mut found = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(|error| failed(&self.folder, &error))?.path();
-            let name = path
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default();
-            if let Some(rest) = name.strip_prefix(prefix) {
-                found.push((
-                    rest.to_owned(),
-                    fs::read(&path).map_err(|error| failed(&path, &error))?,
-                ));
-            }
-        }
-        found.sort();
-        Ok(found)
-    }
-
     fn path(&self, key: &str) -> PathBuf {
-        let name: String = key
-            .chars()
-            .map(|c| {
-                if c.is_ascii_alphanumeric() || c == '-' || c == '.' {
-                    c
-                } else {
-                    '_'
-                }
-            })
-            .collect();
-        self.folder.join(name)
+        self.folder.join(file_name(key))
     }
 }
 
@@ -97,6 +65,35 @@ impl Store for FileStore {
             Err(error) => Err(failed(&path, &error)),
         }
     }
+
+    fn values(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let prefix = file_name(prefix);
+        let entries = fs::read_dir(&self.folder).map_err(|error| failed(&self.folder, &error))?;
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|error| failed(&self.folder, &error))?.path();
+            let name = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            if let Some(rest) = name.strip_prefix(&prefix) {
+                found.push((
+                    rest.to_owned(),
+                    fs::read(&path).map_err(|error| failed(&path, &error))?,
+                ));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// The file that keeps a key.
+fn file_name(key: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    key.chars()
+        .map(|c| if plain(c) { c } else { '_' })
+        .collect()
 }
 
 /// Writes `bytes` so that `path` holds either its old content or all of the new.
@@ -122,6 +119,25 @@ pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<
         sync_folder(folder, durability)?;
     }
     written
+}
+
+/// Refuses a file with a secret that others may read.
+///
+/// # Errors
+/// [`NodeError::File`] when it cannot be looked at; [`NodeError::Use`] when others may read it.
+pub fn only_owner_reads(path: &Path) -> Result<(), NodeError> {
+    let about = fs::metadata(path).map_err(|error| NodeError::file(path, &error))?;
+    #[cfg(unix)]
+    if std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o077 != 0 {
+        let problem = "others may read this secret";
+        return Err(NodeError::Use(format!(
+            "{0}: {problem}; run `chmod 600 {0}`",
+            path.display()
+        )));
+    }
+    #[cfg(not(unix))]
+    let _ = about;
+    Ok(())
 }
 
 /// A new file that only its owner reads: stores hold keys.

@@ -7,14 +7,18 @@
 )]
 
 pub mod audit;
+pub mod audit_log;
 mod baselines;
 pub mod bench;
+pub mod config;
 pub mod doctor;
 pub mod error;
 pub mod federation;
 pub mod files;
 mod hex;
 pub mod ledger;
+pub mod logging;
+pub mod metrics;
 pub mod model_file;
 pub mod predict;
 mod privacy_statement;
@@ -25,5 +29,6 @@ pub mod scaffold;
 pub mod scenario;
 pub mod signed_report;
 pub mod simulate;
+pub mod store;
 mod summary;
 pub mod tables;

@@ -1,7 +1,7 @@
 //! Job files, wire messages, ledger and store traits, and the coordinator and party state machines; sans-IO.
 //!
 //! Nothing here reads a clock, a file or the operating system's entropy: bytes, events and generators come in, effects go out.
-//! The rules cited as FT and PR are in `docs/protocols/federated-training.md` and `docs/protocols/preparation.md`.
+//! The rules cited as FT, PR and PO are in `docs/protocols/federated-training.md`, `docs/protocols/preparation.md` and `docs/protocols/policy.md`.
 
 pub mod coordinator;
 pub mod exchange;
@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod noise;
 pub mod party;
 pub mod plan;
+pub mod policy;
 pub mod privacy;
 pub mod progress;
 pub mod public;

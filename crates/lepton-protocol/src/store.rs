@@ -1,4 +1,4 @@
-//! Where machines keep what must survive a crash. The shell implements it on files (later on SQLite and PostgreSQL).
+//! Where machines keep what must survive a crash. The shell implements it on files, on SQLite and on PostgreSQL.
 
 /// Durable keys and append-only logs of one actor (a party or a coordinator).
 ///
@@ -16,6 +16,12 @@ pub trait Store: Send {
     /// # Errors
     /// [`StoreError`] when it exists but cannot be read.
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// All values whose key begins with `prefix`, each with the rest of its key, in the byte order of the keys.
+    ///
+    /// # Errors
+    /// [`StoreError`] when one of them cannot be read.
+    fn values(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
 }
 
 /// One thing to persist before anything is sent (rule FT-14).

@@ -55,7 +55,8 @@ fn value_for(kind: Kind, choices: &'static [&'static str]) -> BoxedStrategy<Stri
         Kind::ColumnTexts => column()
             .prop_map(|column| format!("{{ {column} = [\"a\", \"b\"] }}"))
             .boxed(),
-        Kind::Table => Just("{}".to_owned()).boxed(),
+        Kind::Table | Kind::Named => Just("{}".to_owned()).boxed(),
+        Kind::Flag => any::<bool>().prop_map(|truth| truth.to_string()).boxed(),
     }
 }
 

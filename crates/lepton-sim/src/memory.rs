@@ -9,15 +9,6 @@ use lepton_protocol::store::{Store, StoreError};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MemoryStore(BTreeMap<String, Vec<u8>>);
 
-impl MemoryStore {
-    /// All keys that begin with `prefix`, without it.
-    pub fn values<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = (&'s str, &'s [u8])> {
-        self.0
-            .iter()
-            .filter_map(move |(key, value)| Some((key.strip_prefix(prefix)?, value.as_slice())))
-    }
-}
-
 impl Store for MemoryStore {
     fn put(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError> {
         self.0.insert(key.to_owned(), value.to_vec());
@@ -26,6 +17,14 @@ impl Store for MemoryStore {
 
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.0.get(key).cloned())
+    }
+
+    fn values(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let found = self.0.iter().filter_map(|(key, value)| {
+            let rest = key.strip_prefix(prefix)?;
+            Some((rest.to_owned(), value.clone()))
+        });
+        Ok(found.collect())
     }
 }
 

@@ -176,7 +176,9 @@ fn rng(shared: &Shared, index: u16, purpose: &str, life: u64) -> ChaCha20Rng {
 fn seat(shared: &Shared, index: u16, store: &MemoryStore) -> Seat {
     let signed_sets: BTreeMap<[u8; 32], Vec<u8>> = store
         .values("signed-")
-        .filter_map(|(name, set)| Some((from_hex(name)?, set.to_vec())))
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|(name, set)| Some((from_hex(&name)?, set)))
         .collect();
     Seat {
         index,
@@ -196,7 +198,7 @@ fn last_epoch(store: &MemoryStore) -> u64 {
 }
 
 fn slot_key(store: &MemoryStore) -> Option<Seed> {
-    let (_, key) = store.values(SLOT_KEY).next()?;
+    let key = store.get(SLOT_KEY).ok()??;
     Some(Seed::from_bytes(key.try_into().ok()?))
 }
 

@@ -8,6 +8,7 @@ use lepton_node::error::NodeError;
 use lepton_node::random::Entropy;
 use lepton_node::tables::{Federation, Source};
 
+use crate::audit_log::LogArgs;
 use crate::output;
 
 /// Flags of `lepton audit`.
@@ -24,6 +25,8 @@ enum What {
         after_help = "Example: lepton audit privacy examples/churn/job.toml --set privacy.epsilon=3"
     )]
     Privacy(PrivacyArgs),
+    /// Read the audit log of a party or a coordinator
+    Log(LogArgs),
 }
 
 /// Flags of `lepton audit privacy`.
@@ -65,9 +68,19 @@ fn confidence(text: &str) -> Result<f64, String> {
 }
 
 impl AuditArgs {
-    /// Audits and prints; an error when the claim is refuted.
+    /// Does what was asked for.
     pub(crate) fn run(self) -> Result<(), NodeError> {
-        let What::Privacy(args) = self.what;
+        match self.what {
+            What::Privacy(args) => args.run(),
+            What::Log(args) => args.run(),
+        }
+    }
+}
+
+impl PrivacyArgs {
+    /// Audits and prints; an error when the claim is refuted.
+    fn run(self) -> Result<(), NodeError> {
+        let args = self;
         let federation = Federation::load(&Source {
             job: args.job,
             overrides: args.set,

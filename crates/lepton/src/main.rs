@@ -6,6 +6,7 @@
 
 mod account;
 mod audit;
+mod audit_log;
 mod bench;
 mod budget;
 mod cli;

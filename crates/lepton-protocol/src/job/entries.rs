@@ -1,7 +1,7 @@
 //! The keys that were written, with their places, and the defaults of those that were not.
 
 use super::errors::Place;
-use super::fields::{Absent, field};
+use super::fields::{Absent, Field, find};
 use super::tree::{Node, Value, from_value};
 use super::value_check::number;
 use super::words::Word;
@@ -9,14 +9,44 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml_edit::Value as TomlValue;
 
 /// What was written, by dotted path.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Entries {
+    fields: &'static [Field],
     written: BTreeMap<String, Node>,
     bad: BTreeSet<String>,
     open: BTreeMap<String, Place>,
 }
 
 impl Entries {
+    pub(super) fn new(fields: &'static [Field]) -> Self {
+        Self {
+            fields,
+            written: BTreeMap::new(),
+            bad: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn fields(&self) -> &'static [Field] {
+        self.fields
+    }
+
+    /// The names that were written in a table of named tables, in order.
+    pub(super) fn names(&self, path: &str) -> Vec<String> {
+        match self.written.get(path).map(|node| &node.value) {
+            Some(Value::Table(table)) => {
+                table.entries.iter().map(|(name, _)| name.clone()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn flag(&self, path: &str) -> Option<bool> {
+        match self.value(path)? {
+            Value::Bool(truth) => Some(truth),
+            _ => None,
+        }
+    }
+
     pub(super) fn write(&mut self, path: &str, node: &Node) {
         self.written.insert(path.to_owned(), node.clone());
     }
@@ -91,7 +121,7 @@ impl Entries {
         if let Some(node) = self.written.get(path) {
             return Some(node.value.clone());
         }
-        let Absent::Value(literal) = field(path)?.default else {
+        let Absent::Value(literal) = find(self.fields, path)?.default else {
             return None;
         };
         let parsed = literal.parse::<TomlValue>().ok()?;

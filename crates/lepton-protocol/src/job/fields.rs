@@ -1,11 +1,11 @@
-//! How a key of the job file is described: what it holds, its default, its choices, its meaning.
+//! How a key of a settings file is described: what it holds, its default, its choices, its meaning.
 
 pub use super::field_table::FIELDS;
 
-/// One key of the job file.
-#[derive(Debug)]
+/// One key of a job file, or of another settings file.
+#[derive(Debug, Clone, Copy)]
 pub struct Field {
-    /// Dotted path, for example `privacy.epsilon`.
+    /// Dotted path, for example `privacy.epsilon`; `*` stands for any name in a [`Kind::Named`] table.
     pub path: &'static str,
     /// What the value must be.
     pub kind: Kind,
@@ -24,6 +24,10 @@ pub struct Field {
 pub enum Kind {
     /// A table with the fixed keys listed below its path.
     Table,
+    /// A table of tables with names that the writer chooses.
+    Named,
+    /// `true` or `false`.
+    Flag,
     /// A text that is not empty.
     Text,
     /// One of the choices.
@@ -72,20 +76,40 @@ pub enum Absent {
     Says(&'static str),
 }
 
-/// The field at a path.
+/// The field of the job file at a path.
 #[must_use]
 pub fn field(path: &str) -> Option<&'static Field> {
-    FIELDS.iter().find(|field| field.path == path)
+    find(FIELDS, path)
+}
+
+/// The field of `fields` at a path.
+pub(super) fn find(fields: &'static [Field], path: &str) -> Option<&'static Field> {
+    fields.iter().find(|field| fits(field.path, path))
 }
 
 /// The keys directly inside the table at `path` (empty for the top level).
-pub(super) fn keys_of(path: &str) -> impl Iterator<Item = &'static str> {
-    FIELDS
+pub(super) fn keys_of<'a>(
+    fields: &'static [Field],
+    path: &'a str,
+) -> impl Iterator<Item = &'static str> + use<'a> {
+    fields
         .iter()
         .filter_map(move |field| match field.path.rsplit_once('.') {
-            Some((table, key)) => (table == path).then_some(key),
+            Some((_, "*")) => None,
+            Some((table, key)) => fits(table, path).then_some(key),
             None => path.is_empty().then_some(field.path),
         })
+}
+
+/// Whether a field's path is the path of a key, `*` standing for any name.
+fn fits(pattern: &str, path: &str) -> bool {
+    let mut parts = path.split('.');
+    let all = pattern.split('.').all(|wanted| {
+        parts
+            .next()
+            .is_some_and(|part| wanted == "*" || wanted == part)
+    });
+    all && parts.next().is_none()
 }
 
 impl Kind {
@@ -94,6 +118,8 @@ impl Kind {
     pub fn words(&self) -> String {
         match self {
             Self::Table => "a table".to_owned(),
+            Self::Named => "a table of named tables".to_owned(),
+            Self::Flag => "true or false".to_owned(),
             Self::Text => "a text in quotes".to_owned(),
             Self::Choice => "a word in quotes".to_owned(),
             Self::Integer(low, high) => format!("a whole number from {low} to {high}"),

@@ -20,21 +20,23 @@ mod rules;
 mod rules_data;
 mod rules_image;
 mod sections;
+mod settings;
 mod tree;
 mod value_check;
-mod words;
+pub(crate) mod words;
 
 pub use columns::Column;
 pub use errors::{JobErrors, Place, Problem};
 pub use fields::{Absent, FIELDS, Field, Interval, Kind, field};
 pub use numbers::{Bounds, JobName, Momentum, NonNegative, Positive, Share};
 pub use overrides::{Override, OverrideError};
-pub use reference::reference_markdown;
+pub use reference::{reference_markdown, tables_markdown};
 pub use sections::{
     Clip, Combine, DataSection, DataSource, EarlyStop, EvaluationSection, ImageShape, JobSection,
     LocalOptimiser, LocalWork, ModelKind, ModelSection, PrepareSection, PrivacySection,
     ProtectionSection, Split, TrainingSection, Window,
 };
+pub use settings::Settings;
 pub use words::{
     Activation, Aggregation, Categories, ClassWeights, ColumnType, CombineName, DataKind,
     Duplicates, GraphChoice, Metric, Missing, ModelName, Noise, Normalisation, Objective,
@@ -78,7 +80,7 @@ impl Job {
         for change in overrides {
             change.apply(&mut root);
         }
-        let entries = check::check(&root, &mut problems);
+        let entries = check::check(&root, FIELDS, &mut problems);
         rules::check_rules(&entries, &mut problems);
         problems.finish(source_name)?;
         let (Some(sections), Some(objective)) =

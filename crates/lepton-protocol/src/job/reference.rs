@@ -40,9 +40,20 @@ epsilon = 3.0
 /// The text of `docs/job.md`.
 #[must_use]
 pub fn reference_markdown() -> String {
-    let mut text = HEAD.to_owned();
-    for table in FIELDS.iter().filter(|field| field.kind == Kind::Table) {
-        let title = if table.path.contains('.') {
+    format!("{HEAD}{}", tables_markdown(FIELDS))
+}
+
+/// One section for every table of a settings file.
+#[must_use]
+pub fn tables_markdown(fields: &[Field]) -> String {
+    let mut text = String::new();
+    let tables = fields
+        .iter()
+        .filter(|field| matches!(field.kind, Kind::Table | Kind::Named));
+    for table in tables {
+        let title = if table.kind == Kind::Named {
+            format!("## `[{}.NAME]`", table.path)
+        } else if table.path.contains('.') {
             format!("### `{}`", table.path)
         } else {
             format!("## `[{}]`", table.path)
@@ -55,18 +66,19 @@ pub fn reference_markdown() -> String {
             absent_table(table)
         );
         text.push_str("| key | value | default | meaning |\n|---|---|---|---|\n");
-        for field in FIELDS.iter().filter(|field| is_key_of(table.path, field)) {
+        for field in fields.iter().filter(|field| is_key_of(table, field)) {
             text.push_str(&row(field));
         }
     }
     text
 }
 
-fn is_key_of(table: &str, field: &Field) -> bool {
-    field
-        .path
-        .rsplit_once('.')
-        .is_some_and(|(parent, _)| parent == table)
+fn is_key_of(table: &Field, field: &Field) -> bool {
+    let parent = field.path.rsplit_once('.').map(|(parent, _)| parent);
+    match table.kind {
+        Kind::Named => parent.and_then(|parent| parent.strip_suffix(".*")) == Some(table.path),
+        _ => parent == Some(table.path),
+    }
 }
 
 fn absent_table(field: &Field) -> String {
@@ -100,6 +112,7 @@ fn value(field: &Field) -> String {
     let mut text = match field.kind {
         Kind::Choice => choices,
         Kind::Choices => format!("a list among {choices}"),
+        Kind::Flag => "`true` or `false`".to_owned(),
         Kind::ColumnChoices => format!("a table of column = {choices}"),
         Kind::Number(_) if !choices.is_empty() => format!("{}, or {choices}", field.kind.words()),
         kind => kind.words(),

@@ -20,8 +20,7 @@ fn complain(node: &Node, what: String, remedy: impl Into<String>) -> Complaint {
 }
 
 /// Everything wrong with a value by itself; empty for a valid one.
-pub(super) fn check_value(field: &Field, node: &Node) -> Vec<Complaint> {
-    let path = field.path;
+pub(super) fn check_value(field: &Field, path: &str, node: &Node) -> Vec<Complaint> {
     let result = match (field.kind, &node.value) {
         (Kind::Text, Value::Text(text)) => check_text(path, text, node),
         (Kind::Choice, Value::Text(word)) => check_word(field, path, word, node),
@@ -31,11 +30,12 @@ pub(super) fn check_value(field: &Field, node: &Node) -> Vec<Complaint> {
         (Kind::PowerOfTwo(low, high), Value::Integer(number)) => {
             check_power(path, *number, (low, high), node)
         }
+        (Kind::Flag, Value::Bool(_)) => Ok(()),
         // A number or one of a few words.
         (Kind::Number(_), Value::Text(word)) if field.choices.contains(&word.as_str()) => Ok(()),
-        (Kind::Number(interval), value) => check_number(field, interval, value, node),
+        (Kind::Number(interval), value) => check_number((field, path), interval, value, node),
         (Kind::Texts(least), Value::List(items)) => return check_texts(path, items, least, node),
-        (Kind::Choices, Value::List(items)) => return check_choices(field, items, node),
+        (Kind::Choices, Value::List(items)) => return check_choices((field, path), items, node),
         (Kind::Widths(count, high), Value::List(items)) => {
             return check_widths(path, items, (count, high), node);
         }
@@ -92,7 +92,9 @@ fn wrong_type(field: &Field, path: &str, node: &Node) -> Complaint {
         (Kind::Text, Value::Integer(_) | Value::Float(_) | Value::Bool(_)) => {
             "put the value in double quotes".to_owned()
         }
-        (Kind::Table, _) => format!("write [{path}] and its keys on lines of their own"),
+        (Kind::Table | Kind::Named, _) => {
+            format!("write [{path}] and its keys on lines of their own")
+        }
         _ => format!("write {expected}"),
     };
     complain(
@@ -184,12 +186,11 @@ fn check_power(
 }
 
 fn check_number(
-    field: &Field,
+    (field, path): (&Field, &str),
     interval: Interval,
     value: &Value,
     node: &Node,
 ) -> Result<(), Complaint> {
-    let path = field.path;
     let Some(number) = number(value) else {
         return match value {
             Value::Text(word) if field.later.contains(&word.as_str()) => {
@@ -273,13 +274,13 @@ fn check_texts(path: &str, items: &[Node], least: usize, node: &Node) -> Vec<Com
     found
 }
 
-fn check_choices(field: &Field, items: &[Node], node: &Node) -> Vec<Complaint> {
-    let found = check_texts(field.path, items, 1, node);
+fn check_choices((field, path): (&Field, &str), items: &[Node], node: &Node) -> Vec<Complaint> {
+    let found = check_texts(path, items, 1, node);
     if !found.is_empty() {
         return found;
     }
     let word = |item: &Node| match &item.value {
-        Value::Text(word) => check_word(field, field.path, word, item).err(),
+        Value::Text(word) => check_word(field, path, word, item).err(),
         _ => None,
     };
     items.iter().filter_map(word).collect()

@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod account;
+mod audit_log;
 mod bad_input;
 mod budget;
 mod doctor;

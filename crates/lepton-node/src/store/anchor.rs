@@ -1,0 +1,186 @@
+//! The anchor: a file beside the store that remembers how far the store has come.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::key::StoreKey;
+use crate::error::NodeError;
+use crate::files::{Durability, replace};
+
+/// How far a store has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct State {
+    /// Whose it is.
+    pub(super) owner: String,
+    /// Drawn anew when a store is made and when it was found restored.
+    pub(super) incarnation: String,
+    /// Times that it was found restored.
+    pub(super) restores: u64,
+    /// Writes so far.
+    pub(super) generation: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tagged {
+    state: State,
+    tag: String,
+}
+
+/// The file, locked for this process.
+pub(super) struct Anchor {
+    path: PathBuf,
+    #[expect(dead_code, reason = "held for the lock on it")]
+    lock: File,
+}
+
+impl Anchor {
+    /// Keeps other processes away from the anchor, and with it from the owner's values.
+    pub(super) fn lock(path: &Path) -> Result<Self, NodeError> {
+        let beside = super::beside(path, ".lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&beside)
+            .map_err(|error| NodeError::file(&beside, &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                lock: file,
+            }),
+            Err(TryLockError::WouldBlock) => Err(NodeError::Use(format!(
+                "{}: another process has this store open; stop it first",
+                path.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(NodeError::file(&beside, &error)),
+        }
+    }
+
+    /// What it says; `None` when there is none. One that cannot be believed is an error: it is no proof of anything.
+    pub(super) fn read(&self, key: &StoreKey) -> Result<Option<State>, NodeError> {
+        let text = match std::fs::read_to_string(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(NodeError::file(&self.path, &error)),
+        };
+        let tagged: Option<Tagged> = serde_json::from_str(&text).ok();
+        let state = tagged.filter(|tagged| key.tag(&body(&tagged.state)) == tagged.tag);
+        state.map(|tagged| Some(tagged.state)).ok_or_else(|| {
+            NodeError::Data(format!(
+                "{}: the anchor of the store was changed, or belongs to another key; remove it to go on as after a restored backup",
+                self.path.display()
+            ))
+        })
+    }
+
+    /// Replaces it, and waits for the disk.
+    pub(super) fn write(&self, key: &StoreKey, state: &State) -> std::io::Result<()> {
+        let tagged = Tagged {
+            tag: key.tag(&body(state)),
+            state: state.clone(),
+        };
+        let text = serde_json::to_string(&tagged).map_err(std::io::Error::other)?;
+        replace(&self.path, text.as_bytes(), Durability::Machine)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn body(state: &State) -> String {
+    let State {
+        owner,
+        incarnation,
+        restores,
+        generation,
+    } = state;
+    format!("{incarnation}\n{restores}\n{generation}\n{owner}")
+}
+
+/// What opening concludes from the database's state, the anchor's, and whether the database holds values.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Conclusion {
+    /// Neither was ever used.
+    New,
+    /// They belong together.
+    GoOn,
+    /// The database is not where the anchor says it has been.
+    Restored(&'static str),
+}
+
+pub(super) fn conclude(
+    stored: Option<&State>,
+    anchor: Option<&State>,
+    has_values: bool,
+) -> Conclusion {
+    match (stored, anchor) {
+        (None, None) if !has_values => Conclusion::New,
+        (None, None) => Conclusion::Restored("it holds values and says nothing of its past"),
+        (None, Some(_)) => {
+            Conclusion::Restored("it is empty, and the anchor says that it was used")
+        }
+        // The first start was cut short between the two.
+        (Some(stored), None) if stored.generation == 0 && stored.restores == 0 && !has_values => {
+            Conclusion::GoOn
+        }
+        (Some(_), None) => Conclusion::Restored("its anchor is missing"),
+        (Some(stored), Some(anchor)) if stored.incarnation != anchor.incarnation => {
+            Conclusion::Restored("the anchor belongs to another life of it")
+        }
+        (Some(stored), Some(anchor)) if stored.generation < anchor.generation => {
+            Conclusion::Restored("it is older than the anchor: a backup was restored")
+        }
+        // A crash between a write and its anchor leaves the store one ahead.
+        (Some(stored), Some(anchor)) if stored.generation > anchor.generation + 1 => {
+            Conclusion::Restored("the anchor is older than it: the anchor was restored")
+        }
+        _ => Conclusion::GoOn,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(incarnation: &str, generation: u64) -> State {
+        State {
+            owner: "a".to_owned(),
+            incarnation: incarnation.to_owned(),
+            restores: 0,
+            generation,
+        }
+    }
+
+    fn go_on(stored: &State, anchor: &State) -> bool {
+        conclude(Some(stored), Some(anchor), true) == Conclusion::GoOn
+    }
+
+    #[test]
+    fn conclusions() {
+        let (here, there) = (state("x", 7), state("y", 7));
+        assert!(go_on(&here, &here));
+        assert!(go_on(&here, &state("x", 6)));
+        assert!(!go_on(&here, &state("x", 5)));
+        assert!(!go_on(&here, &state("x", 8)));
+        assert!(!go_on(&here, &there));
+        assert_eq!(conclude(None, None, false), Conclusion::New);
+        assert_ne!(conclude(None, None, true), Conclusion::New);
+        assert_eq!(
+            conclude(Some(&state("x", 0)), None, false),
+            Conclusion::GoOn
+        );
+        for (stored, anchor, values) in [
+            (Some(&here), None, true),
+            (Some(&here), None, false),
+            (None, Some(&here), false),
+        ] {
+            let found = conclude(stored, anchor, values);
+            assert!(matches!(found, Conclusion::Restored(_)), "{found:?}");
+        }
+    }
+}
