@@ -273,6 +273,10 @@ impl Connector for AcceptConnector {
         }
     }
 
+    fn starts_over(&mut self) -> bool {
+        false
+    }
+
     fn hear(&mut self, kind: Kind) -> Result<(), NetError> {
         match kind {
             Kind::Renew(_) => {
@@ -298,7 +302,7 @@ impl AcceptConnector {
             connection,
         } = attached;
         if !self.fresh
-            && let Err(error) = stand.outbox.resume(hello.received)
+            && let Err(error) = stand.resume(hello.received)
         {
             let close = Kind::Close(error.to_string()).into();
             let _ = connection.outbound.try_send(close);

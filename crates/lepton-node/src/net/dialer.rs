@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_stream::StreamExt;
 
@@ -18,6 +18,8 @@ use super::{Credentials, Limits, NetError, Proxy, service, tls};
 
 /// Longest time between looks at the clock.
 const LOOK: u64 = 60;
+/// A connection that lasted this long was a good one: the next attempt follows at once.
+const STEADY: Duration = Duration::from_secs(5);
 
 /// How to reach the coordinator.
 #[derive(Clone)]
@@ -68,6 +70,7 @@ impl Dialer {
             config,
             session: Bytes::new(),
             failures: 0,
+            joined: None,
             renewed: false,
         };
         tokio::spawn(Driver::new(ends, stand).run(connector));
@@ -80,6 +83,8 @@ struct DialConnector {
     config: DialConfig,
     session: Bytes,
     failures: u32,
+    /// When the present connection was made.
+    joined: Option<Instant>,
     /// When to ask for the next certificate.
     ask_at: u64,
     /// There is a new certificate: the connection should show it.
@@ -88,6 +93,10 @@ struct DialConnector {
 
 impl Connector for DialConnector {
     async fn join(&mut self, stand: &mut Stand) -> Result<Joined, Ended> {
+        if self.joined.is_some_and(|at| at.elapsed() >= STEADY) {
+            self.failures = 0;
+        }
+        self.joined = None;
         if self.failures > 0 {
             sleep(pause(self.config.pause, self.failures)).await;
         }
@@ -96,7 +105,7 @@ impl Connector for DialConnector {
         let limit = self.config.limits.handshake;
         match timeout(limit, self.dial(stand)).await {
             Ok(Ok(joined)) => {
-                self.failures = 0;
+                self.joined = Some(Instant::now());
                 Ok(joined)
             }
             Ok(Err(error)) => Err(Ended::Waiting(error.to_string())),
@@ -126,6 +135,11 @@ impl Connector for DialConnector {
             .saturating_sub(now());
         self.ask_at = now() + (left / 8).clamp(2, 600);
         Elsewhere::Send(Kind::Renew(Nothing {}).into())
+    }
+
+    fn starts_over(&mut self) -> bool {
+        self.session = Bytes::new();
+        true
     }
 
     fn hear(&mut self, kind: Kind) -> Result<(), NetError> {
@@ -192,7 +206,7 @@ impl DialConnector {
         agree(ours, (welcome.version, welcome.version))?;
         let resumed = welcome.resumed && !self.session.is_empty();
         if resumed {
-            let stood = stand.outbox.resume(welcome.received);
+            let stood = stand.resume(welcome.received);
             if stood.is_err() || welcome.session != self.session {
                 self.session = Bytes::new();
                 return Err(NetError::Breach("a session resumed at an impossible place"));

@@ -13,6 +13,9 @@ use super::link::{Command, Ends, Event, IncomingStream, PeerIdentity};
 use super::segment::{CHUNK, Kind, Segment};
 use super::session::{Delivery, Inbox, Outbox};
 
+/// How long the end of a session may take to be heard.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// Segments from a connection; an error is the reason why no more come.
 pub(super) type Inbound = Pin<Box<dyn Stream<Item = Result<Segment, String>> + Send>>;
 
@@ -21,7 +24,7 @@ pub(super) struct Connection {
     pub(super) inbound: Inbound,
     pub(super) outbound: mpsc::Sender<Segment>,
     /// Keeps the connection open.
-    pub(super) guard: Box<dyn Send>,
+    pub(super) _guard: Box<dyn Send>,
 }
 
 /// Where connections come from.
@@ -30,6 +33,8 @@ pub(super) trait Connector: Send {
     fn join(&mut self, stand: &mut Stand) -> impl Future<Output = Result<Joined, Ended>> + Send;
     /// What comes from elsewhere: a segment to send, if there is `room` for one, or that the connection should be left. Cancelling loses nothing.
     fn elsewhere(&mut self, room: bool) -> impl Future<Output = Elsewhere> + Send;
+    /// The session was ended by one side. Whether there may be another one.
+    fn starts_over(&mut self) -> bool;
     /// A segment that concerns neither messages nor acknowledgements.
     fn hear(&mut self, kind: Kind) -> Result<(), NetError>;
 }
@@ -74,6 +79,13 @@ impl Stand {
             inbox: Inbox::new(limit, stream_above),
             limits: (limit, stream_above),
         }
+    }
+
+    /// Goes on over a new connection, at which the other side has all chunks below `received`.
+    pub(super) fn resume(&mut self, received: u64) -> Result<(), NetError> {
+        self.outbox.resume(received)?;
+        self.inbox.resume();
+        Ok(())
     }
 
     fn reset(&mut self) {
@@ -121,13 +133,16 @@ enum Wake<'a> {
     Command(Option<Command>),
     Part(Option<Bytes>),
     Delivered,
-    Dropped,
 }
 
 /// Why a connection was left.
 enum Left {
     Lost(String),
+    /// The other side ended the session.
     Closed(String),
+    /// The other side broke the protocol (TR-09).
+    Refused(String),
+    /// The program dropped the link.
     Dropped,
 }
 
@@ -161,7 +176,10 @@ impl Driver {
                         Left::Lost(reason) => {
                             self.ready.push_back(Ready::Event(Event::Lost(reason)))
                         }
-                        Left::Closed(reason) => break reason,
+                        Left::Closed(reason) | Left::Refused(reason) if connector.starts_over() => {
+                            self.ready.push_back(Ready::Event(Event::Lost(reason)));
+                        }
+                        Left::Closed(reason) | Left::Refused(reason) => break reason,
                         Left::Dropped => return,
                     }
                 }
@@ -181,16 +199,23 @@ impl Driver {
     }
 
     async fn connected(&mut self, joined: Joined, connector: &mut impl Connector) -> Left {
-        let Joined {
-            mut connection,
-            new,
-            limit,
-        } = joined;
-        self.limit = limit;
-        match new {
+        let mut connection = joined.connection;
+        self.limit = joined.limit;
+        match joined.new {
             Some(identity) => self.begin_session(identity),
             None => self.ready.push_back(Ready::Event(Event::Back)),
         }
+        let left = self.talk(&mut connection, connector).await;
+        match &left {
+            Left::Refused(reason) => say_goodbye(connection, reason).await,
+            Left::Dropped => say_goodbye(connection, "the other program ended the session").await,
+            Left::Lost(_) | Left::Closed(_) => {}
+        }
+        left
+    }
+
+    /// Sends and receives until the connection is to be left.
+    async fn talk(&mut self, connection: &mut Connection, connector: &mut impl Connector) -> Left {
         let mut controls = VecDeque::new();
         loop {
             self.prepare();
@@ -198,6 +223,7 @@ impl Driver {
                 || self.stand.inbox.acknowledgement().is_some()
                 || self.stand.outbox.has_next();
             let room = self.stand.outbox.has_room();
+            let idle = self.sending.is_none() && self.commands_open;
             let wake = tokio::select! {
                 segment = connection.inbound.next() => Wake::Segment(segment),
                 permit = connection.outbound.reserve(), if due => match permit {
@@ -205,29 +231,16 @@ impl Driver {
                     Err(_) => Wake::Segment(None),
                 },
                 wanted = connector.elsewhere(controls.len() < 8) => Wake::Elsewhere(wanted),
-                command = self.ends.commands.recv(), if self.sending.is_none() && self.commands_open => Wake::Command(command),
+                command = self.ends.commands.recv(), if idle => Wake::Command(command),
                 part = next_part(&mut self.sending), if room => Wake::Part(part),
                 () = deliver(&mut self.ready, &self.ends.events, &mut self.parts) => Wake::Delivered,
-                () = self.ends.events.closed() => Wake::Dropped,
+                () = self.ends.events.closed() => return Left::Dropped,
             };
             match wake {
-                Wake::Segment(Some(Ok(Segment { kind: Some(kind) }))) => {
-                    match self.hear(kind, connector) {
-                        Ok(None) => {}
-                        Ok(Some(reason)) => return Left::Closed(reason),
-                        Err(error) => return refuse(&connection.outbound, &error).await,
+                Wake::Segment(segment) => {
+                    if let Err(left) = self.on_segment(segment, connector) {
+                        return left;
                     }
-                }
-                Wake::Segment(Some(Ok(_))) => {
-                    return refuse(
-                        &connection.outbound,
-                        &NetError::Breach("a segment of an unknown kind"),
-                    )
-                    .await;
-                }
-                Wake::Segment(Some(Err(reason))) => return Left::Lost(reason),
-                Wake::Segment(None) => {
-                    return Left::Lost("the other side ended the connection".to_owned());
                 }
                 Wake::Permit(permit) => {
                     if let Some(segment) = self.next_segment(&mut controls) {
@@ -235,17 +248,29 @@ impl Driver {
                     }
                 }
                 Wake::Elsewhere(Elsewhere::Send(segment)) => controls.push_back(segment),
-                Wake::Command(command) => self.on_command(command),
-                Wake::Part(part) => self.on_part(part),
-                Wake::Delivered => {}
                 Wake::Elsewhere(Elsewhere::Leave) => {
                     return Left::Lost("a new connection takes over".to_owned());
                 }
-                Wake::Dropped => {
-                    say_goodbye(&connection.outbound, "the other program ended the session").await;
-                    return Left::Dropped;
-                }
+                Wake::Command(command) => self.on_command(command),
+                Wake::Part(part) => self.on_part(part),
+                Wake::Delivered => {}
             }
+        }
+    }
+
+    fn on_segment(
+        &mut self,
+        segment: Option<Result<Segment, String>>,
+        connector: &mut impl Connector,
+    ) -> Result<(), Left> {
+        let ended = || Left::Lost("the other side ended the connection".to_owned());
+        let segment = segment.ok_or_else(ended)?.map_err(Left::Lost)?;
+        let unknown = || NetError::Breach("a segment of an unknown kind");
+        let heard = segment.kind.ok_or_else(unknown);
+        match heard.and_then(|kind| self.hear(kind, connector)) {
+            Ok(None) => Ok(()),
+            Ok(Some(reason)) => Err(Left::Closed(reason)),
+            Err(error) => Err(Left::Refused(error.to_string())),
         }
     }
 
@@ -443,15 +468,20 @@ async fn deliver_all(
     events.closed().await;
 }
 
-/// Tells the other side what it did wrong and ends the session (TR-09).
-async fn refuse(outbound: &mpsc::Sender<Segment>, error: &NetError) -> Left {
-    say_goodbye(outbound, &error.to_string()).await;
-    Left::Closed(error.to_string())
-}
-
-async fn say_goodbye(outbound: &mpsc::Sender<Segment>, reason: &str) {
-    let wait = std::time::Duration::from_secs(1);
+/// Tells the other side why the session ends, and gives it the time to hear it.
+async fn say_goodbye(connection: Connection, reason: &str) {
+    let Connection {
+        mut inbound,
+        outbound,
+        _guard,
+    } = connection;
     let close = Kind::Close(reason.to_owned()).into();
+    let farewell = async {
+        if outbound.send(close).await.is_ok() {
+            drop(outbound);
+            while let Some(Ok(_)) = inbound.next().await {}
+        }
+    };
     // Only a courtesy: a connection that takes nothing any more is closed anyway.
-    let _ = tokio::time::timeout(wait, outbound.send(close)).await;
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
 }

@@ -48,7 +48,7 @@ pub enum Event {
     Back,
     /// No connection could be made, with the reason; it is tried again. Said once for each reason in turn.
     Waiting(String),
-    /// The session is over for good, with the reason. Nothing follows.
+    /// The session is over for good, with the reason. Nothing follows. A dialler never says so: it begins another one.
     Closed(String),
 }
 

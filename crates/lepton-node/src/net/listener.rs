@@ -412,7 +412,8 @@ async fn serve_member(
     });
     let http = http_server(&shared.config.limits).serve_connection(TokioIo::new(tls), service);
     let mut http = std::pin::pin!(http);
-    let expiry = Duration::from_secs(leaf.not_after.saturating_sub(now()));
+    // Its last second is a good one.
+    let expiry = Duration::from_secs((leaf.not_after + 1).saturating_sub(now()));
     tokio::select! {
         // Its end shows on the stream.
         _ = http.as_mut() => return Ok(()),
@@ -487,7 +488,7 @@ impl Visit {
         let connection = Connection {
             inbound,
             outbound,
-            guard: Box::new(Release(self.release.clone())),
+            _guard: Box::new(Release(self.release.clone())),
         };
         tokio::spawn(self.greet(connection));
         true

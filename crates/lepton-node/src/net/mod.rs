@@ -24,3 +24,6 @@ pub use link::{Event, IncomingStream, Link, LinkReceiver, LinkSender, PeerIdenti
 pub use listener::{Limits, ListenConfig, Listener, Notice, Observer, Peer};
 pub use proxy::Proxy;
 pub use tls::Credentials;
+
+#[cfg(test)]
+mod tests;

@@ -87,12 +87,7 @@ fn inbound(stream: Streaming<Segment>) -> Inbound {
 }
 
 fn reason(status: &Status) -> String {
-    let message = status.message();
-    if message.is_empty() {
-        format!("the connection broke ({:?})", status.code())
-    } else {
-        format!("the connection broke: {message}")
-    }
+    format!("the connection broke: {}", deepest(status))
 }
 
 /// HTTP/2 for a listener, with everything bounded (TR-09, TR-10).
@@ -154,7 +149,7 @@ where
     Ok(Connection {
         inbound: inbound(answer.into_inner()),
         outbound,
-        guard: Box::new(task),
+        _guard: Box::new(task),
     })
 }
 

@@ -91,7 +91,6 @@ impl Credentials {
     /// [`NetError`] when it is not this member's.
     pub fn install(&self, issued: &Issued) -> Result<(), NetError> {
         self.0.folder.install(issued)?;
-        self.0.trust.update(issued.revoked.as_bytes())?;
         self.refresh()
     }
 
@@ -123,10 +122,12 @@ impl Credentials {
     }
 
     fn refresh_list(&self) -> Result<(), NetError> {
-        match fs::read(self.0.folder.list_path()) {
+        let path = self.0.folder.list_path();
+        match fs::read(&path) {
             Ok(list) => self.0.trust.update(&list).map(|_| ()),
             // An organisation's own authority may not have any.
-            Err(_) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(NetError::file(&path, &error)),
         }
     }
 
@@ -451,9 +452,9 @@ fn verify(
             super::pki::Refusal::Path(webpki::Error::CertNotValidYet { .. }) => {
                 CertificateError::NotValidYet
             }
-            super::pki::Refusal::Path(webpki::Error::UnknownIssuer) => {
-                CertificateError::UnknownIssuer
-            }
+            super::pki::Refusal::Path(
+                webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey,
+            ) => CertificateError::UnknownIssuer,
             error => other(&NetError::from(error).to_string()),
         })
     })

@@ -58,6 +58,52 @@ pub struct Issued {
     pub revoked: String,
 }
 
+impl Issued {
+    /// Everything in one PEM text: certificate, root, revocation list.
+    #[must_use]
+    pub fn to_bundle(&self) -> String {
+        [&self.certificate, &self.root, &self.revoked]
+            .map(|part| part.trim_end())
+            .join("\n")
+            + "\n"
+    }
+
+    /// Reads [`Issued::to_bundle`]'s text, or what another authority put together: the certificate first, then the roots, then a list, if any.
+    ///
+    /// # Errors
+    /// [`NetError::Certificate`].
+    pub fn from_bundle(text: &str) -> Result<Self, NetError> {
+        let blocks = pem::parse_many(text).map_err(|error| NetError::certificate(WHAT, error))?;
+        let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+        let of = |tag: &str| -> Vec<String> {
+            let blocks = blocks.iter().filter(|block| block.tag() == tag);
+            blocks
+                .map(|block| pem::encode_config(block, config))
+                .collect()
+        };
+        let certificates = of("CERTIFICATE");
+        match certificates.split_first() {
+            Some((first, roots)) if !roots.is_empty() => Ok(Self {
+                certificate: first.clone(),
+                root: roots.concat(),
+                revoked: of("X509 CRL").concat(),
+            }),
+            _ => Err(NetError::certificate(
+                "the authority's answer",
+                "it must hold the member's certificate and, after it, the root's",
+            )),
+        }
+    }
+
+    /// What the certificate says.
+    ///
+    /// # Errors
+    /// [`NetError::Certificate`].
+    pub fn leaf(&self) -> Result<Leaf, NetError> {
+        Leaf::parse(&first(&self.certificate)?)
+    }
+}
+
 /// A line of `lepton ca list`.
 #[derive(Debug, Clone, Serialize)]
 pub struct MemberRow {
@@ -256,6 +302,26 @@ impl Authority {
             )));
         }
         self.certify(&mut locked, &leaf.member, &RawKey(leaf.key.to_bytes()))
+    }
+
+    /// The next certificate for a member that cannot ask by itself.
+    ///
+    /// # Errors
+    /// [`NetError`] when there is no such member, or it was revoked.
+    pub fn reissue(&self, role: Role, name: &Name) -> Result<Issued, NetError> {
+        let mut locked = Locked::open(&self.folder)?;
+        let unknown = || NetError::Use(format!("there is no {role} {name}; see `lepton ca list`"));
+        let entry = locked.state.member(role, name).ok_or_else(unknown)?;
+        if entry.revoked.is_some() {
+            return Err(NetError::Refused(format!("{role} {name} was revoked")));
+        }
+        let key = from_hex(&entry.key).ok_or_else(unknown)?;
+        let member = Member {
+            federation: locked.state.federation.clone(),
+            role,
+            name: name.clone(),
+        };
+        self.certify(&mut locked, &member, &RawKey(key))
     }
 
     /// Revokes a member (EN-07): its certificates go on the list, and it gets no other.

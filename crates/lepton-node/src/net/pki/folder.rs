@@ -96,7 +96,10 @@ impl MemberFolder {
             ));
         }
         let trust = Trust::new(self.member.federation.clone(), roots)?;
-        let usage = super::Usage::Client;
+        let usage = match self.member.role {
+            super::Role::Coordinator => super::Usage::Server,
+            _ => super::Usage::Client,
+        };
         let leaf = trust.verify(&chain_from_pem(&issued.certificate)?, usage)?;
         if leaf.member != self.member || leaf.key != self.key()?.public() {
             return Err(NetError::certificate(
@@ -104,9 +107,11 @@ impl MemberFolder {
                 format!("it is not for {} with the key of this folder", self.member),
             ));
         }
-        trust.update(issued.revoked.as_bytes())?;
+        if !issued.revoked.is_empty() {
+            trust.update(issued.revoked.as_bytes())?;
+            self.write(LIST, &issued.revoked)?;
+        }
         self.write(ROOT, &issued.root)?;
-        self.write(LIST, &issued.revoked)?;
         self.write(CERTIFICATE, &issued.certificate)?;
         Ok(leaf)
     }

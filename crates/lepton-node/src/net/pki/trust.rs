@@ -250,7 +250,9 @@ fn refused(error: &webpki::Error) -> NetError {
         webpki::Error::CertNotValidYet { .. } => {
             "it is not valid yet; check both machines' clocks".to_owned()
         }
-        webpki::Error::UnknownIssuer => "no root of this federation issued it".to_owned(),
+        webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
+            "no root of this federation issued it".to_owned()
+        }
         error => error.to_string(),
     };
     NetError::certificate(CERTIFICATE, problem)

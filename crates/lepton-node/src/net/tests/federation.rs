@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lepton_node::net::pki::{Authority, Member, MemberFolder, Name, Role};
-use lepton_node::net::{
+use crate::net::pki::{Authority, Member, MemberFolder, Name, Role};
+use crate::net::{
     Credentials, DialConfig, Dialer, EnrolConfig, Event, Limits, Link, ListenConfig, Listener,
 };
 use tempfile::TempDir;
@@ -61,10 +61,14 @@ impl Federation {
     }
 
     pub(crate) fn listen_config(&self) -> ListenConfig {
+        self.listen_config_of("hub")
+    }
+
+    pub(crate) fn listen_config_of(&self, coordinator: &str) -> ListenConfig {
         let notices = self.notices.clone();
         ListenConfig {
             address: "127.0.0.1:0".parse().unwrap(),
-            credentials: self.member(Role::Coordinator, "hub"),
+            credentials: self.member(Role::Coordinator, coordinator),
             limits: Limits::default(),
             enrolment: Some(EnrolConfig {
                 registrar: self.authority.clone(),
@@ -109,4 +113,46 @@ pub(crate) async fn message(link: &mut Link) -> Vec<u8> {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// The next event that `wanted` accepts; others are passed over.
+pub(crate) async fn until(link: &mut Link, wanted: impl Fn(&Event) -> bool) -> Event {
+    loop {
+        let event = next(link).await;
+        if wanted(&event) {
+            return event;
+        }
+    }
+}
+
+/// The first reason why no connection could be made, or one was lost.
+pub(crate) async fn trouble(link: &mut Link) -> String {
+    match until(link, |event| {
+        matches!(event, Event::Waiting(_) | Event::Lost(_))
+    })
+    .await
+    {
+        Event::Waiting(reason) | Event::Lost(reason) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Sets how long certificates live from now on, seconds.
+pub(crate) fn set_life(federation: &Federation, seconds: u64) {
+    let path = federation.folder.path().join("ca/members.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut state: serde_json::Value = serde_json::from_str(&text).unwrap();
+    state["life"] = seconds.into();
+    std::fs::write(&path, state.to_string()).unwrap();
+}
+
+/// Waits until `holds`, within a time that is enough on any machine.
+pub(crate) async fn eventually(holds: impl Fn() -> bool) {
+    for _ in 0..600 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it never came to hold");
 }
