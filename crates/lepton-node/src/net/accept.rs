@@ -44,7 +44,7 @@ struct Entry {
 
 /// What a session's task is told.
 enum ToSession {
-    Attached(Attached),
+    Attached(Box<Attached>),
     End(String),
 }
 
@@ -94,12 +94,12 @@ impl Sessions {
             .get(&hello.session)
             .filter(|entry| entry.leaf.key == leaf.key && entry.leaf.member == leaf.member)
             .map(|entry| entry.attach.clone());
-        let attached = Attached {
+        let attached = Box::new(Attached {
             hello,
             version,
             leaf: leaf.clone(),
             connection,
-        };
+        });
         let attached = match known {
             Some(session) => match session.send(ToSession::Attached(attached)).await {
                 Ok(()) => return Ok(()),
@@ -115,7 +115,7 @@ impl Sessions {
         &self,
         leaf: Leaf,
         address: SocketAddr,
-        attached: Attached,
+        attached: Box<Attached>,
     ) -> Result<(), NetError> {
         self.make_room(&leaf);
         let (id, limits) = (random_id()?, &self.0.limits);
@@ -292,7 +292,7 @@ impl AcceptConnector {
     /// Answers a greeting; `None` when the connection broke meanwhile.
     async fn welcome(
         &mut self,
-        attached: Attached,
+        attached: Box<Attached>,
         stand: &mut Stand,
     ) -> Result<Option<Joined>, Ended> {
         let Attached {
@@ -300,7 +300,7 @@ impl AcceptConnector {
             version,
             leaf,
             connection,
-        } = attached;
+        } = *attached;
         if !self.fresh
             && let Err(error) = stand.resume(hello.received)
         {

@@ -13,12 +13,13 @@ use rustls_pki_types::CertificateDer;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::certificate::{chain_from_pem, fingerprint};
+use super::certificate::fingerprint;
 use super::invitation::proven;
+use super::issued::first;
 use super::key::only_owner;
 use super::registry::{Certificate, Entry, Invited, Locked, Registry};
 use super::request::{Request, date, dated, parameters};
-use super::{Invitation, Leaf, Member, Name, Role, Serial, now};
+use super::{Invitation, Issued, Leaf, Member, Name, Role, Serial, now};
 use crate::federation::from_hex;
 use crate::files::{Durability, replace};
 use crate::net::NetError;
@@ -45,63 +46,6 @@ pub struct Import<'a> {
     pub certificate: &'a str,
     /// Its key, in PEM.
     pub key: &'a str,
-}
-
-/// What a member gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Issued {
-    /// The member's certificate, in PEM.
-    pub certificate: String,
-    /// The root, in PEM.
-    pub root: String,
-    /// Newest revocation list, in PEM.
-    pub revoked: String,
-}
-
-impl Issued {
-    /// Everything in one PEM text: certificate, root, revocation list.
-    #[must_use]
-    pub fn to_bundle(&self) -> String {
-        [&self.certificate, &self.root, &self.revoked]
-            .map(|part| part.trim_end())
-            .join("\n")
-            + "\n"
-    }
-
-    /// Reads [`Issued::to_bundle`]'s text, or what another authority put together: the certificate first, then the roots, then a list, if any.
-    ///
-    /// # Errors
-    /// [`NetError::Certificate`].
-    pub fn from_bundle(text: &str) -> Result<Self, NetError> {
-        let blocks = pem::parse_many(text).map_err(|error| NetError::certificate(WHAT, error))?;
-        let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-        let of = |tag: &str| -> Vec<String> {
-            let blocks = blocks.iter().filter(|block| block.tag() == tag);
-            blocks
-                .map(|block| pem::encode_config(block, config))
-                .collect()
-        };
-        let certificates = of("CERTIFICATE");
-        match certificates.split_first() {
-            Some((first, roots)) if !roots.is_empty() => Ok(Self {
-                certificate: first.clone(),
-                root: roots.concat(),
-                revoked: of("X509 CRL").concat(),
-            }),
-            _ => Err(NetError::certificate(
-                "the authority's answer",
-                "it must hold the member's certificate and, after it, the root's",
-            )),
-        }
-    }
-
-    /// What the certificate says.
-    ///
-    /// # Errors
-    /// [`NetError::Certificate`].
-    pub fn leaf(&self) -> Result<Leaf, NetError> {
-        Leaf::parse(&first(&self.certificate)?)
-    }
 }
 
 /// A line of `lepton ca list`.
@@ -562,13 +506,6 @@ fn imported(import: &Import<'_>) -> Result<(String, Zeroizing<String>), NetError
         import.certificate.to_owned(),
         Zeroizing::new(import.key.to_owned()),
     ))
-}
-
-fn first(pem: &str) -> Result<CertificateDer<'static>, NetError> {
-    let mut chain = chain_from_pem(pem)?.into_iter();
-    chain
-        .next()
-        .ok_or_else(|| NetError::certificate(WHAT, "no certificate"))
 }
 
 /// A member's key, of which a renewal needs nothing but its 32 bytes.
