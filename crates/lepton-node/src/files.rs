@@ -152,6 +152,8 @@ fn private_file(path: &Path) -> io::Result<File> {
 /// Makes a new name in a folder survive a power cut, where that is asked for.
 fn sync_folder(folder: &Path, durability: Durability) -> io::Result<()> {
     match durability {
+        // The folder of a bare file name is the one we are in.
+        Durability::Machine if folder.as_os_str().is_empty() => File::open(".")?.sync_all(),
         Durability::Machine => File::open(folder)?.sync_all(),
         Durability::Process => Ok(()),
     }

@@ -193,8 +193,11 @@ fn seat(shared: &Shared, index: u16, store: &MemoryStore) -> Seat {
 }
 
 fn last_epoch(store: &MemoryStore) -> u64 {
-    let record = store.values(EPOCH).next();
-    record.map_or(0, |(_, epoch)| epoch_of(epoch).unwrap_or(u64::MAX))
+    match store.get(EPOCH) {
+        Ok(None) => 0,
+        Ok(Some(epoch)) => epoch_of(&epoch).unwrap_or(u64::MAX),
+        Err(_) => u64::MAX,
+    }
 }
 
 fn slot_key(store: &MemoryStore) -> Option<Seed> {

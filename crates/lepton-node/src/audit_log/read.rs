@@ -8,7 +8,7 @@ use lepton_crypto::{IdentityPublic, Signature};
 use super::DOMAIN;
 use super::entry::{Entry, Event, FORMAT, link, seal_statement, start};
 use crate::error::NodeError;
-use crate::federation::from_hex;
+use crate::hex::unhex;
 
 /// What a whole log amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,7 +184,7 @@ impl<'a> Chain<'a> {
     }
 
     fn begin(&mut self, (log, member): (&str, &str), key: &str) -> Result<(), &'static str> {
-        let public = from_hex(key).map(IdentityPublic::from_bytes);
+        let public = unhex(key).map(IdentityPublic::from_bytes);
         let public = public.ok_or("names a key that is none")?;
         if self.expected.is_some_and(|expected| *expected != public) {
             return Err("names another key than the member's");
@@ -215,8 +215,7 @@ impl<'a> Chain<'a> {
 }
 
 fn signature_of(text: &str) -> Option<Signature> {
-    let (first, second) = text.split_at_checked(64)?;
-    let bytes = [from_hex(first)?, from_hex(second)?].concat();
+    let bytes = unhex::<64>(text)?;
     Signature::try_from(bytes.as_slice()).ok()
 }
 

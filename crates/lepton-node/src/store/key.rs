@@ -33,7 +33,7 @@ impl StoreKey {
         only_owner_reads(path)?;
         let text = std::fs::read_to_string(path).map_err(|error| NodeError::file(path, &error))?;
         let text = Zeroizing::new(text);
-        let bytes = crate::federation::from_hex(text.trim());
+        let bytes = crate::hex::unhex(text.trim());
         bytes.map(Seed::from_bytes).map(Self).ok_or_else(|| {
             NodeError::Data(format!(
                 "{}: this is no key of a store (64 hexadecimal digits); restore the file",

@@ -23,6 +23,7 @@ impl Entries {
             fields,
             written: BTreeMap::new(),
             bad: BTreeSet::new(),
+            open: BTreeMap::new(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::job::Job;
+use crate::job::{Job, Unit};
 use crate::plan::{FeatureKind, LabelKind, Plan};
 use crate::privacy::{NoiseAt, PrivacyPlan};
 
@@ -107,7 +107,7 @@ fn sums(plan: &Plan) -> String {
             "survey",
             what,
             "once",
-            goal.map(|goal| whole(goal.prepare.get())),
+            goal.map(|goal| whole(plan.unit(), goal.prepare.get())),
         ));
     }
     let what = "how many rows there are, how many of each class, and for every number column the mean and the spread";
@@ -115,15 +115,15 @@ fn sums(plan: &Plan) -> String {
         "statistics",
         what,
         "once",
-        goal.map(|goal| whole(goal.prepare.get())),
+        goal.map(|goal| whole(plan.unit(), goal.prepare.get())),
     ));
     lines.push(training(plan));
     if evaluations > 0 {
         let often = format!("{evaluations} times");
-        let noise = goal.map(|goal| whole(goal.evaluation.get()));
+        let noise = goal.map(|goal| whole(plan.unit(), goal.evaluation.get()));
         lines.push(line("evaluation", MEASURED, &often, noise));
     }
-    let noise = goal.map(|goal| whole(goal.last_evaluation.get()));
+    let noise = goal.map(|goal| whole(plan.unit(), goal.last_evaluation.get()));
     lines.push(line("last evaluation", MEASURED, "once", noise));
     lines.push(
         "A sum that is lost half-way is tried again, with fresh noise, and counts again."
@@ -144,18 +144,13 @@ fn training(plan: &Plan) -> String {
             None,
         ),
         Some(goal) => {
-            let what = format!(
-                "the gradients of a random {} of your rows, each cut to norm {}",
-                percent(goal.goal.sampling_rate.get()),
-                plan.job()
-                    .privacy()
-                    .map_or(0.0, |privacy| privacy.clip.get()),
-            );
+            let what = contribution(plan, goal);
             let noise = match goal.goal.noise {
-                NoiseAt::Distributed => whole(goal.training.get()),
+                NoiseAt::Distributed => whole(plan.unit(), goal.training.get()),
                 NoiseAt::Local => format!(
-                    "Gaussian noise of {:.2} times what one record can change, added here in full in each of {} steps a round",
+                    "Gaussian noise of {:.2} times what one {} can change, added here in full in each of {} steps a round",
                     goal.training.get(),
+                    plan.unit(),
                     plan.local_steps()
                 ),
             };
@@ -164,15 +159,37 @@ fn training(plan: &Plan) -> String {
     }
 }
 
+/// What a training vector holds under the job's unit, and what it is cut to.
+fn contribution(plan: &Plan, goal: &PrivacyPlan) -> String {
+    let privacy = plan.job().privacy();
+    let norm = privacy.map_or(0.0, |privacy| privacy.clip.first());
+    let cut = match plan.clip_quantile() {
+        None => format!("cut to norm {norm}"),
+        Some(_) => format!(
+            "cut to a norm that begins at {norm} and then follows a noised count of what was cut"
+        ),
+    };
+    let part = percent(goal.goal.sampling_rate.get());
+    match plan.unit() {
+        Unit::Record => format!("the gradients of a random {part} of your rows, each {cut}"),
+        Unit::Person => format!(
+            "for a random {part} of the persons in your rows, the mean gradient of each one's rows, {cut}"
+        ),
+        Unit::Party => format!(
+            "how training on your rows changes the model, {cut} as a whole; all parties count the same"
+        ),
+    }
+}
+
 fn line(kind: &str, what: &str, often: &str, noise: Option<String>) -> String {
     let noise = noise.unwrap_or_else(|| "no noise: the sum is exact".to_owned());
     format!("  {kind}, {often}: {what}; {noise}")
 }
 
-/// Noise of a sum in units of what one record can change, as the strongest coalition that is defended against sees it.
-fn whole(multiplier: f64) -> String {
+/// Noise of a sum in units of what one record (or person, or party) can change, as the strongest coalition that is defended against sees it.
+fn whole(unit: Unit, multiplier: f64) -> String {
     format!(
-        "Gaussian noise of {multiplier:.2} times what one record can change, shared among the parties"
+        "Gaussian noise of {multiplier:.2} times what one {unit} can change, shared among the parties"
     )
 }
 
@@ -187,8 +204,9 @@ fn promise(plan: &Plan) -> String {
             .to_owned();
     };
     format!(
-        "Privacy goal: for any one record, the sums of the whole job are (epsilon {}, delta {:e}) differentially private, against the coordinator with those it may collude with. \
+        "Privacy goal: for any one {}, the sums of the whole job are (epsilon {}, delta {:e}) differentially private, against the coordinator with those it may collude with. \
          The noised sums and the model go to the coordinator, to every party and to whoever submitted the job.",
+        goal.unit,
         goal.epsilon.get(),
         goal.delta.get(),
     )

@@ -164,7 +164,7 @@ pub static FIELDS: &[Field] = &[
         "privacy.unit",
         Kind::Choice,
         Absent::Value("\"record\""),
-        "Weakest unit that a job's guarantee may protect. No job of this version protects more than a record: with `person` or `party` every job is refused.",
+        "Weakest unit that a job's guarantee may protect: a record, a person (all rows here that share an id) or the whole party. Epsilon is counted for the job's own unit (PO-10).",
     ),
     key(
         "privacy.epsilon",

@@ -56,6 +56,8 @@ impl From<crate::job::Unit> for Protected {
     fn from(unit: crate::job::Unit) -> Self {
         match unit {
             crate::job::Unit::Record => Self::Record,
+            crate::job::Unit::Person => Self::Person,
+            crate::job::Unit::Party => Self::Party,
         }
     }
 }
