@@ -13,9 +13,10 @@ use lepton_dp::rdp::{Accountant, Event};
 use lepton_dp::{Delta, Epsilon};
 use serde::{Deserialize, Serialize};
 
+pub use crate::job::Unit;
 pub use amount::{Amount, Curve};
 pub use book::{Block, Book, Job};
-pub use budget::{Budget, BudgetError, Round, Shortfall, Unit, percent};
+pub use budget::{Budget, BudgetError, Round, Shortfall, percent};
 pub use entry::{Entry, FORMAT, Head, Reserved, Rows, What};
 pub use pace::{Pace, Paced, Plan};
 pub use planned::{Planned, cost as planned_cost, largest_epsilon, planned};

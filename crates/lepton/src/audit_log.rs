@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use lepton_crypto::IdentityPublic;
-use lepton_node::audit_log::{CrossCheck, Entry, Summary, cross_check, read, verify};
+use lepton_node::audit_log::{
+    CrossCheck, Entry, IdentityPublic, Summary, cross_check, read, verify,
+};
 use lepton_node::error::NodeError;
 use serde_json::json;
 

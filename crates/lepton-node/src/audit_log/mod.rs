@@ -11,11 +11,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use lepton_crypto::{IdentityKey, IdentityPublic, Signature};
+use lepton_crypto::{IdentityKey, Signature};
 use rand_core::Rng;
 
 pub use cross::{CrossCheck, cross_check};
 pub use entry::{Direction, Entry, Event, Verdict};
+pub use lepton_crypto::IdentityPublic;
 pub use read::{Summary, read, verify};
 
 use crate::error::NodeError;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lepton_protocol::job;
 use lepton_protocol::ledger::{
     BudgetError, Charge, Ledger, LedgerError, Reserved, Unit, planned, planned_cost,
 };
@@ -204,12 +203,7 @@ impl JobLedger {
 
 /// What the job's guarantee protects, and the column that tells its persons apart: the one place where the ledger reads it from the job.
 fn protects(plan: &Plan) -> (Unit, Option<String>) {
-    let person = plan.person_column().map(str::to_owned);
-    match plan.unit() {
-        job::Unit::Record => (Unit::Record, None),
-        job::Unit::Person => (Unit::Person, person),
-        job::Unit::Party => (Unit::Party, None),
-    }
+    (plan.unit(), plan.person_column().map(str::to_owned))
 }
 
 /// Refusals in a round are answered to the coordinator.

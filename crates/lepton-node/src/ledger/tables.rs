@@ -92,7 +92,7 @@ pub(super) fn renewed(
     if budget.unit() != newest.budget.unit() {
         let words = format!(
             "data set `{data}` protects each {}, its new block too",
-            newest.budget.unit().word()
+            newest.budget.unit()
         );
         return Err(BudgetError::Use(words).into());
     }

@@ -2,70 +2,14 @@
 //!
 //! Unknown-key checks, type and range checks, defaults and the reference in `docs/job.md` all read this table.
 
-use super::fields::Absent::{self, Required, Says, Value};
+use super::field_parts::{NON_NEGATIVE, POSITIVE, choice, closed, open, plain, table};
+use super::fields::Absent::{Required, Says, Value};
 use super::fields::{Field, Interval, Kind};
 use super::words::{
     Activation, Aggregation, Categories, ClassWeights, ColumnType, CombineName, DataKind,
     Duplicates, GraphChoice, Metric, Missing, ModelName, Noise, Normalisation, OptimiserName,
     Pooling, PrivateOptimiser, Scale, ServerOptimiser, SplitBy, Task, Topology, Unit, Word,
 };
-
-const POSITIVE: Kind = open(0.0, f64::INFINITY);
-const NON_NEGATIVE: Kind = Kind::Number(Interval {
-    low: 0.0,
-    low_included: true,
-    high: f64::INFINITY,
-    high_included: false,
-});
-
-const fn open(low: f64, high: f64) -> Kind {
-    Kind::Number(Interval {
-        low,
-        low_included: false,
-        high,
-        high_included: false,
-    })
-}
-
-const fn closed(low: f64, high: f64) -> Kind {
-    Kind::Number(Interval {
-        low,
-        low_included: true,
-        high,
-        high_included: true,
-    })
-}
-
-const fn plain(path: &'static str, kind: Kind, default: Absent, doc: &'static str) -> Field {
-    Field {
-        path,
-        kind,
-        default,
-        choices: &[],
-        later: &[],
-        doc,
-    }
-}
-
-const fn table(path: &'static str, default: Absent, doc: &'static str) -> Field {
-    plain(path, Kind::Table, default, doc)
-}
-
-const fn choice<W: Word>(
-    path: &'static str,
-    default: &'static str,
-    later: &'static [&'static str],
-    doc: &'static str,
-) -> Field {
-    Field {
-        path,
-        kind: Kind::Choice,
-        default: Absent::Value(default),
-        choices: W::WORDS,
-        later,
-        doc,
-    }
-}
 
 /// Every key of the job file, tables before their keys.
 pub static FIELDS: &[Field] = &[

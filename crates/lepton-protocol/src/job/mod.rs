@@ -9,6 +9,7 @@ mod check;
 mod columns;
 mod entries;
 mod errors;
+pub(crate) mod field_parts;
 mod field_table;
 mod fields;
 mod inactive;

@@ -208,7 +208,7 @@ words! {
         /// By masks that cancel in the sum.
         Masked = "masked",
     }
-    /// What one privacy guarantee protects.
+    /// What one privacy guarantee protects; the later, the coarser.
     Unit {
         /// One row.
         Record = "record",
@@ -275,5 +275,30 @@ impl Objective {
             }
             Self::Number => vec![Metric::Rmse, Metric::Mae, Metric::R2, Metric::Loss],
         }
+    }
+}
+
+// Ledgers and reports keep the word.
+impl serde::Serialize for Unit {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Unit {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let unknown = || serde::de::Error::unknown_variant(&word, Self::WORDS);
+        Self::from_word(&word).ok_or_else(unknown)
+    }
+}
+
+#[expect(
+    clippy::derivable_impls,
+    reason = "the enum is written by a macro that names no default"
+)]
+impl Default for Unit {
+    fn default() -> Self {
+        Self::Record
     }
 }

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use lepton_dp::Delta;
 
 use super::amount::{Amount, Curve};
-use super::budget::{Budget, BudgetError, Round, Unit, percent};
+use super::budget::{Budget, BudgetError, Round, percent};
 use super::entry::{Entry, Reserved, Rows, What};
 use super::pace;
 use super::planned::{Planned, largest_epsilon, of_sides};
 use super::{Charge, Side};
+use crate::job::Unit;
 
 /// The state after some entries.
 #[derive(Debug, Clone, Default)]

@@ -7,34 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::amount::{Amount, best_order};
 use super::pace::{Pace, Paced, Plan};
+use crate::job::Unit;
 use crate::noise::lifetime_delta;
-
-/// What one guarantee protects; the later, the coarser.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// A row.
-    #[default]
-    Record,
-    /// All rows with the same id.
-    Person,
-    /// All rows of a party.
-    Party,
-}
-
-impl Unit {
-    /// As a job file has it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Record => "record",
-            Self::Person => "person",
-            Self::Party => "party",
-        }
-    }
-}
 
 /// What may be lost about a block of records, ever. The order that decides is fixed with it (Feldman & Zrnic 2021).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -306,11 +280,6 @@ pub enum BudgetError {
         "job `{0}` has no privacy goal: its exact sums cost more than any budget; give it a [privacy] table, or run it without a ledger"
     )]
     NoGoal(String),
-    /// Another unit of privacy than the budget's (PU-09).
-    #[error(
-        "job `{0}` protects each {1}, and budgets are for records: that guarantee says less about a single record; write privacy.unit = \"record\", or run it without a ledger"
-    )]
-    OtherUnit(String, String),
     /// Nobody set a budget.
     #[error(
         "no privacy budget covers {0}; its owner sets one with `lepton budget set --ledger {1} --data NAME --table {2} --epsilon 10 --delta 1e-5`"
@@ -376,7 +345,7 @@ pub enum BudgetError {
     Withheld,
     /// The job protects less than the budget's owner asked for.
     #[error(
-        "{title} protects each {}, and the budget of `{data}` is for each {}: a guarantee for the smaller says nothing about the larger (a person may have many records); give the job privacy.unit = \"{}\"", .has.word(), .wants.word(), .wants.word()
+        "{title} protects each {}, and the budget of `{data}` is for each {}: a guarantee for the smaller says nothing about the larger (a person may have many records); give the job privacy.unit = \"{}\"", .has, .wants, .wants
     )]
     Unit {
         /// The job.

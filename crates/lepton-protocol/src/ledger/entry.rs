@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Charge;
 use super::amount::Curve;
-use super::budget::{Budget, Unit};
+use super::budget::Budget;
 use super::pace::Pace;
+use crate::job::Unit;
 
 /// Version of the entries.
 pub const FORMAT: &str = "lepton-ledger/1";

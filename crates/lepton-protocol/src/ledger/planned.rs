@@ -5,8 +5,8 @@ use lepton_dp::{Delta, DpError, NoiseMultiplier, SamplingRate};
 
 use super::Side;
 use super::amount::{Amount, Curve};
-use super::budget::Unit;
 use crate::exchange::Kind;
+use crate::job::Unit;
 use crate::plan::Plan;
 use crate::privacy::NoiseAt;
 

@@ -1,32 +1,8 @@
 //! Every key of `policy.toml` in one table: checks, defaults and `docs/policy.md` read it.
 
-use super::words::{Approval, Protected, Role, Weekday};
-use crate::job::{Absent, Aggregation, Field, Interval, Kind, Task, Word};
-
-const ABOVE_ZERO: Kind = Kind::Number(Interval {
-    low: 0.0,
-    low_included: false,
-    high: f64::INFINITY,
-    high_included: false,
-});
-
-const BELOW_ONE: Kind = Kind::Number(Interval {
-    low: 0.0,
-    low_included: false,
-    high: 1.0,
-    high_included: false,
-});
-
-const fn key(path: &'static str, kind: Kind, default: Absent, doc: &'static str) -> Field {
-    Field {
-        path,
-        kind,
-        default,
-        choices: &[],
-        later: &[],
-        doc,
-    }
-}
+use super::words::{Approval, Role, Weekday};
+use crate::job::field_parts::{POSITIVE, open, plain as key};
+use crate::job::{Absent, Aggregation, Field, Kind, Task, Unit, Word};
 
 const fn words<W: Word>(
     path: &'static str,
@@ -160,7 +136,7 @@ pub static FIELDS: &[Field] = &[
         Absent::Value("true"),
         "Whether a job must have a privacy goal. Without one its sums are exact.",
     ),
-    words::<Protected>(
+    words::<Unit>(
         "privacy.unit",
         Kind::Choice,
         Absent::Value("\"record\""),
@@ -168,13 +144,13 @@ pub static FIELDS: &[Field] = &[
     ),
     key(
         "privacy.epsilon",
-        ABOVE_ZERO,
+        POSITIVE,
         Absent::Value("3.0"),
         "Largest epsilon of one job.",
     ),
     key(
         "privacy.delta",
-        BELOW_ONE,
+        open(0.0, 1.0),
         Absent::Value("1e-5"),
         "Largest delta of one job.",
     ),
@@ -186,13 +162,13 @@ pub static FIELDS: &[Field] = &[
     ),
     key(
         "privacy.period_epsilon",
-        ABOVE_ZERO,
+        POSITIVE,
         Absent::Value("10.0"),
         "Largest sum of the epsilons of the jobs accepted on one table in a period.",
     ),
     key(
         "privacy.period_delta",
-        BELOW_ONE,
+        open(0.0, 1.0),
         Absent::Value("1e-4"),
         "Largest sum of their deltas.",
     ),
@@ -242,7 +218,7 @@ pub static FIELDS: &[Field] = &[
         "approval",
         Kind::Table,
         Absent::Says("every key at its default"),
-        "When a person has to approve a job with `lepton party jobs approve` (PO-15).",
+        "When a person at the party has to approve a job before it runs (PO-15).",
     ),
     words::<Approval>(
         "approval.person",
@@ -252,7 +228,7 @@ pub static FIELDS: &[Field] = &[
     ),
     key(
         "approval.above_epsilon",
-        ABOVE_ZERO,
+        POSITIVE,
         Absent::Says("no such limit"),
         "Jobs with a larger epsilon need approval too.",
     ),

@@ -18,9 +18,9 @@ pub use explain::explain;
 pub use fields::FIELDS;
 pub use request::{Decision, Figures, Granted, Refusal, Request, Rule, Submitter};
 pub use time::Moment;
-pub use words::{Approval, Protected, Role, Weekday};
+pub use words::{Approval, Role, Weekday};
 
-use crate::job::{Aggregation, JobErrors, Settings, Task, Word, tables_markdown};
+use crate::job::{Aggregation, JobErrors, Settings, Task, Unit, Word, tables_markdown};
 use time::{Hours, minute_of};
 
 /// A valid policy.
@@ -35,7 +35,7 @@ pub struct Policy {
     aggregation: Vec<Aggregation>,
     group_sums: bool,
     goal_required: bool,
-    unit: Protected,
+    unit: Unit,
     epsilon: Epsilon,
     delta: Delta,
     period_days: u32,

@@ -7,8 +7,8 @@ use lepton_dp::{Delta, Epsilon};
 use serde::{Deserialize, Serialize};
 
 use super::time::Moment;
-use super::words::{Protected, Role};
-use crate::job::{Aggregation, Combine, DataSource, Job, Task};
+use super::words::Role;
+use crate::job::{Aggregation, Combine, DataSource, Job, Task, Unit};
 use crate::plan::Plan;
 use crate::public::{Moments, PublicState};
 
@@ -35,7 +35,7 @@ pub struct Figures {
     pub(super) task: Task,
     pub(super) aggregation: Aggregation,
     pub(super) grouped: bool,
-    pub(super) goal: Option<(Epsilon, Delta, Protected)>,
+    pub(super) goal: Option<(Epsilon, Delta, Unit)>,
     pub(super) parameters: u64,
     pub(super) rounds: u32,
     pub(super) insecure_seed: bool,
@@ -48,10 +48,9 @@ impl Figures {
     pub fn of(plan: &Plan) -> Self {
         let (job, sums) = (plan.job(), plan.parameters());
         let columns = plan.features().iter().map(|feature| feature.name.clone());
-        let goal = job.privacy().map(|goal| {
-            let unit = Protected::from(goal.unit);
-            (goal.epsilon, goal.delta, unit)
-        });
+        let goal = job
+            .privacy()
+            .map(|goal| (goal.epsilon, goal.delta, goal.unit));
         Self {
             parties: sums.parties(),
             colluders: sums.colluders(),

@@ -15,15 +15,6 @@ words! {
         /// Reads audit logs and reports.
         Auditor = "auditor",
     }
-    /// What a guarantee protects, the weakest first.
-    Protected {
-        /// One row.
-        Record = "record",
-        /// Every row of one person.
-        Person = "person",
-        /// Every row of one party.
-        Party = "party",
-    }
     /// When a person has to approve a job.
     Approval {
         /// Every job.
@@ -49,15 +40,5 @@ words! {
         Saturday = "sat",
         /// Sunday.
         Sunday = "sun",
-    }
-}
-
-impl From<crate::job::Unit> for Protected {
-    fn from(unit: crate::job::Unit) -> Self {
-        match unit {
-            crate::job::Unit::Record => Self::Record,
-            crate::job::Unit::Person => Self::Person,
-            crate::job::Unit::Party => Self::Party,
-        }
     }
 }

@@ -98,7 +98,7 @@ fn words(book: &Book, block: &Block, at: &str) -> String {
         block.opened,
         budget.epsilon().get(),
         budget.delta().get(),
-        budget.unit().word(),
+        budget.unit(),
         budget.order(),
         percent(spent, capacity, Round::Up),
         progress::upward(used.epsilon(budget.delta())),

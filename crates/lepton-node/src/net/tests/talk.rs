@@ -40,6 +40,7 @@ async fn two_members_talk() {
     }
 }
 
+/// TR-07: neither end holds all of it.
 #[tokio::test]
 async fn a_long_message_passes_in_parts() {
     const LENGTH: u64 = 64 << 20;

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Block, Book, Change, key, spend, to_unit};
+use crate::job::Unit;
 use crate::ledger::Charge;
 use crate::ledger::amount::{Amount, Curve};
-use crate::ledger::budget::{Budget, BudgetError, Shortfall, Unit};
+use crate::ledger::budget::{Budget, BudgetError, Shortfall};
 use crate::ledger::entry::{Entry, FORMAT, Reserved, What};
 use crate::ledger::pace::{self, Pace, Paced};
 
