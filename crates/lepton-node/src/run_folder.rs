@@ -37,6 +37,8 @@ pub struct RunFile {
     pub started: String,
     /// Last epoch opened.
     pub epoch: u64,
+    /// Whether pooled and single-party models are trained to compare with.
+    pub comparison: bool,
     /// The durable ledger it is charged in, if there is one.
     pub ledger: Option<Kept>,
 }

@@ -32,6 +32,8 @@ pub enum Request {
         scenario: Option<PathBuf>,
         /// Where the run folder goes.
         folder: Place,
+        /// Whether pooled and single-party models are trained to compare with.
+        comparison: bool,
     },
     /// Go on with an interrupted one.
     Resume(PathBuf),
@@ -179,6 +181,7 @@ fn open(
             source,
             scenario,
             folder,
+            comparison,
         } => {
             let source = absolute(source)?;
             let mut federation = Federation::load(&source)?;
@@ -192,6 +195,7 @@ fn open(
                 rows_sha256: rows_sha256(&federation),
                 started: started.to_owned(),
                 epoch: 1,
+                comparison,
                 // Before anything is reserved: a run that does not know its reservation could not end it, and one that does not know its ledger
                 // would go on uncharged.
                 ledger: ledger.kept()?,

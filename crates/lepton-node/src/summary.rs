@@ -386,8 +386,12 @@ fn compare(
         .entropy
         .generator("baselines", finished.run.epoch)?;
     let scored = |model: &Model, rows: &Examples| exact(file, model, rows);
-    // Where even the pooled rows make training diverge, the comparison is left empty.
-    let pooled = train_alone(plan, public, spec, &train, &mut rng).ok();
+    // Where even the pooled rows make training diverge, the comparison is left empty, as where none is wanted.
+    let mut alone = |rows: &Examples| match finished.run.comparison {
+        true => train_alone(plan, public, spec, rows, &mut rng).ok(),
+        false => None,
+    };
+    let pooled = alone(&train);
     let mut best: Option<(String, MetricsDoc)> = None;
     let parties = rows.train.iter().zip(&rows.hold_out);
     for (party, (own, held)) in report.parties.iter_mut().zip(parties) {
@@ -397,15 +401,15 @@ fn compare(
             party.federated = Some(scored(&file.model, held)?);
         }
         // A party whose own rows do not suffice to train on has no model of its own.
-        let Ok(model) = train_alone(plan, public, spec, own, &mut rng) else {
+        let Some(model) = alone(own) else {
             continue;
         };
-        let alone = scored(&model, &test)?;
-        let better = |(_, other): &(String, MetricsDoc)| score(&alone) > score(other);
+        let metrics = scored(&model, &test)?;
+        let better = |(_, other): &(String, MetricsDoc)| score(&metrics) > score(other);
         if best.as_ref().is_none_or(better) {
-            best = Some((party.name.clone(), alone.clone()));
+            best = Some((party.name.clone(), metrics.clone()));
         }
-        party.alone = Some(alone);
+        party.alone = Some(metrics);
     }
     let pooled = pooled.map_or_else(|| Ok(MetricsDoc::default()), |model| scored(&model, &test))?;
     let (local_best_party, local_best) = best.unwrap_or_default();

@@ -74,6 +74,7 @@ impl Run {
             },
             scenario: None,
             folder: Place::At(folder.path().join("out")),
+            comparison: true,
         };
         let (watcher, _events) = mpsc::unbounded_channel();
         let (_stop, stopped) = watch::channel(false);

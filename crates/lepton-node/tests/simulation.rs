@@ -144,6 +144,7 @@ async fn simulate_with(
         source,
         scenario,
         folder: Place::Below(runs),
+        comparison: true,
     };
     let done = run(
         request,

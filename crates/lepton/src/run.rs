@@ -42,6 +42,9 @@ pub(crate) struct RunArgs {
     /// Charge the data in this ledger; the job is refused where its budget does not cover it
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     ledger: Option<PathBuf>,
+    /// Do not train pooled and single-party models to compare with; they can take longer than the run itself
+    #[arg(long, conflicts_with = "resume")]
+    no_comparison: bool,
     /// Print the report as one JSON document on stdout
     #[arg(long)]
     json: bool,
@@ -85,6 +88,7 @@ impl RunArgs {
                 },
                 scenario: self.scenario,
                 folder: self.run_dir.map_or(Place::Below(self.runs), Place::At),
+                comparison: !self.no_comparison,
             },
         }
     }

@@ -59,6 +59,32 @@ fn quiet_is_quiet() {
     assert_eq!(done.stderr, "");
 }
 
+/// Without the comparison nothing is trained beside the federation's model, and the page does not show numbers that are not there.
+#[test]
+fn the_comparison_can_be_left_out() {
+    let desk = Desk::small();
+    let asked = [
+        "run",
+        &example(),
+        "--json",
+        "--run-dir",
+        "out",
+        "--set",
+        "training.rounds=4",
+        "--no-comparison",
+    ];
+    let report = desk.call(&asked).fine().json();
+    for of in ["pooled", "local_best"] {
+        let metrics = report.pointer(&format!("/baselines/{of}")).unwrap();
+        assert!(metrics["accuracy"].is_null(), "{metrics}");
+    }
+    for of in ["federated", "majority"] {
+        let metrics = report.pointer(&format!("/baselines/{of}")).unwrap();
+        assert!(metrics["accuracy"].is_f64(), "{metrics}");
+    }
+    assert!(report["parties"][0]["alone"].is_null());
+}
+
 #[test]
 fn json_is_one_document_equal_to_the_file_with_every_promised_field() {
     let desk = Desk::small();
