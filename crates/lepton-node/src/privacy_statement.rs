@@ -230,7 +230,7 @@ fn assumptions(plan: &Plan, training: &Training) -> Vec<String> {
         all.push("The training noise is the sum of the parties' discrete Gaussian shares; what a sum of shares lacks against one discrete Gaussian is charged (Kairouz, Liu, Steinke 2021).".to_owned());
     }
     if plan.clip_quantile().is_some() {
-        all.push("The clipping norm followed a noised count of uncut contributions, which was part of every round's sum and of its charge; the norm shown is that of the last round.".to_owned());
+        all.push("The clipping norm followed a noised count of uncut contributions, which was part of every round's sum and of its charge; the norm shown is the one that a further round would have used.".to_owned());
     }
     all.extend(tables(plan));
     all.extend(groups(plan));

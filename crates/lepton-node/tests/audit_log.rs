@@ -62,9 +62,24 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let mut all: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|name| name == "jsonl"))
         .collect();
     all.sort();
     all
+}
+
+/// Two writers would make a chain that forks: the second is refused as long as the first lives.
+#[test]
+fn a_log_has_one_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path(), "clinic", 1).unwrap();
+    let second = open(folder.path(), "clinic", 1).map(drop).unwrap_err();
+    assert!(
+        second.contains("another process writes this log"),
+        "{second}"
+    );
+    drop(log);
+    open(folder.path(), "clinic", 1).unwrap();
 }
 
 /// Two signed segments of six lines and a seal each, and one that goes on.

@@ -213,7 +213,7 @@ impl PartyEpoch {
         &self.keys
     }
 
-    /// Masks `input` for `attempt` and deals the shares: the state to come, and message (a). For one sum over all (from a [`VectorSpec`]), or for that of
+    /// Masks `input` for `attempt` and deals the shares: the state to come, and message (a). For one sum over all (from a [`crate::VectorSpec`]), or for that of
     /// the party's group: then masks and shares are those of its group alone (SA-25).
     ///
     /// Refuses an input of another modulus or length, groups made for other parameters, and an attempt that is not later than every one before (SA-06); the attempt is used up

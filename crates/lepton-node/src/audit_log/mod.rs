@@ -52,6 +52,8 @@ pub struct AuditLog(Arc<Mutex<Writer>>);
 
 struct Writer {
     folder: PathBuf,
+    /// Keeps other writers away while this one lives.
+    _lock: File,
     file: File,
     path: PathBuf,
     segment: u64,
@@ -82,6 +84,7 @@ impl AuditLog {
         clock: Clock,
     ) -> Result<Self, NodeError> {
         fs::create_dir_all(folder).map_err(|error| NodeError::file(folder, &error))?;
+        let lock = lock(folder)?;
         let last = read::segments(folder)?.pop();
         let found = match &last {
             Some((_, path)) => read::tail(path)?,
@@ -102,6 +105,7 @@ impl AuditLog {
         };
         let mut writer = Writer {
             folder: folder.to_owned(),
+            _lock: lock,
             file,
             path,
             segment,
@@ -239,4 +243,24 @@ fn new_name() -> Result<String, NodeError> {
         .generator("audit log", 0)?
         .fill_bytes(&mut bytes);
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Two writers would make two chains of one: the second is refused.
+fn lock(folder: &Path) -> Result<File, NodeError> {
+    let path = folder.join(".lock");
+    let failed = |error: &std::io::Error| NodeError::file(&path, error);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| failed(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(NodeError::Use(format!(
+            "{}: another process writes this log; stop it first",
+            folder.display()
+        ))),
+        Err(std::fs::TryLockError::Error(error)) => Err(failed(&error)),
+    }
 }

@@ -82,6 +82,12 @@ pub(super) fn renewed(
     let newest = newest.and_then(|number| book.blocks().get(*number as usize));
     let newest =
         newest.ok_or_else(|| BudgetError::Use(format!("data set `{data}` has no block")))?;
+    if newest.budget.unit() == Unit::Party {
+        let words = format!(
+            "the budget of `{data}` is for all its rows together, new ones too; it is not renewed"
+        );
+        return Err(BudgetError::Use(words).into());
+    }
     let id = newest.id.clone();
     has_column(table, id.as_ref())?;
     let look = look(known, table, id.as_deref());
@@ -141,6 +147,14 @@ pub(super) fn touched(
                 .map(|block| (*block, look.column.clone()))
         })
         .collect();
+    // Whole rows do not tell whose they are: an older block of the lineage may hold the id.
+    for (_, look) in looks.iter().filter(|(id, look)| look.column != **id) {
+        let lineages = look.shared.keys();
+        let lineages: BTreeSet<u32> = lineages.filter_map(|one| lineage_of(book, *one)).collect();
+        for block in lineages.into_iter().flat_map(|one| book.blocks_of(one)) {
+            blocks.entry(*block).or_insert_with(|| look.column.clone());
+        }
+    }
     // New rows share the newest block of the first lineage, as its blocks remember rows.
     let home = lineage_of(book, first).and_then(|lineage| book.blocks_of(lineage).last().copied());
     let home_id = home

@@ -350,8 +350,8 @@ impl AcceptConnector {
         let (leaf, answers) = (self.leaf.clone(), self.answers.clone());
         let observer = self.sessions.0.observer.clone();
         tokio::task::spawn_blocking(move || match enrolment.registrar.renew(&leaf) {
-            // Gone meanwhile: it asks again.
-            Ok(issued) => drop(answers.blocking_send(Kind::Renewed(issued.into()).into())),
+            // Gone meanwhile, or it does not read: it asks again. Waiting for it would hold a thread that others need.
+            Ok(issued) => drop(answers.try_send(Kind::Renewed(issued.into()).into())),
             Err(error) => {
                 if let Some(observer) = observer {
                     let text = format!("renewal for {}: {error}", leaf.member);

@@ -14,7 +14,7 @@ pub(crate) const CHUNK: usize = 128 * 1024;
 /// Most chunks on their way that the receiver has not taken over (TR-08): with [`CHUNK`], 4 MiB in each direction.
 pub(crate) const WINDOW: usize = 32;
 /// Longest segment: a revocation list with its frame.
-pub(crate) const LONGEST: usize = super::pki::LONGEST_LIST + 1024;
+pub(crate) const LONGEST: usize = super::pki::LONGEST_LIST_PEM + 64 * 1024;
 /// Path of the one gRPC method.
 pub(crate) const METHOD: &str = "/lepton.link.v1.Link/Attach";
 

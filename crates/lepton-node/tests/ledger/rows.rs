@@ -124,6 +124,48 @@ fn a_declared_id_outlives_other_columns() {
     assert!(missing.is_err());
 }
 
+/// LG-08, LG-09: a table that lost its id column touches the older blocks too, whose people its rows may be of.
+#[test]
+fn without_ids_every_block_of_the_lineage_pays() {
+    let desk = Desk::new(1.0);
+    let ledger = desk.open().unwrap();
+    let write =
+        |name: &str, text: &str| std::fs::write(desk.folder.path().join(name), text).unwrap();
+    write("people.csv", "id,age\nA,30\n");
+    write("more.csv", "id,age\nA,31\nB,40\n");
+    write("dropped.csv", "age\n31\n");
+    let people = (desk.cells("people.csv"), Some("id".to_owned()));
+    ledger.set_budget("people", people, budget(1.0)).unwrap();
+    let blocks = ledger.book().unwrap().blocks().len();
+    ledger
+        .renew("people", desk.cells("more.csv"), None)
+        .unwrap();
+    desk.reserve(&ledger, "job", 1, "dropped.csv").unwrap();
+    let seats = ledger.book().unwrap().jobs()["job"].reserved.seats[PARTY].clone();
+    let older = u32::try_from(blocks).unwrap() - 1;
+    assert_eq!(seats, [older, older + 1]);
+}
+
+/// LG-09: new rows do not give a whole party a second budget.
+#[test]
+fn a_budget_for_a_party_is_not_renewed() {
+    let desk = Desk::new(1.0);
+    let ledger = desk.open().unwrap();
+    let write =
+        |name: &str, text: &str| std::fs::write(desk.folder.path().join(name), text).unwrap();
+    write("all.csv", "age\n30\n31\n");
+    write("next.csv", "age\n50\n51\n");
+    let numbers = (Epsilon::new(1.0).unwrap(), Delta::new(1e-6).unwrap());
+    let party = Budget::new(Unit::Party, numbers, Budget::WARN_AT).unwrap();
+    ledger
+        .set_budget("all", (desk.cells("all.csv"), None), party)
+        .unwrap();
+    let refused = ledger
+        .renew("all", desk.cells("next.csv"), None)
+        .unwrap_err();
+    assert!(refused.to_string().contains("is not renewed"), "{refused}");
+}
+
 /// LG-14: a budget for persons takes jobs for the same persons, each of them at one party.
 #[test]
 fn a_budget_for_persons_wants_their_column() {

@@ -546,6 +546,6 @@ pub static FIELDS: &[Field] = &[
         "privacy.population",
         Kind::Integer(1, 1_000_000_000),
         Says("nothing is chosen by rule"),
-        "Public number of records over all parties, roughly; never count it from private data. With it, what this job leaves out, or writes as `\"auto\"`, of `training.rounds`, `training.sampling_rate`, `privacy.clip` and (not for `optimiser = \"sgd\"`) `privacy.learning_rate` is chosen by a rule that knows this number, the model, epsilon and the number of parties, and no data. The effective job shows what was chosen.",
+        "Public number of records (with `unit = \"person\"`, of persons) over all parties, roughly; never count it from private data. With it, what this job leaves out, or writes as `\"auto\"`, of `training.rounds`, `training.sampling_rate`, `privacy.clip` and (not for `optimiser = \"sgd\"`) `privacy.learning_rate` is chosen by a rule that knows this number, the model, epsilon and the number of parties, and no data. The effective job shows what was chosen.",
     ),
 ];

@@ -4,6 +4,7 @@ use super::entries::Entries;
 use super::errors::{Place, Problems, quoted_list};
 use super::numbers::JobName;
 use super::tree::{Node, Value, quote};
+use super::words::PrivateOptimiser;
 use super::words::{
     ColumnType, CombineName, Metric, ModelName, Noise, Objective, OptimiserName, Unit, Word,
 };
@@ -299,8 +300,13 @@ fn unit(entries: &Entries, problems: &mut Problems) {
     if entries.word::<Unit>("privacy.unit") != Some(Unit::Party) {
         return;
     }
+    let place = at(entries, "privacy.unit");
+    let sampled = format!(
+        "privacy.unit = \"party\" ({place}), which the rule for sampled records says nothing about"
+    );
+    let remedy = "remove it, and write training.rounds and privacy.clip";
+    refuse(entries, problems, "privacy.population", &sampled, remedy);
     if entries.word::<Noise>("privacy.noise") == Some(Noise::Local) {
-        let place = at(entries, "privacy.unit");
         let because = format!("privacy.unit = \"party\" ({place}), whose noise lies in the sum");
         let remedy = "write noise = \"distributed\", or unit = \"record\"";
         refuse(entries, problems, "privacy.noise", &because, remedy);
@@ -329,6 +335,12 @@ fn clip(entries: &Entries, problems: &mut Problems) {
         let because = format!("privacy.clip = \"adaptive\" ({place}), whose count lies in the sum");
         let remedy = "write noise = \"distributed\", or clip = 4.0";
         refuse(entries, problems, "privacy.noise", &because, remedy);
+    } else if entries.word("privacy.optimiser") == Some(PrivateOptimiser::DpAdam) {
+        let because = format!(
+            "privacy.clip = \"adaptive\" ({place}), with which the noise changes from round to round"
+        );
+        let remedy = "write optimiser = \"adam\", or clip = 4.0";
+        refuse(entries, problems, "privacy.optimiser", &because, remedy);
     }
 }
 

@@ -152,7 +152,7 @@ impl Budget {
         self.order
     }
 
-    /// Divergence of that order that may be spent: epsilon at delta less what noise from tables may ever take of it (FT-22).
+    /// Divergence of that order that may be spent: epsilon at delta less the share of 2^56 draws from tables, or half of delta where that is less; beyond it (epsilon above 22 at delta 1e-5) epsilon and delta are those of noise of the exact law (FT-22).
     #[must_use]
     pub const fn capacity(&self) -> Amount {
         self.capacity

@@ -54,6 +54,11 @@ fn columns(plan: &Plan) -> String {
         };
         lines.push(format!("  {}: {what}", feature.name));
     }
+    if let Some(person) = plan.person_column() {
+        lines.push(format!(
+            "  {person}: whose row it is; rows with the same value count as one person"
+        ));
+    }
     let label = match plan.label() {
         LabelKind::Declared(classes) => {
             format!("one of {} classes that the job lists", classes.len())

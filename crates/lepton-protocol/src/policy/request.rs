@@ -56,7 +56,10 @@ impl Figures {
             colluders: sums.colluders(),
             threshold: sums.threshold(),
             quorum: sums.quorum(),
-            columns: columns.chain([plan.label_name().to_owned()]).collect(),
+            columns: columns
+                .chain(plan.person_column().map(str::to_owned))
+                .chain([plan.label_name().to_owned()])
+                .collect(),
             table: table_of(job),
             task: job.job().task,
             aggregation: job.protection().aggregation,

@@ -34,6 +34,8 @@ const ROOT_LIFE: u64 = 10 * 365 * 24 * 3600;
 /// After how long a list asks to be replaced, seconds. Nobody waits for it (EN-07).
 const LIST_LIFE: u64 = 30 * 24 * 3600;
 const WHAT: &str = "the authority";
+/// Certificates of one member that have not expired: all of them may have to be on one list of revoked ones.
+const MOST_CERTIFICATES: usize = 64;
 
 /// A certificate authority.
 pub struct Authority {
@@ -339,6 +341,19 @@ impl Authority {
         member: &Member,
         key: &impl PublicKeyData,
     ) -> Result<Issued, NetError> {
+        let time = now();
+        let valid = locked
+            .state
+            .member(member.role, &member.name)
+            .map_or(0, |entry| {
+                let certificates = entry.certificates.iter();
+                certificates.filter(|one| one.not_after > time).count()
+            });
+        if valid >= MOST_CERTIFICATES {
+            return Err(NetError::Refused(format!(
+                "{member} has {valid} certificates that have not expired; ask again when one has"
+            )));
+        }
         let serial = serial()?;
         let until = now() + locked.state.life;
         let params = dated(parameters(member)?, &serial, (now() - SKEW, until))?;

@@ -100,6 +100,11 @@ impl MemberFolder {
             super::Role::Coordinator => super::Usage::Server,
             _ => super::Usage::Client,
         };
+        if let Ok(held) = fs::read(self.list_path()) {
+            trust.update(&held)?;
+        }
+        // A list never goes back (EN-07).
+        let newer = !issued.revoked.is_empty() && trust.update(issued.revoked.as_bytes())?;
         let leaf = trust.verify(&chain_from_pem(&issued.certificate)?, usage)?;
         if leaf.member != self.member || leaf.key != self.key()?.public() {
             return Err(NetError::certificate(
@@ -107,8 +112,7 @@ impl MemberFolder {
                 format!("it is not for {} with the key of this folder", self.member),
             ));
         }
-        if !issued.revoked.is_empty() {
-            trust.update(issued.revoked.as_bytes())?;
+        if newer {
             self.write(LIST, &issued.revoked)?;
         }
         self.write(ROOT, &issued.root)?;

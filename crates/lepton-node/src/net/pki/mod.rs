@@ -19,7 +19,7 @@ pub use issued::Issued;
 pub use key::IdentityFile;
 pub use name::{Member, Name, Role};
 pub use request::signing_request;
-pub(crate) use trust::{LONGEST_LIST, Refusal};
+pub(crate) use trust::{LONGEST_LIST_PEM, Refusal};
 pub use trust::{Trust, Usage};
 
 /// Seconds since 1970 by this machine's clock.

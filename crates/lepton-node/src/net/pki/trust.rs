@@ -20,6 +20,8 @@ use crate::net::NetError;
 
 /// Longest revocation list: about 20,000 entries.
 pub(crate) const LONGEST_LIST: usize = 1 << 20;
+/// The same as PEM, whose text is a third longer.
+pub(crate) const LONGEST_LIST_PEM: usize = 3 * LONGEST_LIST / 2;
 const LIST: &str = "the revocation list";
 const CERTIFICATE: &str = "the certificate";
 
@@ -103,8 +105,9 @@ impl Trust {
         usage: Usage,
         now: u64,
     ) -> Result<Leaf, Refusal> {
-        let (end, between) = chain
-            .split_first()
+        // Nothing in between is taken: a root's list could not revoke what an intermediate issued.
+        let end = chain
+            .first()
             .ok_or_else(|| NetError::certificate(CERTIFICATE, "missing"))?;
         let certificate = EndEntityCert::try_from(end)?;
         let lists = self.lists();
@@ -123,7 +126,7 @@ impl Trust {
         certificate.verify_for_usage(
             algorithms(),
             &self.0.anchors,
-            between,
+            &[],
             now,
             eku,
             revocation,
@@ -141,13 +144,17 @@ impl Trust {
     /// # Errors
     /// [`NetError::Certificate`] when it is not a list of this federation.
     pub fn update(&self, list: &[u8]) -> Result<bool, NetError> {
-        if list.len() > LONGEST_LIST {
-            return Err(NetError::certificate(LIST, "too long"));
+        let too_long = || NetError::certificate(LIST, "too long");
+        if list.len() > LONGEST_LIST_PEM {
+            return Err(too_long());
         }
         let der = match CertificateRevocationListDer::from_pem_slice(list) {
             Ok(der) => der.to_vec(),
             Err(_) => list.to_vec(),
         };
+        if der.len() > LONGEST_LIST {
+            return Err(too_long());
+        }
         let new = self.list(der)?;
         let mut lists = self.lists();
         let held = lists.iter_mut().find(|held| held.issuer == new.issuer);
@@ -189,7 +196,8 @@ impl Trust {
         if !signed {
             return Err(bad(&"no root of this federation signed it"));
         }
-        let number = list.crl_number().map(num_bytes).unwrap_or_default();
+        let number = list.crl_number().map(num_bytes);
+        let number = number.ok_or_else(|| bad(&"it has no number"))?;
         let issuer = list.issuer().as_raw().to_vec();
         let parsed = OwnedCertRevocationList::from_der(&der).map_err(|e| bad(&e))?;
         Ok(List {

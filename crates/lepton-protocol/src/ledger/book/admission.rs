@@ -34,7 +34,9 @@ impl Book {
                 Err(BudgetError::Taken(data.clone()))
             }
             What::BudgetSet { .. } => nothing("budget"),
-            What::Renewed { data, budget, .. } if budget.is_sound() => {
+            What::Renewed { data, budget, .. }
+                if budget.is_sound() && budget.unit() != Unit::Party =>
+            {
                 self.lineages_of(data).and_then(|_| nothing("renewal"))
             }
             What::Renewed { data, .. } => Err(BudgetError::Taken(data.clone())),
