@@ -206,9 +206,8 @@ impl Writer {
     fn seal(&mut self) -> Result<(), NodeError> {
         let statement = seal_statement(&self.log, self.segment, self.count, &self.head);
         let signature = self.signer.sign(DOMAIN, statement.as_bytes());
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         self.write(Event::Seal {
-            signature: hex(&signature.to_bytes()),
+            signature: crate::hex::hex(&signature.to_bytes()),
         })?;
         self.next()
     }
@@ -242,7 +241,7 @@ fn new_name() -> Result<String, NodeError> {
     Entropy::System
         .generator("audit log", 0)?
         .fill_bytes(&mut bytes);
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(crate::hex::hex(&bytes))
 }
 
 /// Two writers would make two chains of one: the second is refused.

@@ -2,36 +2,11 @@
 
 use std::sync::LazyLock;
 
-use lepton_protocol::job::{Absent, ColumnType, Field, Kind, Word};
+use lepton_protocol::job::{
+    Absent, ColumnType, Field, Kind, plain_key as key, worded_key as words,
+};
 
 use super::words::{LogFormat, LogLevel};
-
-const fn key(path: &'static str, kind: Kind, default: Absent, doc: &'static str) -> Field {
-    Field {
-        path,
-        kind,
-        default,
-        choices: &[],
-        later: &[],
-        doc,
-    }
-}
-
-const fn words<W: Word>(
-    path: &'static str,
-    kind: Kind,
-    default: Absent,
-    doc: &'static str,
-) -> Field {
-    Field {
-        path,
-        kind,
-        default,
-        choices: W::WORDS,
-        later: &[],
-        doc,
-    }
-}
 
 const IDENTITY: [Field; 4] = [
     key(

@@ -7,6 +7,8 @@ use super::fields::{coordinator_fields, party_fields};
 const HEAD: &str = "\
 # Configuration of the daemons
 
+The programs that read these files, `party run` and `coordinator run`, are not in this version yet; the files are read and checked by the library.
+
 One TOML file for each program. Unknown keys are errors, and every problem is reported at once. Paths are taken from the folder of the file. Secrets are never written here: the file names
 files, which nobody but the program's user may read, or environment variables.
 

@@ -8,10 +8,11 @@ use sqlx::{AnyConnection, Connection, Executor, Row};
 
 use super::Opened;
 use super::anchor::{Anchor, Conclusion, State, conclude};
-use super::key::{StoreKey, hex, random};
+use super::key::{StoreKey, random};
 use super::schema::migrate;
 use super::url::{Dialect, Target};
 use crate::error::NodeError;
+use crate::hex::hex;
 
 /// What the owner's probe says when it is opened with the right key.
 const PROBE: &[u8] = b"lepton store";

@@ -1,5 +1,6 @@
 //! Encryption of stored values: AES-256-GCM, each value under a key of its own that a random salt derives from the key file's.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use lepton_crypto::{Seed, Zeroizing, open, seal};
@@ -25,7 +26,13 @@ impl StoreKey {
                 )));
             }
             let key = Self(Seed::from_bytes(*random::<32>()?));
-            let text = Zeroizing::new(hex(key.0.as_bytes()) + "\n");
+            // In one buffer that is wiped: one that grows would leave parts of the key behind.
+            let mut text = Zeroizing::new(String::with_capacity(2 * key.0.as_bytes().len() + 1));
+            for byte in key.0.as_bytes() {
+                // Writing to a string cannot fail.
+                let _ = write!(text, "{byte:02x}");
+            }
+            text.push('\n');
             replace(path, text.as_bytes(), Durability::Machine)
                 .map_err(|error| NodeError::file(path, &error))?;
             return Ok(key);
@@ -83,8 +90,4 @@ pub(super) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, NodeError> 
         .generator("store", 0)?
         .fill_bytes(bytes.as_mut());
     Ok(bytes)
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -34,7 +34,21 @@ pub(crate) const fn closed(low: f64, high: f64) -> Kind {
 }
 
 /// A key without fixed words.
-pub(crate) const fn plain(
+#[must_use]
+pub const fn plain(path: &'static str, kind: Kind, default: Absent, doc: &'static str) -> Field {
+    Field {
+        path,
+        kind,
+        default,
+        choices: &[],
+        later: &[],
+        doc,
+    }
+}
+
+/// A key whose values are words of `W`, one or several as `kind` says.
+#[must_use]
+pub const fn worded<W: Word>(
     path: &'static str,
     kind: Kind,
     default: Absent,
@@ -44,7 +58,7 @@ pub(crate) const fn plain(
         path,
         kind,
         default,
-        choices: &[],
+        choices: W::WORDS,
         later: &[],
         doc,
     }

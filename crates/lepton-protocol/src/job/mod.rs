@@ -28,6 +28,7 @@ pub(crate) mod words;
 
 pub use columns::Column;
 pub use errors::{JobErrors, Place, Problem};
+pub use field_parts::{plain as plain_key, worded as worded_key};
 pub use fields::{Absent, FIELDS, Field, Interval, Kind, field};
 pub use numbers::{Bounds, JobName, Momentum, NonNegative, Positive, Share};
 pub use overrides::{Override, OverrideError};

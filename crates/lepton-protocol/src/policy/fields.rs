@@ -1,24 +1,8 @@
 //! Every key of `policy.toml` in one table: checks, defaults and `docs/policy.md` read it.
 
 use super::words::{Approval, Role, Weekday};
-use crate::job::field_parts::{POSITIVE, open, plain as key};
-use crate::job::{Absent, Aggregation, Field, Kind, Task, Unit, Word};
-
-const fn words<W: Word>(
-    path: &'static str,
-    kind: Kind,
-    default: Absent,
-    doc: &'static str,
-) -> Field {
-    Field {
-        path,
-        kind,
-        default,
-        choices: W::WORDS,
-        later: &[],
-        doc,
-    }
-}
+use crate::job::field_parts::{POSITIVE, open, plain as key, worded as words};
+use crate::job::{Absent, Aggregation, Field, Kind, Task, Unit};
 
 /// Every key of a policy, tables before their keys.
 pub static FIELDS: &[Field] = &[

@@ -1,7 +1,6 @@
 //! What a leaf certificate says.
 
 use std::fmt;
-use std::fmt::Write as _;
 
 use lepton_crypto::IdentityPublic;
 use rustls_pki_types::CertificateDer;
@@ -27,12 +26,7 @@ impl Serial {
     /// A serial number of big-endian bytes.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        let mut text = String::with_capacity(2 * bytes.len());
-        for byte in bytes {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        Self(text)
+        Self(crate::hex::hex(bytes))
     }
 
     /// The bytes.
