@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, a file or the operating system's entropy: bytes, events and generators come in, effects go out.
 //! The rules cited as FT and PR are in `docs/protocols/federated-training.md` and `docs/protocols/preparation.md`.
 
+pub mod control;
 pub mod coordinator;
 pub mod exchange;
 pub mod frame;
