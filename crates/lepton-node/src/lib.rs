@@ -9,6 +9,7 @@
 pub mod audit;
 mod baselines;
 pub mod bench;
+pub mod daemon;
 pub mod doctor;
 pub mod error;
 pub mod federation;

@@ -189,7 +189,7 @@ impl PartyTask {
 
 impl FileStore {
     /// The slot key of an earlier epoch (rule PR-02).
-    fn slot_key(&self) -> Result<Option<Seed>, NodeError> {
+    pub(crate) fn slot_key(&self) -> Result<Option<Seed>, NodeError> {
         let kept = self.get(party::SLOT_KEY)?;
         let Some(bytes) = kept else { return Ok(None) };
         let bytes = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| {
@@ -200,7 +200,7 @@ impl FileStore {
     }
 
     /// Survivor sets signed earlier (rule FT-11).
-    fn signed_sets(&self) -> Result<BTreeMap<[u8; 32], Vec<u8>>, NodeError> {
+    pub(crate) fn signed_sets(&self) -> Result<BTreeMap<[u8; 32], Vec<u8>>, NodeError> {
         Ok(self
             .values("signed-")?
             .into_iter()

@@ -8,6 +8,7 @@ use lepton_protocol::job::DataSource;
 use lepton_protocol::ledger::{
     BudgetError, Charge, Ledger, LedgerError, Reserved, Round, percent, planned, planned_cost,
 };
+use lepton_protocol::plan::Plan;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +84,7 @@ impl JobLedger {
             ledger: Arc::new(ledger),
             job,
         };
-        this.reserve(federation, source)?;
+        this.reserve(&federation.plan, tables(federation, source)?)?;
         Ok(Some(this))
     }
 
@@ -100,7 +101,7 @@ impl JobLedger {
             return Ok(None);
         };
         // A crash may have come before the reservation; one that is there stays as it is.
-        this.reserve(federation, source)?;
+        this.reserve(&federation.plan, tables(federation, source)?)?;
         Ok(Some(this))
     }
 
@@ -155,8 +156,25 @@ impl JobLedger {
         &self.ledger
     }
 
-    fn reserve(&self, federation: &Federation, source: &Source) -> Result<(), NodeError> {
-        let plan = &federation.plan;
+    /// A party's own reservation for a job of a real federation: the whole cost of its plan on the rows of one table. A job that has its
+    /// reservation already keeps it.
+    ///
+    /// # Errors
+    /// [`BudgetError`] when it does not fit, or the job has no privacy goal.
+    pub fn of_party(
+        ledger: Arc<DurableLedger>,
+        (job, seat): (&str, &str),
+        (plan, table): (&Plan, &Path),
+    ) -> Result<Self, NodeError> {
+        let this = Self {
+            ledger,
+            job: job.to_owned(),
+        };
+        this.reserve(plan, vec![(Cells::read(table)?, vec![seat.to_owned()])])?;
+        Ok(this)
+    }
+
+    fn reserve(&self, plan: &Plan, tables: Vec<(Cells, Vec<String>)>) -> Result<(), NodeError> {
         let name = plan.job().name().to_string();
         let (Some(planned), Some(privacy)) = (planned(plan), plan.privacy()) else {
             return Err(LedgerError::from(BudgetError::NoGoal(name)).into());
@@ -171,7 +189,6 @@ impl JobLedger {
             seats: BTreeMap::new(),
             curve: planned_cost(&planned).map_err(arithmetic)?,
         };
-        let tables = tables(federation, source)?;
         Ok(self.ledger.reserve(reserved, tables, planned)?)
     }
 }

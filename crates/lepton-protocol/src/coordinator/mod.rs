@@ -52,6 +52,8 @@ pub enum Event {
     Back(u16),
     /// A deadline set earlier has passed.
     Deadline(u64),
+    /// Stop before the next exchange begins, so that another epoch can be opened without losing one.
+    Pause,
 }
 
 /// What the runtime must do, in this order.
@@ -69,6 +71,8 @@ pub struct Effects {
     pub progress: Vec<Progress>,
     /// The job is over.
     pub over: bool,
+    /// As asked by [`Event::Pause`], no exchange is under way: what was reached is persisted with these effects.
+    pub paused: bool,
 }
 
 /// Why something was refused.
@@ -133,6 +137,7 @@ pub struct Coordinator {
     answered: BTreeSet<u16>,
     declined: BTreeMap<u16, String>,
     deadline: u64,
+    pausing: bool,
 }
 
 impl Coordinator {
@@ -152,6 +157,7 @@ impl Coordinator {
             answered: BTreeSet::new(),
             declined: BTreeMap::new(),
             deadline: 0,
+            pausing: false,
         }
     }
 
@@ -195,6 +201,7 @@ impl Coordinator {
                 self.on_deadline(&mut effects, rng)?
             }
             Event::Deadline(_) => {}
+            Event::Pause => self.pausing = true,
         }
         self.advance(&mut effects, rng)?;
         Ok(effects)

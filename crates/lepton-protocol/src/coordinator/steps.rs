@@ -23,6 +23,12 @@ impl Coordinator {
     ) -> Result<(), CoordinatorFault> {
         self.welcome();
         self.declined.clear();
+        if self.pausing {
+            self.phase = Phase::Idle;
+            effects.persist.push(self.checkpoint()?);
+            effects.paused = true;
+            return Ok(());
+        }
         let Some(next) = self.training.next(&self.plan, rng)? else {
             self.phase = Phase::Over;
             let body = FinishIn {
