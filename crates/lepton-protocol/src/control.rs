@@ -43,8 +43,13 @@ pub struct Control {
 /// What is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
-    /// Party: it is here, and has drawn this boot number (rule JC-08).
-    Hello([u8; 16]),
+    /// Party: it is here.
+    Hello {
+        /// The boot number it has drawn (rule JC-08).
+        boot: [u8; 16],
+        /// Its certificate, for the roster.
+        certificate: Vec<u8>,
+    },
     /// Scientist: run this.
     Submit(SignedJob),
     /// Coordinator to party: will you take part in this?

@@ -63,8 +63,14 @@ pub trait Authority: Send + Sync {
     fn member(&self, certificate: &[u8]) -> Result<Member, String>;
 }
 
-/// Gives the daemon's own identity key; called once for every machine that signs.
-pub type Identity = Box<dyn Fn() -> IdentityKey + Send + Sync>;
+/// Who the daemon is itself.
+pub trait Own: Send + Sync {
+    /// Its identity key; asked for by every machine that signs.
+    fn identity(&self) -> IdentityKey;
+
+    /// Its certificate as it is now, as [`Authority::member`] of the others reads it.
+    fn certificate(&self) -> Vec<u8>;
+}
 
 /// The wall clock as RFC 3339 in UTC.
 pub type Clock = fn() -> String;
@@ -73,8 +79,6 @@ pub type Clock = fn() -> String;
 pub struct Connection {
     /// The other end.
     pub peer: Member,
-    /// Its certificate, as [`Authority::member`] reads it.
-    pub certificate: Vec<u8>,
     /// Messages to it.
     pub out: mpsc::Sender<Vec<u8>>,
     /// Messages from it.
@@ -84,23 +88,18 @@ pub struct Connection {
 /// Messages that wait on one link before the other end counts as lost.
 pub const QUEUE: usize = 256;
 
-/// Both ends of a link within this process, each with the member at the *other* end and its certificate.
+/// Both ends of a link within this process: at the left member, and at the right one.
 #[must_use]
-pub fn in_memory(
-    (left, left_certificate): (Member, Vec<u8>),
-    (right, right_certificate): (Member, Vec<u8>),
-) -> (Connection, Connection) {
+pub fn in_memory(left: Member, right: Member) -> (Connection, Connection) {
     let (to_left, left_inbox) = mpsc::channel(QUEUE);
     let (to_right, right_inbox) = mpsc::channel(QUEUE);
     let at_left = Connection {
         peer: right,
-        certificate: right_certificate,
         out: to_right,
         inbox: left_inbox,
     };
     let at_right = Connection {
         peer: left,
-        certificate: left_certificate,
         out: to_left,
         inbox: right_inbox,
     };

@@ -38,9 +38,9 @@ pub struct ControlIn {
 /// A body as it came from outside.
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum BodyIn {
-    /// Boot number.
-    #[prost(bytes, tag = "10")]
-    Hello(Vec<u8>),
+    /// A party is here.
+    #[prost(message, tag = "10")]
+    Hello(HelloIn),
     /// A submission.
     #[prost(message, tag = "11")]
     Submit(SignedJobIn),
@@ -86,6 +86,17 @@ pub enum BodyIn {
     /// Files.
     #[prost(message, tag = "25")]
     Files(FilesIn),
+}
+
+/// A boot number and a certificate.
+#[derive(Clone, PartialEq, Message)]
+pub struct HelloIn {
+    /// Boot number.
+    #[prost(bytes = "vec", tag = "1")]
+    pub boot: Vec<u8>,
+    /// The party's certificate.
+    #[prost(bytes = "vec", tag = "2")]
+    pub certificate: Vec<u8>,
 }
 
 /// No fields.
@@ -230,7 +241,17 @@ impl ControlIn {
 impl BodyIn {
     fn verify(self) -> Result<Body, ControlError> {
         Ok(match self {
-            Self::Hello(boot) => Body::Hello(fixed(&boot, "the boot number has a wrong length")?),
+            Self::Hello(hello) => {
+                within(
+                    "a certificate",
+                    hello.certificate.len(),
+                    MAX_CERTIFICATE_BYTES,
+                )?;
+                Body::Hello {
+                    boot: fixed(&hello.boot, "the boot number has a wrong length")?,
+                    certificate: hello.certificate,
+                }
+            }
             Self::Submit(job) => Body::Submit(job.verify()?),
             Self::Offer(job) => Body::Offer(job.verify()?),
             Self::Answer(answer) => Body::Answer(answer.verify()?),
@@ -366,7 +387,10 @@ impl Control {
 impl Body {
     fn to_wire(&self) -> BodyIn {
         match self {
-            Self::Hello(boot) => BodyIn::Hello(boot.to_vec()),
+            Self::Hello { boot, certificate } => BodyIn::Hello(HelloIn {
+                boot: boot.to_vec(),
+                certificate: certificate.clone(),
+            }),
             Self::Submit(job) => BodyIn::Submit(job.to_wire()),
             Self::Offer(job) => BodyIn::Offer(job.to_wire()),
             Self::Answer(answer) => BodyIn::Answer(answer.to_wire()),
@@ -483,7 +507,10 @@ mod tests {
         assert!(job.is_signed_by(&key.public()));
         let refusal = Refusal::new("policy.submitters", "not you");
         vec![
-            Body::Hello([3; 16]),
+            Body::Hello {
+                boot: [3; 16],
+                certificate: vec![4, 5],
+            },
             Body::Submit(job.clone()),
             Body::Offer(job),
             Body::Answer(Answer::Accepted),
@@ -535,13 +562,20 @@ mod tests {
         }
     }
 
+    fn hello(length: usize) -> BodyIn {
+        BodyIn::Hello(HelloIn {
+            boot: vec![1; length],
+            certificate: Vec::new(),
+        })
+    }
+
     /// JC-01: corrupted twins of good messages.
     #[test]
     fn a_message_with_one_wrong_field_is_refused() {
         let good = ControlIn {
             version: VERSION,
             job: vec![5; 32],
-            body: Some(BodyIn::Hello(vec![1; 16])),
+            body: Some(hello(16)),
         };
         assert!(good.clone().verify().is_ok());
         let version = ControlIn {
@@ -559,7 +593,7 @@ mod tests {
                 ..good.clone()
             },
             ControlIn {
-                body: Some(BodyIn::Hello(vec![1; 15])),
+                body: Some(hello(15)),
                 ..good.clone()
             },
             ControlIn {

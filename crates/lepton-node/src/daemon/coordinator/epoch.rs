@@ -112,7 +112,7 @@ impl Course {
             .parties
             .resize_with(names.len(), PartyOutcome::default);
         let seat = Seat {
-            identity: (self.desk.setup.identity)(),
+            identity: self.desk.setup.own.identity(),
             roster: keys(&record.roster)?,
             job_text: record.submission.text().to_owned(),
             job: self.shelf.job,

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::record::{job_folders, lock};
-use super::{Authority, Clock, Connection, Identity, Member, Role, post};
+use super::{Authority, Clock, Connection, Member, Own, Role, post};
 use crate::error::NodeError;
 use crate::random::Entropy;
 use course::Course;
@@ -37,8 +37,8 @@ pub struct Times {
 
 /// What a coordinator's daemon is given.
 pub struct CoordinatorSetup {
-    /// Its identity key.
-    pub identity: Identity,
+    /// Its key and certificate.
+    pub own: Arc<dyn Own>,
     /// Folder for everything durable.
     pub home: PathBuf,
     /// The federation's root.
@@ -85,7 +85,6 @@ struct Present {
 /// One link.
 struct Peer {
     member: Member,
-    certificate: Vec<u8>,
     out: mpsc::Sender<Vec<u8>>,
     reader: tokio::task::AbortHandle,
 }
@@ -197,7 +196,6 @@ impl CoordinatorDaemon {
         self.next_link += 1;
         let Connection {
             peer,
-            certificate,
             out,
             mut inbox,
         } = link;
@@ -213,7 +211,6 @@ impl CoordinatorDaemon {
         });
         let peer = Peer {
             member: peer,
-            certificate,
             out,
             reader,
         };
@@ -264,7 +261,7 @@ impl CoordinatorDaemon {
         };
         let name = peer.member.name.clone();
         let input = match message.body {
-            Body::Hello(boot) => return self.hello(link, boot),
+            Body::Hello { boot, certificate } => return self.hello(link, boot, certificate),
             Body::Answer(answer) => Input::Answer(name, answer),
             Body::Frame(bytes) => Input::Frame(name, bytes),
             _ => {
@@ -280,16 +277,21 @@ impl CoordinatorDaemon {
         }
     }
 
-    fn hello(&mut self, link: u64, boot: [u8; 16]) {
+    fn hello(&mut self, link: u64, boot: [u8; 16], certificate: Vec<u8>) {
         let Some(peer) = self.links.get(&link) else {
             return;
         };
         let name = peer.member.name.clone();
+        // The link has proved the key already; this certificate is what the others are shown.
+        if self.desk.setup.authority.member(&certificate).as_ref() != Ok(&peer.member) {
+            tracing::warn!(peer = name, "its certificate is not that of its link");
+            return self.disconnected(link);
+        }
         let present = Present {
             link,
             boot,
             member: peer.member.clone(),
-            certificate: peer.certificate.clone(),
+            certificate,
             out: peer.out.clone(),
         };
         let before = self.desk.locked().insert(name.clone(), present);

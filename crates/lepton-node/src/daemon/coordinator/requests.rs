@@ -17,10 +17,7 @@ impl CoordinatorDaemon {
         let (member, out) = (peer.member.clone(), peer.out.clone());
         let job = message.job;
         let answer = match message.body {
-            Body::Submit(submission) => {
-                let certificate = peer.certificate.clone();
-                self.submit(&member, &certificate, (job, &submission))
-            }
+            Body::Submit(submission) => self.submit(&member, (job, &submission)),
             Body::List => Ok(Body::Jobs(
                 self.jobs.values().map(|job| job.shelf.line()).collect(),
             )),
@@ -52,14 +49,19 @@ impl CoordinatorDaemon {
     fn submit(
         &mut self,
         member: &Member,
-        certificate: &[u8],
         (job, submission): (JobDigest, &SignedJob),
     ) -> Result<Body, Refusal> {
         if !matches!(member.role, Role::Scientist | Role::Operator) {
             return Err(not_your_role(member, "submits no jobs"));
         }
         // Rule JC-02: nobody submits in another's name.
-        let genuine = submission.certificate == certificate
+        let genuine = self
+            .desk
+            .setup
+            .authority
+            .member(&submission.certificate)
+            .as_ref()
+            == Ok(member)
             && submission.digest() == job
             && submission.is_signed_by(&member.key);
         if !genuine {

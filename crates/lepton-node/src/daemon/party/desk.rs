@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lepton_crypto::IdentityPublic;
-use lepton_protocol::control::{Answer, Ended, JobDigest, Refusal, SignedJob};
+use lepton_protocol::control::{Answer, Body, Ended, JobDigest, Refusal, SignedJob};
 use lepton_protocol::job::Job;
 use lepton_protocol::party::Seat;
 use lepton_protocol::plan::Plan;
@@ -48,6 +48,11 @@ impl Desk {
             writing: Mutex::default(),
             lock,
         })
+    }
+
+    pub(super) fn hello(&self, boot: [u8; 16]) -> Body {
+        let certificate = self.setup.own.certificate();
+        Body::Hello { boot, certificate }
     }
 
     /// The answer to an offer, durable before it is given (rule JC-04).
@@ -196,7 +201,8 @@ impl Desk {
             if twice || !keys.insert(member.key) {
                 return Err(wrong(format!("{} stands in it twice", member.name)));
             }
-            own |= member.name == self.setup.name && member.key == (self.setup.identity)().public();
+            own |=
+                member.name == self.setup.name && member.key == self.setup.own.identity().public();
             roster.push(Place::new(&member.name, &member.key));
         }
         if !own {
@@ -268,7 +274,7 @@ impl Desk {
         .map_err(|error| own(error.into()))?;
         let seat = Seat {
             index,
-            identity: (self.setup.identity)(),
+            identity: self.setup.own.identity(),
             roster,
             coordinator,
             job,

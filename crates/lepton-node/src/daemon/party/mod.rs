@@ -15,7 +15,7 @@ use lepton_protocol::job::Job;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::{Authority, Clock, Connection, Identity, Member, Role, post, short};
+use super::{Authority, Clock, Connection, Member, Own, Role, post, short};
 use crate::error::NodeError;
 use crate::ledger::DurableLedger;
 use crate::random::Entropy;
@@ -53,8 +53,8 @@ pub trait Gate: Send + Sync {
 pub struct PartySetup {
     /// Its name in the federation.
     pub name: String,
-    /// Its identity key.
-    pub identity: Identity,
+    /// Its key and certificate.
+    pub own: Arc<dyn Own>,
     /// Folder for everything durable.
     pub home: PathBuf,
     /// The federation's root.
@@ -169,7 +169,7 @@ impl PartyDaemon {
             let _ = self.to_inner.send(inner);
         }
         tracing::info!(coordinator = link.peer.name, "linked");
-        let mut sent = post(&link.out, &Control::of_none(Body::Hello(self.boot)));
+        let mut sent = post(&link.out, &Control::of_none(self.desk.hello(self.boot)));
         // What is open here may be over there: the coordinator then says so (rule JC-12).
         for (job, answer) in self.desk.open_jobs()? {
             let body = Body::Answer(answer);
