@@ -296,7 +296,9 @@ fn try_sum(rng: &mut impl CryptoRng) -> Result<(Vec<i64>, Vec<i64>), Fault> {
     for (from, state) in signed {
         opening.accept(from, &state.open(&bundle)?)?;
     }
-    Ok((opening.finish(NonZeroUsize::MIN)?.sum.to_signed(), expected))
+    let summed = opening.finish(NonZeroUsize::MIN)?;
+    let sum = summed.sums.iter().flat_map(RingVec::to_signed);
+    Ok((sum.collect(), expected))
 }
 
 /// The constants above were refused: a fault of this file.

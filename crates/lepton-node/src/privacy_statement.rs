@@ -101,7 +101,7 @@ fn without_goal(plan: &Plan) -> PrivacyDoc {
         releases: Vec::new(),
         assumptions: [
             vec![
-                "Each sum was masked: the coordinator saw sums over at least the survivor floor of parties and no single party's numbers, as long as no more than the stated colluders pool what they know with it.".to_owned(),
+                "Each sum was masked: the coordinator saw sums and no single party's numbers, as long as no more than the stated colluders pool what they know with it; sums over all parties were over at least the survivor floor of them.".to_owned(),
             ],
             groups(plan).into_iter().collect(),
             common_assumptions(),
@@ -202,7 +202,7 @@ fn assumptions(plan: &Plan, training: &Training) -> Vec<String> {
     let parameters = plan.parameters();
     let mut all = vec![
         format!(
-            "At most {} of the {} parties pool what they know with the coordinator, and at least {} honest parties add their full noise share to every sum; parties enforce a survivor set of at least {}.",
+            "At most {} of the {} parties pool what they know with the coordinator, and at least {} honest parties add their full noise share to every sum over all parties; parties enforce a survivor set of at least {}.",
             parameters.colluders(),
             parameters.parties(),
             plan.privacy().map_or(0, |privacy| privacy.shares.honest),

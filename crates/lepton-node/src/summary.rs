@@ -308,7 +308,8 @@ fn model_summary(file: &ModelFile) -> ModelSummary {
 }
 
 fn protection(finished: &Finished) -> ProtectionDoc {
-    let parameters = finished.federation.plan.parameters();
+    let plan = &finished.federation.plan;
+    let (parameters, groups) = (plan.parameters(), plan.groups());
     let (sums, abandoned) = finished.outcome.training.counts();
     ProtectionDoc {
         aggregation: "masked".to_owned(),
@@ -318,6 +319,9 @@ fn protection(finished: &Finished) -> ProtectionDoc {
         threshold: u32::from(parameters.threshold()),
         quorum: u32::from(parameters.quorum()),
         survivor_floor: u32::from(parameters.survivor_floor()),
+        groups: groups.map_or(1, |groups| groups.grouping().groups().into()),
+        group_floor: groups.map(|groups| groups.floor().into()),
+        group_threshold: groups.map(|groups| groups.grouping().threshold().into()),
         sums,
         abandoned,
     }

@@ -341,3 +341,35 @@ async fn every_field_is_described_and_every_described_field_exists() {
         "left: privacy.json, right: docs/privacy-report.md"
     );
 }
+
+/// SA-26, SA-27: what groups mean for the sums is in what is signed, on the officer's page and in `report.json`.
+#[tokio::test]
+async fn groups_are_in_the_signed_report() {
+    let plain = Run::new(&[]).await;
+    let sums = plain.report().masked_sum;
+    assert_eq!(
+        (sums.groups, sums.group_floor, sums.group_threshold),
+        (1, None, None)
+    );
+    let run = Run::new(&[
+        "training.combine=median",
+        "training.groups=3",
+        "data.split.parties=9",
+    ])
+    .await;
+    let sums = run.report().masked_sum;
+    assert_eq!(
+        (sums.groups, sums.group_floor, sums.group_threshold),
+        (3, Some(3), Some(2))
+    );
+    let numbers = &run.done.report.protection;
+    assert_eq!(
+        (numbers.groups, numbers.group_floor, numbers.group_threshold),
+        (3, Some(3), Some(2))
+    );
+    let page = fs::read_to_string(run.path("report.html")).unwrap();
+    let words = "in training rounds 3 sums, one for each group, over at least 3 each, where 2 shares open a mask";
+    assert!(page.contains(words), "{page}");
+    let stated = run.report().assumptions.join(" ");
+    assert!(stated.contains("sums over all parties were over at least the survivor floor of them"));
+}

@@ -129,6 +129,37 @@ fn the_second_epsilon_names_whom_it_holds_against() {
     assert!(render_html(&report, None).contains(single));
 }
 
+/// With groups a training round opens several sums over fewer parties, with fewer shares: the page says so, and checks what they rest on.
+#[test]
+fn the_page_says_what_groups_mean() {
+    let mut report = private();
+    assert!(!render_html(&report, None).contains("t_g"));
+    report.protection.groups = 3;
+    report.protection.group_floor = Some(4);
+    report.protection.group_threshold = Some(2);
+    let page = render_html(&report, None);
+    check_page(&page).unwrap();
+    assert!(
+        page.contains("In training rounds it learns 3 sums instead"),
+        "{page}"
+    );
+    assert!(page.contains("c &lt; t_g ≤ f: 1 &lt; 2 ≤ 4") && page.contains("c + 2 ≤ f: 3 ≤ 4"));
+    assert!(!page.contains("violated"));
+    report.protection.group_floor = Some(2);
+    assert!(render_html(&report, None).contains("violated: c + 2 ≤ f: 3 ≤ 2"));
+}
+
+/// Reports of earlier runs have no groups, and are read.
+#[test]
+fn a_report_without_groups_is_read() {
+    let mut old = serde_json::to_value(exact()).unwrap();
+    let protection = old["protection"].as_object_mut().unwrap();
+    for key in ["groups", "group_floor", "group_threshold"] {
+        assert!(protection.remove(key).is_some());
+    }
+    assert_eq!(serde_json::from_value::<Report>(old).unwrap(), exact());
+}
+
 #[test]
 fn violated_conditions_are_called_so() {
     let mut report = private();
@@ -770,6 +801,9 @@ fn protection() -> ProtectionDoc {
         threshold: 4,
         quorum: 4,
         survivor_floor: 4,
+        groups: 1,
+        group_floor: None,
+        group_threshold: None,
         sums: 61,
         abandoned: 2,
     }

@@ -96,11 +96,17 @@ pub struct Noise {
 }
 
 impl PrivacyPlan {
-    /// Fixes the noise for a goal and a schedule.
+    /// Fixes the noise for a goal and a schedule: `shares` of it in a sum over all parties, `training_shares` in one of a training round, which is that of a
+    /// group where there are groups (FT-20).
     ///
     /// # Errors
     /// [`DpError`] when no noise can meet the goal.
-    pub fn new(goal: Goal, shares: NoiseShares, schedule: Schedule) -> Result<Self, DpError> {
+    pub fn new(
+        goal: Goal,
+        shares: NoiseShares,
+        training_shares: NoiseShares,
+        schedule: Schedule,
+    ) -> Result<Self, DpError> {
         let single = |z: NoiseMultiplier| accountant(&[(gaussian(z), 1)]);
         let whole = calibrate(goal.epsilon, goal.delta, single)?.get();
         let scaled = |factor: f64| NoiseMultiplier::new(whole * factor.sqrt());
@@ -133,7 +139,7 @@ impl PrivacyPlan {
             limit,
             goal,
             shares,
-            training_shares: shares,
+            training_shares,
             prepare,
             training,
             evaluation,

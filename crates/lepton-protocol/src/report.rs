@@ -240,10 +240,24 @@ pub struct ProtectionDoc {
     pub quorum: u32,
     /// Smallest survivor set a party signs.
     pub survivor_floor: u32,
+    /// Sums that each training round opens: one, or one for each group of parties.
+    #[serde(default = "one_sum")]
+    pub groups: u32,
+    /// Fewest parties in each of them, where there are groups.
+    #[serde(default)]
+    pub group_floor: Option<u32>,
+    /// Shares that open a secret in a training round, where there are groups.
+    #[serde(default)]
+    pub group_threshold: Option<u32>,
     /// Masked sums completed.
     pub sums: u64,
     /// Attempts that were abandoned.
     pub abandoned: u64,
+}
+
+/// Reports of runs without groups did not say so.
+fn one_sum() -> u32 {
+    1
 }
 
 /// One party, as the simulation saw it.

@@ -57,6 +57,10 @@ impl WorkError {
     #[must_use]
     pub fn public_words(&self) -> String {
         match self {
+            // What does not fit a ring is a number of this party's.
+            Self::Plan(PlanError::Ring(_) | PlanError::Learn(_)) => {
+                "its numbers do not fit the job; its own log says why".to_owned()
+            }
             Self::Plan(_) | Self::Noise(_) => self.to_string(),
             Self::TooManyRows => "it has more training rows than one exchange can take".to_owned(),
             Self::NoColumn(column) => format!("its table has no column `{column}`"),

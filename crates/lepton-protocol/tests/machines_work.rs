@@ -364,3 +364,20 @@ fn pr_08_a_record_does_not_decide_whether_a_party_declines() {
         world.distance(&plan, kind);
     }
 }
+
+/// What leaves a party says nothing about its numbers; the full text, which the owner reads, does.
+#[test]
+fn what_a_party_says_of_its_work_holds_no_number_of_its_own() {
+    use lepton_protocol::plan::PlanError;
+    use lepton_protocol::work::WorkError;
+    let overflow = lepton_ring::RingError::FixedPointOverflow(8_765_432.25);
+    let ring = WorkError::Plan(PlanError::Ring(overflow));
+    assert!(ring.to_string().contains("8765432.25"), "{ring}");
+    let learn = WorkError::Plan(PlanError::Learn(lepton_learn::LearnError::Diverged));
+    for error in [ring, learn] {
+        assert_eq!(
+            error.public_words(),
+            "its numbers do not fit the job; its own log says why"
+        );
+    }
+}

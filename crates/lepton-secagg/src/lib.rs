@@ -28,6 +28,7 @@ mod wire;
 pub use context::{Attempt, EpochContext, VectorSpec};
 pub use coordinator::{Addressed, Collecting};
 pub use fault::{CallerReason, CoordinatorReason, Fault, PeerReason, Step};
+pub use graph::{Nearest, NoGraph};
 pub use grouping::{Grouping, GroupingError, SumSpec};
 pub use keys::{EpochKeys, Roster};
 pub use opening::{Opening, Summed};

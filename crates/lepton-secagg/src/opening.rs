@@ -39,14 +39,12 @@ struct Dealer {
     shares: Vec<(u8, Zeroizing<Vec<u8>>)>,
 }
 
-/// An opened sum.
+/// An opened attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Summed {
-    /// The sum of all survivors' vectors modulo `2^bits`, over all groups.
-    pub sum: RingVec,
-    /// That of the survivors of each group; none without groups.
-    pub groups: Vec<RingVec>,
-    /// Whose vectors it sums, ascending.
+    /// The sum of all survivors' vectors modulo `2^bits`; with groups one for each, in their order, of its survivors. The ring need not hold a total of those.
+    pub sums: Vec<RingVec>,
+    /// Whose vectors are in them, ascending.
     pub survivors: Vec<PartyIndex>,
 }
 
@@ -119,12 +117,10 @@ impl Opening {
                 apply_masks(sum, &masks, workers);
             }
         }
-        let survivors = self.round.inputs.into_keys().collect();
-        Ok(Summed::of(
+        Ok(Summed {
             sums,
-            self.round.scope.grouping().is_some(),
-            survivors,
-        ))
+            survivors: self.round.inputs.into_keys().collect(),
+        })
     }
 
     /// All seeds that are opened of the dealers in one of the sums: of those alone, so that a dealer's lies stay in it (SA-28).
@@ -244,22 +240,6 @@ impl Opening {
     #[must_use]
     pub fn view(&self, reader: PartyIndex) -> Option<Vec<u8>> {
         self.round.view(&self.shown, reader)
-    }
-}
-
-impl Summed {
-    fn of(mut sums: Vec<RingVec>, grouped: bool, survivors: Vec<PartyIndex>) -> Self {
-        let groups = if grouped { sums.clone() } else { Vec::new() };
-        let mut sum = sums.pop().expect("somebody is in some group (SA-25)");
-        for other in &sums {
-            sum.add_assign(other)
-                .expect("all sums of an attempt have one shape (SA-28)");
-        }
-        Self {
-            sum,
-            groups,
-            survivors,
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use core::fmt;
 
 use thiserror::Error;
 
+use crate::NoGraph;
 use crate::graph;
 
 /// A party's position in the roster, from 0.
@@ -90,7 +91,17 @@ pub enum ParameterError {
         /// `d`.
         drops: u16,
         /// What fails and the nearest possible choice.
-        reason: &'static str,
+        reason: NoGraph,
+    },
+    /// An insecure graph that cannot be drawn.
+    #[error(
+        "{neighbours} neighbours among {parties} parties: a sparse graph needs 2 to 254, two fewer than there are parties, and fewer drops than parties"
+    )]
+    Neighbours {
+        /// `n`.
+        parties: u16,
+        /// `k`.
+        neighbours: u16,
     },
     /// `c <= n - 2` is violated.
     #[error(
@@ -209,7 +220,7 @@ impl Parameters {
             parties,
             colluders,
             drops,
-            reason: error.reason(),
+            reason: error,
         })?;
         Ok(Self {
             parties,
@@ -244,21 +255,16 @@ impl Parameters {
         drops: u16,
         neighbours: u16,
     ) -> Result<Self, ParameterError> {
-        let refused = |reason| ParameterError::Sparse {
+        let refused = ParameterError::Neighbours {
             parties,
-            colluders,
-            drops,
-            reason,
+            neighbours,
         };
         let cycles = neighbours / 2;
         let k = 2 * cycles;
         if !(2..MAX_COMPLETE).contains(&k) || k + 1 >= parties || drops >= parties {
-            return Err(refused(
-                "neighbours must lie between 2 and 254 and below the number of parties",
-            ));
+            return Err(refused);
         }
-        let threshold =
-            u8::try_from((2 * k).div_ceil(3).max(2)).map_err(|_| refused("too many neighbours"))?;
+        let threshold = u8::try_from((2 * k).div_ceil(3).max(2)).map_err(|_| refused)?;
         let committee = (4 * k).min(parties);
         Ok(Self {
             parties,

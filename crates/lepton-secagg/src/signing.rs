@@ -69,6 +69,12 @@ impl Signing {
         Ok(())
     }
 
+    /// How many survivors have agreed, members of the committee and others.
+    #[must_use]
+    pub fn agreed(&self) -> usize {
+        self.agreed.len()
+    }
+
     /// Whether the quorum is reached.
     #[must_use]
     pub fn ready(&self) -> bool {

@@ -70,6 +70,8 @@ pub struct Sent {
 pub struct Finale {
     /// Final parameters.
     pub parameters: Vec<f64>,
+    /// Rounds that went into them, as the party was told.
+    pub rounds: u32,
     /// Key of the category slots.
     pub slot_key: Option<[u8; 32]>,
 }

@@ -6,7 +6,7 @@ use chacha20::ChaCha20Rng;
 use lepton_crypto::{IdentityPublic, Seed};
 use lepton_protocol::frame::{Address, Place};
 use lepton_protocol::ledger::Ledger;
-use lepton_protocol::party::{Effects, Event, Party, SLOT_KEY, Seat, Work};
+use lepton_protocol::party::{EPOCH, Effects, Event, Party, SLOT_KEY, Seat, Work, epoch_of};
 use lepton_protocol::store::Store;
 use lepton_protocol::work::{PartyRows, Worker};
 
@@ -100,12 +100,15 @@ impl PartyNode {
         if let Some((place, charge)) = &effects.charge
             && let Err(refusal) = self.ledger.reserve(charge)
         {
-            return Some(Event::Refused(*place, refusal.to_string()));
+            output.faults.push(refusal.to_string());
+            return Some(Event::Refused(*place));
         }
+        output.faults.extend(effects.own_log);
         output.send.extend(effects.send);
         if let Some(finished) = effects.finished {
             output.finished = Some(Finale {
                 parameters: finished.parameters,
+                rounds: finished.rounds,
                 slot_key: finished.slot_key.map(|key| *key.as_bytes()),
             });
         }
@@ -183,7 +186,13 @@ fn seat(shared: &Shared, index: u16, store: &MemoryStore) -> Seat {
         job: shared.job,
         signed_sets,
         slot_key: slot_key(store),
+        last_epoch: last_epoch(store),
     }
+}
+
+fn last_epoch(store: &MemoryStore) -> u64 {
+    let record = store.values(EPOCH).next();
+    record.map_or(0, |(_, epoch)| epoch_of(epoch).unwrap_or(u64::MAX))
 }
 
 fn slot_key(store: &MemoryStore) -> Option<Seed> {

@@ -1,5 +1,6 @@
 //! The simulation itself: a loop over the event queue.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use chacha20::ChaCha20Rng;
@@ -127,6 +128,7 @@ impl Simulation {
             job: shared.job,
             epoch,
             patience: Duration::from_millis(config.patience),
+            workers: NonZeroUsize::MIN,
         };
         let kept = durable.stores.into_iter().zip(durable.ledgers);
         let parties = (0..count)

@@ -159,7 +159,7 @@ pub fn measure(setting: Setting) -> Result<Costs, BenchError> {
         vector_bytes: RingVec::packed_len(modulus, setting.dim).unwrap_or_default() as u64,
         peak_rss_bytes: peak_rss_bytes(),
         workers: setting.workers.get(),
-        exact: summed.sum == expected,
+        exact: summed.sums == [expected],
     })
 }
 

@@ -1,6 +1,7 @@
 //! The coordinator's task with its connections, on which a scenario's faults happen.
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use chacha20::ChaCha20Rng;
@@ -60,7 +61,26 @@ pub(super) struct Hub {
     began: Option<(Kind, Instant)>,
     computed: Option<Instant>,
     deadline: Option<(u64, tokio::time::Instant)>,
-    refusal: Option<String>,
+    refusal: Refusal,
+}
+
+/// Why a party's policy or ledger forbade the exchange that runs.
+#[derive(Default)]
+struct Refusal(Option<String>);
+
+impl Refusal {
+    fn note(&mut self, progress: &Progress) {
+        match progress {
+            // The job went on without who refused: it is not why a later exchange fails.
+            Progress::Summed { .. } => self.0 = None,
+            Progress::Declined {
+                reason,
+                refused: true,
+                ..
+            } => self.0 = Some(reason.clone()),
+            _ => {}
+        }
+    }
 }
 
 impl Hub {
@@ -80,6 +100,7 @@ impl Hub {
             job: setup.job,
             epoch: setup.epoch,
             patience: PATIENCE,
+            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         };
         Ok(Self {
             rng: setup.entropy.generator("coordinator", setup.epoch)?,
@@ -99,7 +120,7 @@ impl Hub {
             began: None,
             computed: None,
             deadline: None,
-            refusal: None,
+            refusal: Refusal::default(),
         })
     }
 
@@ -214,7 +235,7 @@ impl Hub {
     }
 
     fn stopped(&self, fault: coordinator::CoordinatorFault) -> NodeError {
-        match &self.refusal {
+        match &self.refusal.0 {
             Some(reason) => NodeError::Refused(format!("{fault} ({reason})")),
             None => fault.into(),
         }
@@ -267,6 +288,7 @@ impl Hub {
     }
 
     fn note(&mut self, progress: &Progress) {
+        self.refusal.note(progress);
         match progress {
             Progress::Summed { survivors, .. } => {
                 for (index, link) in (0_u16..).zip(&mut self.links) {
@@ -285,11 +307,6 @@ impl Hub {
                     .for_each(|link| link.outcome.missed += 1);
                 self.end_exchange();
             }
-            Progress::Declined {
-                reason,
-                refused: true,
-                ..
-            } => self.refusal = Some(reason.clone()),
             _ => {}
         }
     }
@@ -326,5 +343,37 @@ impl Hub {
             messages: self.messages,
             clock: self.clock,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a party refused in round 2 is not why the job stops in round 9.
+    #[test]
+    fn a_refusal_is_forgotten_once_the_others_have_gone_on() {
+        let declined = |refused| Progress::Declined {
+            party: 1,
+            reason: "its budget is spent".to_owned(),
+            refused,
+        };
+        let mut refusal = Refusal::default();
+        refusal.note(&declined(false));
+        assert_eq!(refusal.0, None);
+        refusal.note(&declined(true));
+        assert_eq!(refusal.0.as_deref(), Some("its budget is spent"));
+        refusal.note(&Progress::Abandoned {
+            kind: Kind::Training,
+            round: 2,
+            reason: "too few".to_owned(),
+        });
+        assert!(refusal.0.is_some(), "it may be why nothing was summed");
+        refusal.note(&Progress::Summed {
+            kind: Kind::Training,
+            round: 3,
+            survivors: vec![0, 2],
+        });
+        assert_eq!(refusal.0, None);
     }
 }

@@ -2,6 +2,8 @@
 
 mod hub;
 mod party_task;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -65,6 +65,7 @@ impl PartyTask {
             job: setup.job,
             signed_sets: store.signed_sets()?,
             slot_key: store.slot_key()?,
+            last_epoch: store.last_epoch()?,
         };
         Ok(Self {
             index,
@@ -100,31 +101,32 @@ impl PartyTask {
         }
     }
 
-    async fn on_event(&mut self, event: party::Event) -> Result<(), NodeError> {
+    pub(super) async fn on_event(&mut self, event: party::Event) -> Result<(), NodeError> {
         let mut next = Some(event);
         while let Some(event) = next.take() {
             let step = self.party.step(event, &mut self.rng);
             ratchet(&mut self.rng);
             match step {
                 Ok(effects) => next = self.carry_out(effects).await?,
+                Err(fault @ party::PartyFault::Plan(_)) => {
+                    return Err(NodeError::Internal(format!("party {}: {fault}", self.name)));
+                }
                 // A refused message changes nothing; the coordinator goes on without this party.
-                Err(fault) => return self.refused(&fault),
+                Err(fault) => self.own_log(&fault),
             }
         }
         Ok(())
     }
 
-    fn refused(&self, fault: &party::PartyFault) -> Result<(), NodeError> {
-        match fault {
-            party::PartyFault::Plan(_) => {
-                Err(NodeError::Internal(format!("party {}: {fault}", self.name)))
-            }
-            _ => Ok(()),
-        }
+    /// A line of the party's own log: the coordinator hears constant words at most.
+    fn own_log(&self, line: &dyn std::fmt::Display) {
+        let line = format!("party {}: {line}", self.name);
+        // A closed channel means that the run is over.
+        let _ = self.out.send(ToCoordinator::OwnLog(line));
     }
 
     /// Persist, charge, send, work: in this order (rules FT-08, FT-14).
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &mut self,
         effects: party::Effects,
     ) -> Result<Option<party::Event>, NodeError> {
@@ -136,9 +138,13 @@ impl PartyTask {
                 Ok(()) => {}
                 Err(lepton_protocol::ledger::LedgerError::Store(error)) => return Err(error.into()),
                 Err(refusal) => {
-                    return Ok(Some(party::Event::Refused(*place, refusal.to_string())));
+                    self.own_log(&refusal);
+                    return Ok(Some(party::Event::Refused(*place)));
                 }
             }
+        }
+        if let Some(line) = &effects.own_log {
+            self.own_log(line);
         }
         if let Some(work) = &effects.work {
             self.round = work.training_round;
@@ -176,11 +182,7 @@ impl PartyTask {
         (self.worker, self.work_rng) = (Some(worker), Some(rng));
         let _ = self.out.send(ToCoordinator::Computed(Instant::now()));
         let result = result.map_err(|error| {
-            // The party's own log; the coordinator hears only the public words.
-            let _ = self.out.send(ToCoordinator::OwnLog(format!(
-                "party {}: {error}",
-                self.name
-            )));
+            self.own_log(&error);
             error.public_words()
         });
         Ok(party::Event::Worked(place, result))
@@ -197,6 +199,20 @@ impl FileStore {
             NodeError::Data(format!("{problem}; restore the file {}, or start a new run", party::SLOT_KEY))
         })?;
         Ok(Some(Seed::from_bytes(bytes)))
+    }
+
+    /// The last epoch that this party answered (rule SA-21).
+    pub(super) fn last_epoch(&self) -> Result<u64, NodeError> {
+        let Some(record) = self.get(party::EPOCH)? else {
+            return Ok(0);
+        };
+        party::epoch_of(&record).ok_or_else(|| {
+            let problem = "the number of the last epoch that this party entered is damaged";
+            NodeError::Data(format!(
+                "{problem}; restore the file {}, or start a new run",
+                party::EPOCH
+            ))
+        })
     }
 
     /// Survivor sets signed earlier (rule FT-11).

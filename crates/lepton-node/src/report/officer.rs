@@ -51,16 +51,27 @@ fn sums(sum: &MaskedSum) -> String {
     };
     format!(
         "n = {} parties, {graph}; up to c = {} of them may pool what they know with the coordinator, d = {} may be lost; t = {} shares open a mask, \
-         Q = {} signatures fix who is in a sum, never fewer than {} parties. {} sums were completed, {} attempts given up.",
+         Q = {} signatures fix who is in a sum, never fewer than {} parties{}. {} sums were completed, {} attempts given up.",
         sum.parties,
         sum.colluders,
         sum.drops,
         sum.threshold,
         sum.quorum,
         sum.survivor_floor,
+        by_group(sum),
         whole(sum.sums),
         whole(sum.abandoned)
     )
+}
+
+fn by_group(sum: &MaskedSum) -> String {
+    match sum.group_floor.zip(sum.group_threshold) {
+        None => String::new(),
+        Some((floor, threshold)) => format!(
+            "; in training rounds {} sums, one for each group, over at least {floor} each, where {threshold} shares open a mask",
+            sum.groups
+        ),
+    }
 }
 
 fn signed(report: &PrivacyReport) -> Markup {

@@ -105,7 +105,36 @@ fn models(report: &Report) -> Markup {
 /// Who had to trust whom, in numbers.
 pub(super) fn protection(report: &Report) -> Markup {
     let numbers = &report.protection;
-    let rows = [
+    let groups = numbers.group_floor.zip(numbers.group_threshold);
+    html! {
+        section #protection {
+            h2 { "Protection of the sums" }
+            p {
+                "Aggregation: " strong { (numbers.aggregation) } ". Each party masks its numbers before they leave. The coordinator, even one that cheats, learns one sum per attempt "
+                "over at least the floor of parties, as long as no more than c parties collude with it."
+                @if let Some((floor, _)) = groups {
+                    " In training rounds it learns " (numbers.groups) " sums instead, one for each group of parties, each over at least " (floor) " of them."
+                }
+            }
+            (scrolling("Numbers of the masked sums", &html! {
+                table {
+                    caption { "Numbers of the masked sums" }
+                    thead { tr { th scope="col" { "Number" } th .number scope="col" { "Value" } th scope="col" { "Meaning" } } }
+                    tbody {
+                        @for (name, value, meaning) in meanings(numbers) {
+                            tr { th scope="row" { (name) } td .number { (whole(value)) } td { (meaning) } }
+                        }
+                    }
+                }
+            }))
+            (conditions(numbers))
+        }
+    }
+}
+
+/// Every number of the masked sums with its value and what it says.
+fn meanings(numbers: &ProtectionDoc) -> Vec<(&'static str, u64, &'static str)> {
+    let mut rows = vec![
         ("n", u64::from(numbers.parties), "parties in the federation"),
         (
             "c",
@@ -120,7 +149,7 @@ pub(super) fn protection(report: &Report) -> Markup {
         (
             "t",
             u64::from(numbers.threshold),
-            "threshold: shares needed to open a mask, more than the colluders hold",
+            "threshold: shares needed to open a mask of a sum over all parties, more than the colluders hold",
         ),
         (
             "Q",
@@ -139,27 +168,26 @@ pub(super) fn protection(report: &Report) -> Markup {
             "attempts given up; their sums were not obtained",
         ),
     ];
-    html! {
-        section #protection {
-            h2 { "Protection of the sums" }
-            p {
-                "Aggregation: " strong { (numbers.aggregation) } ". Each party masks its numbers before they leave. The coordinator, even one that cheats, learns one sum per attempt "
-                "over at least the floor of parties, as long as no more than c parties collude with it."
-            }
-            (scrolling("Numbers of the masked sums", &html! {
-                table {
-                    caption { "Numbers of the masked sums" }
-                    thead { tr { th scope="col" { "Number" } th .number scope="col" { "Value" } th scope="col" { "Meaning" } } }
-                    tbody {
-                        @for (name, value, meaning) in rows {
-                            tr { th scope="row" { (name) } td .number { (whole(value)) } td { (meaning) } }
-                        }
-                    }
-                }
-            }))
-            (conditions(numbers))
-        }
+    if let Some((floor, threshold)) = numbers.group_floor.zip(numbers.group_threshold) {
+        rows.extend([
+            (
+                "G",
+                u64::from(numbers.groups),
+                "groups: sums that a training round opens, one for each group of parties",
+            ),
+            (
+                "f",
+                u64::from(floor),
+                "fewest parties of each group in its sum",
+            ),
+            (
+                "t_g",
+                u64::from(threshold),
+                "shares needed to open a mask of a training round, of those of its group",
+            ),
+        ]);
     }
+    rows
 }
 
 /// The inequalities that the guarantee rests on, with this run's numbers.
@@ -173,7 +201,7 @@ fn conditions(numbers: &ProtectionDoc) -> Markup {
     ]
     .map(u64::from);
     let rest = n.saturating_sub(d);
-    let checks = [
+    let mut checks = vec![
         (
             c < t,
             format!("c < t: {c} < {t}"),
@@ -190,6 +218,19 @@ fn conditions(numbers: &ProtectionDoc) -> Markup {
             "those who remain can finish the round",
         ),
     ];
+    if let Some((f, t)) = numbers.group_floor.zip(numbers.group_threshold) {
+        let (f, t) = (u64::from(f), u64::from(t));
+        checks.push((
+            c < t && t <= f,
+            format!("c < t_g ≤ f: {c} < {t} ≤ {f}"),
+            "nor do they within a group, and its survivors suffice",
+        ));
+        checks.push((
+            c + 2 <= f,
+            format!("c + 2 ≤ f: {} ≤ {f}", c + 2),
+            "each group's sum is over two honest parties or more",
+        ));
+    }
     html! {
         ul .checks {
             @for (holds, formula, meaning) in checks {

@@ -342,6 +342,13 @@ fn masked_sum(plan: &Plan, training: &Training) -> MaskedSum {
         quorum: u32::from(parameters.quorum()),
         committee: u32::from(parameters.committee()),
         survivor_floor: u32::from(parameters.survivor_floor()),
+        groups: plan
+            .groups()
+            .map_or(1, |groups| groups.grouping().groups().into()),
+        group_floor: plan.groups().map(|groups| groups.floor().into()),
+        group_threshold: plan
+            .groups()
+            .map(|groups| groups.grouping().threshold().into()),
         sums,
         abandoned,
     }

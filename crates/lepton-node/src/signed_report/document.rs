@@ -186,8 +186,14 @@ pub struct MaskedSum {
     pub quorum: u32,
     /// Parties that may sign.
     pub committee: u32,
-    /// Fewest parties that a party lets itself be summed with.
+    /// Fewest parties that a party lets itself be summed with, in all groups together.
     pub survivor_floor: u32,
+    /// Sums that each training round opens: one, or one for each group of parties.
+    pub groups: u32,
+    /// Fewest parties in each of them, where there are groups.
+    pub group_floor: Option<u32>,
+    /// Shares that open a secret in a training round, where there are groups.
+    pub group_threshold: Option<u32>,
     /// Sums completed.
     pub sums: u64,
     /// Attempts given up.

@@ -58,6 +58,9 @@ fn masked_sum() -> MaskedSum {
         quorum: 2,
         committee: 3,
         survivor_floor: 2,
+        groups: 1,
+        group_floor: None,
+        group_threshold: None,
         sums: 12,
         abandoned: 1,
     }

@@ -5,6 +5,7 @@
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Seat {
     pub epoch: u64,
     /// How long to wait for slow parties at each step.
     pub patience: Duration,
+    /// Threads that take masks off a sum; the sum does not depend on how many.
+    pub workers: NonZeroUsize,
 }
 
 /// What happens to the coordinator.
@@ -108,6 +111,8 @@ impl CoordinatorFault {
 
 enum Phase {
     Idle,
+    /// Nothing can be summed before somebody is back (FT-11).
+    Waiting,
     Adverts(BTreeMap<u16, Vec<u8>>),
     /// Adverts, and the reveals so far.
     Revealing(BTreeMap<u16, Vec<u8>>, BTreeMap<u16, Vec<u8>>),
@@ -326,6 +331,7 @@ impl Coordinator {
             Phase::Adverts(adverts) if adverts.len() == everyone => self.send_adverts(effects),
             Phase::Revealing(_, reveals) if reveals.len() == everyone => self.send_reveals(effects),
             Phase::Readying(ready) if ready.len() == everyone => self.begin(effects, rng),
+            Phase::Waiting if self.missed().next().is_none() => self.begin(effects, rng),
             Phase::Adverts(_) | Phase::Revealing(..) | Phase::SlotKeys | Phase::Readying(_)
                 if !self.gone.is_empty() || !self.declined.is_empty() =>
             {
@@ -373,6 +379,8 @@ impl Coordinator {
             Phase::Adverts(_) | Phase::Revealing(..) | Phase::SlotKeys | Phase::Readying(_) => {
                 Err(self.set_up_failed())
             }
+            // The attempt that follows is lost without them, and counts.
+            Phase::Waiting => self.begin_now(effects, rng),
             Phase::Idle | Phase::Over => Ok(()),
         }
     }
@@ -469,6 +477,12 @@ impl Coordinator {
             Some(parties) => parties.to_vec(),
             None => (0_u16..).take(self.seat.roster.len()).collect(),
         }
+    }
+
+    /// Parties that are gone and without which the next exchange cannot be summed (FT-11).
+    fn missed(&self) -> impl Iterator<Item = u16> + '_ {
+        let needed = self.training.needed().iter().copied();
+        needed.filter(|party| self.gone.contains(party) && !self.back.contains(party))
     }
 
     /// Parties whose connection is not lost.

@@ -1,9 +1,7 @@
 //! The steps of one exchange: begin, close each of the three, absorb or abandon.
 
-use std::num::NonZeroUsize;
-
 use lepton_ring::RingVec;
-use lepton_secagg::{Attempt, Collecting, PartyIndex, Summed};
+use lepton_secagg::{Attempt, Collecting, PartyIndex};
 use prost::Message;
 use rand_core::CryptoRng;
 
@@ -15,8 +13,23 @@ use crate::training::Next;
 use crate::wire::{BeginIn, FinishIn, pack_parameters};
 
 impl Coordinator {
-    /// Starts the next exchange, or ends the job.
+    /// Starts the next exchange, ends the job, or waits for who is gone and needed (FT-11).
     pub(super) fn begin(
+        &mut self,
+        effects: &mut Effects,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), CoordinatorFault> {
+        if self.missed().next().is_some() {
+            // Only after a lost attempt, which the stored checkpoint counts as begun: there is nothing new to persist.
+            self.phase = Phase::Waiting;
+            self.set_deadline(effects);
+            return Ok(());
+        }
+        self.begin_now(effects, rng)
+    }
+
+    /// Starts the next exchange, or ends the job.
+    pub(super) fn begin_now(
         &mut self,
         effects: &mut Effects,
         rng: &mut impl CryptoRng,
@@ -34,7 +47,7 @@ impl Coordinator {
             let body = FinishIn {
                 parameters: pack_parameters(self.training.parameters()),
                 prepared: self.training.public().to_wire(),
-                rounds: self.training.rounds_done(),
+                rounds: self.training.rounds_in_model(),
             };
             self.broadcast(
                 self.set_up_place(),
@@ -108,36 +121,34 @@ impl Coordinator {
         }
     }
 
-    /// Without a privacy goal the same inputs are summed over one set only (FT-11): the set is durable before it is signed, and an attempt at
-    /// inputs that were signed before needs all of it.
-    fn settle(
-        &mut self,
-        kind: Kind,
-        received: Vec<u16>,
-        effects: &mut Effects,
-    ) -> Result<(), CoordinatorFault> {
-        if self.plan.privacy().is_some() {
-            return Ok(());
-        }
-        let missing: Vec<String> = self
-            .training
-            .only(kind)
-            .unwrap_or_default()
-            .iter()
+    /// An attempt at inputs that were signed before needs all who signed them (FT-11).
+    fn require_signed_set(&self, kind: Kind, received: &[u16]) -> Result<(), CoordinatorFault> {
+        let signed = self.training.only(kind).unwrap_or_default().iter();
+        let missing: Vec<String> = signed
             .filter(|party| !received.contains(party))
             .map(u16::to_string)
             .collect();
-        if !missing.is_empty() {
-            return Err(CoordinatorFault::Incomplete(format!(
-                "an attempt at this sum was signed and lost, and without a privacy goal it is summed over the same parties or not at all; missing: party {}",
-                missing.join(", ")
-            )));
+        if missing.is_empty() {
+            return Ok(());
         }
-        if received.len() >= usize::from(self.plan.parameters().survivor_floor()) {
-            let record = self.training.signed_by(kind, received);
-            effects
-                .persist
-                .push(record.map_err(CoordinatorFault::Stopped)?);
+        Err(CoordinatorFault::Incomplete(format!(
+            "an attempt at this sum was signed and lost, and without a privacy goal it is summed over the same parties or not at all; missing: party {}",
+            missing.join(", ")
+        )))
+    }
+
+    /// Without a privacy goal the same inputs are summed over one set only (FT-11): the set is durable before it is shown. Only one that can be shown
+    /// counts: were one recorded that the masked sum then refuses (SA-15, SA-24), a single liar could bind the job to itself.
+    fn record_set(
+        &mut self,
+        kind: Kind,
+        shown: Vec<u16>,
+        effects: &mut Effects,
+    ) -> Result<(), CoordinatorFault> {
+        if self.plan.privacy().is_none() {
+            let record = self.training.signed_by(kind, shown);
+            let record = record.map_err(CoordinatorFault::Stopped)?;
+            effects.persist.push(record);
         }
         Ok(())
     }
@@ -165,6 +176,9 @@ impl Coordinator {
             }
             _ => return Ok(()),
         };
+        if self.nobody_signed(&phase) {
+            self.training.unsigned();
+        }
         match self.close(phase, effects, rng) {
             Err(CoordinatorFault::Sum(fault)) => {
                 self.abandon(&next, &fault.to_string(), effects, rng)
@@ -172,6 +186,16 @@ impl Coordinator {
             Err(CoordinatorFault::Incomplete(reason)) => self.abandon(&next, &reason, effects, rng),
             result => result,
         }
+    }
+
+    /// Whether each survivor was shown the set and declined it: then nobody signed it, and another may be tried (FT-11). A party whose answer is missing may have
+    /// signed, and one that declines before it is shown a set says nothing about an earlier one.
+    fn nobody_signed(&self, phase: &Phase) -> bool {
+        let Phase::Signing(_, machine) = phase else {
+            return false;
+        };
+        let mut survivors = machine.survivors().into_iter().map(PartyIndex::get);
+        machine.agreed() == 0 && survivors.all(|party| self.declined.contains_key(&party))
     }
 
     pub(super) fn close(
@@ -189,8 +213,9 @@ impl Coordinator {
                     .map(PartyIndex::get)
                     .collect();
                 self.check_groups(next.kind, &received)?;
-                self.settle(next.kind, received, effects)?;
+                self.require_signed_set(next.kind, &received)?;
                 let signing = machine.close()?;
+                self.record_set(next.kind, received, effects)?;
                 for (party, view) in signing.views() {
                     effects.send.push((
                         party.get(),
@@ -218,10 +243,11 @@ impl Coordinator {
                 self.set_deadline(effects);
             }
             Phase::Opening(next, machine, _) => {
-                let summed = machine.finish(NonZeroUsize::MIN)?;
+                let summed = machine.finish(self.seat.workers)?;
                 let survivors: Vec<u16> =
                     summed.survivors.iter().map(|party| party.get()).collect();
-                self.absorb(&next, &opened(&summed), &survivors, effects, rng)?;
+                let sums: Vec<i64> = summed.sums.iter().flat_map(RingVec::to_signed).collect();
+                self.absorb(&next, &sums, &survivors, effects, rng)?;
             }
             _ => {}
         }
@@ -259,14 +285,6 @@ impl Coordinator {
         effects: &mut Effects,
         rng: &mut impl CryptoRng,
     ) -> Result<(), CoordinatorFault> {
-        // Nobody signed this set, so another may be tried.
-        let nobody = self
-            .answered
-            .iter()
-            .all(|party| self.declined.contains_key(party));
-        if !self.declined.is_empty() && nobody {
-            self.training.unsigned();
-        }
         let reason = match self.declined.iter().next() {
             Some((party, why)) => format!("{fault}; party {party} declined: {why}"),
             None => fault.to_owned(),
@@ -287,14 +305,5 @@ impl Coordinator {
         }
         self.training.lost(&self.plan, next, &reason)?;
         self.begin(effects, rng)
-    }
-}
-
-/// The sum, or those of all groups one after the other.
-fn opened(summed: &Summed) -> Vec<i64> {
-    if summed.groups.is_empty() {
-        summed.sum.to_signed()
-    } else {
-        summed.groups.iter().flat_map(RingVec::to_signed).collect()
     }
 }

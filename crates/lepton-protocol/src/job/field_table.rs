@@ -380,7 +380,7 @@ pub static FIELDS: &[Field] = &[
         Says(
             "a quarter of the other groups, at least 1, with `combine = \"trimmed_mean\"`; refused otherwise",
         ),
-        "Groups left out at either end, for every number anew: so many parties with bad updates do no harm. Less than half of `groups`.",
+        "Groups left out at either end, for every number anew: so many bad parties cannot move a number out of the range of the other groups' means. Less than half of `groups`.",
     ),
     plain(
         "training.clip_update",
@@ -467,13 +467,13 @@ pub static FIELDS: &[Field] = &[
         "protection.threshold",
         Kind::Integer(1, 1000),
         Says("derived"),
-        "Shares needed to open a mask.",
+        "Shares needed to open a mask, on a complete graph. Sums by group need colluders + 1 of the group, at least 2, whatever stands here.",
     ),
     plain(
         "protection.quorum",
         Kind::Integer(1, 1000),
         Says("derived"),
-        "Parties that must sign the same list of survivors before any mask is opened.",
+        "Parties that must sign the same list of survivors before any mask is opened, on a complete graph.",
     ),
     table(
         "privacy",

@@ -21,7 +21,10 @@ use crate::public::PublicState;
 use crate::store::Record;
 use crate::wire::{BeginIn, DeclineIn, FinishIn, unpack_parameters};
 
-pub use set_up::SLOT_KEY;
+pub use set_up::{EPOCH, SLOT_KEY, epoch_of};
+
+/// What the coordinator is told when the ledger refuses: what was spent, and on what, is the party's own.
+const LEDGER_REFUSES: &str = "its privacy ledger refuses this exchange";
 
 /// Who this party is and whom it has enrolled with.
 pub struct Seat {
@@ -39,6 +42,8 @@ pub struct Seat {
     pub signed_sets: BTreeMap<[u8; 32], Vec<u8>>,
     /// The slot key kept from an earlier epoch of the job, as persisted under [`SLOT_KEY`].
     pub slot_key: Option<Seed>,
+    /// The last epoch of the job that it answered, as persisted under [`EPOCH`] (see [`epoch_of`]); 0 before the first. It enters none again (SA-21).
+    pub last_epoch: u64,
 }
 
 /// What happens to a party.
@@ -47,8 +52,8 @@ pub enum Event {
     Frame(Vec<u8>),
     /// The work of an exchange is done: the party's integer vector, noise included, or why there is none.
     Worked(Place, Result<Vec<i64>, String>),
-    /// The ledger refused the charge of this exchange.
-    Refused(Place, String),
+    /// The ledger refused the charge of this exchange. Its figures stay with the party: the coordinator is told constant words.
+    Refused(Place),
 }
 
 /// What the runtime must do, in this order.
@@ -64,6 +69,8 @@ pub struct Effects {
     pub work: Option<Work>,
     /// The job is over.
     pub finished: Option<Finished>,
+    /// Why the party declines, for its own log: it may say more than the coordinator is told.
+    pub own_log: Option<String>,
 }
 
 /// One vector to compute from the party's own rows.
@@ -148,10 +155,10 @@ impl Party {
     #[must_use]
     pub fn new(seat: Seat) -> Self {
         Self {
+            epoch: seat.last_epoch,
             seat,
             state: State::Waiting,
             plan: None,
-            epoch: 0,
             public: PublicState::default(),
             slot_key: None,
             slot_commitment: [0; 32],
@@ -177,7 +184,7 @@ impl Party {
             }
             Event::Worked(place, Ok(vector)) => self.on_vector(place, &vector, rng),
             Event::Worked(place, Err(reason)) => Ok(self.decline(place, reason, false)),
-            Event::Refused(place, reason) => Ok(self.decline(place, reason, true)),
+            Event::Refused(place) => Ok(self.decline(place, LEDGER_REFUSES.to_owned(), true)),
         }
     }
 
@@ -348,7 +355,10 @@ impl Party {
                 ));
             }
         };
-        let (signed, message) = masked.sign(&frame.body, &self.seat.identity)?;
+        let (signed, message) = match masked.sign(&frame.body, &self.seat.identity) {
+            Ok(signed) => signed,
+            Err(fault) => return Ok(self.accuse(frame.place, &fault)),
+        };
         let mut effects = self.reply(frame.place, Step::Agree, message);
         let under_goal = self
             .plan
@@ -383,8 +393,10 @@ impl Party {
         let Phase::Signed(_, signed) = self.take_phase(frame.place)? else {
             return Err(PartyFault::Coordinator("signatures out of turn".to_owned()));
         };
-        let message = signed.open(&frame.body)?;
-        Ok(self.reply(frame.place, Step::Open, message))
+        match signed.open(&frame.body) {
+            Ok(message) => Ok(self.reply(frame.place, Step::Open, message)),
+            Err(fault) => Ok(self.accuse(frame.place, &fault)),
+        }
     }
 
     fn on_finish(&mut self, frame: &Frame) -> Result<Effects, PartyFault> {
@@ -442,6 +454,11 @@ impl Party {
         if let State::Joined(_, phase) = &mut self.state {
             *phase = next;
         }
+    }
+
+    /// Declines for what others did, and says who (SA-13): a fault holds positions and counts, no secret.
+    fn accuse(&mut self, place: Place, fault: &Fault) -> Effects {
+        self.decline(place, fault.to_string(), false)
     }
 
     fn decline(&mut self, place: Place, reason: String, refused: bool) -> Effects {

@@ -10,12 +10,24 @@ use crate::frame::{Frame, Step};
 use crate::job::Job;
 use crate::plan::Plan;
 use crate::store::Record;
-use crate::wire::{AdvertsIn, InviteIn, RevealsIn, SlotKeyIn, SlotKeysIn};
+use crate::wire::{AdvertsIn, DeclineIn, InviteIn, RevealsIn, SlotKeyIn, SlotKeysIn};
 
 const SLOT_LABEL: &str = "slot key";
 
+/// What the coordinator is told of keys, parts or a graph that a party refuses.
+const REFUSES_KEYS: &str = "it refuses the keys of this epoch";
+
 /// Key under which a party keeps the slot key: a later epoch of the job goes on with the same (rule PR-02).
 pub const SLOT_KEY: &str = "slot-key";
+
+/// Key under which a party keeps the last epoch that it answered (SA-21): a restarted party enters no epoch twice.
+pub const EPOCH: &str = "epoch";
+
+/// The epoch in a record of [`EPOCH`]; `None` when it is damaged.
+#[must_use]
+pub fn epoch_of(record: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(record.try_into().ok()?))
+}
 
 impl Party {
     pub(super) fn on_invite(
@@ -23,14 +35,50 @@ impl Party {
         frame: &Frame,
         rng: &mut impl CryptoRng,
     ) -> Result<Effects, PartyFault> {
+        let plan = match self.agreed_plan(frame) {
+            Err(fault @ PartyFault::Coordinator(_)) => {
+                let words = "it agreed to another job or roster than the invitation names";
+                return Ok(self.stay_out(frame, words, &fault));
+            }
+            plan => plan?,
+        };
+        let context = EpochContext {
+            job: self.seat.job,
+            epoch: frame.place.epoch,
+        };
+        let roster = Roster::new(&self.seat.roster).map_err(Fault::from)?;
+        let (setup, advert) = match PartySetup::begin(
+            PartyIndex::new(self.seat.index),
+            &self.seat.identity,
+            &roster,
+            plan.parameters().to_owned(),
+            context,
+            rng,
+        ) {
+            Ok(begun) => begun,
+            Err(fault) => {
+                return Ok(self.stay_out(frame, "it cannot open this epoch", &fault.into()));
+            }
+        };
+        self.epoch = frame.place.epoch;
+        self.last = None;
+        self.slot_key = None;
+        self.slot_commitment = [0; 32];
+        self.plan = Some(plan);
+        self.state = State::SettingUp(Box::new(setup));
+        let mut effects = self.reply(frame.place, Step::Advert, advert.bytes);
+        effects.persist.push(Record {
+            key: EPOCH.to_owned(),
+            value: self.epoch.to_be_bytes().to_vec(),
+        });
+        Ok(effects)
+    }
+
+    /// What the invitation asks for, if it is the job and the roster that this party agreed to.
+    fn agreed_plan(&self, frame: &Frame) -> Result<Plan, PartyFault> {
         let invite: InviteIn = body(&frame.body)?;
-        let roster: Vec<Vec<u8>> = self
-            .seat
-            .roster
-            .iter()
-            .map(|key| key.to_bytes().to_vec())
-            .collect();
-        if invite.roster != roster {
+        let enrolled = self.seat.roster.iter().map(|key| key.to_bytes());
+        if !invite.roster.into_iter().eq(enrolled) {
             return Err(PartyFault::Coordinator(
                 "a roster that is not the enrolled one".to_owned(),
             ));
@@ -42,26 +90,19 @@ impl Party {
         }
         let job = Job::parse("the invitation", &invite.job, &[])
             .map_err(|errors| PartyFault::Coordinator(format!("an invalid job file: {errors}")))?;
-        let plan = Plan::new(job, self.parties())?;
-        let context = EpochContext {
-            job: self.seat.job,
-            epoch: frame.place.epoch,
+        Ok(Plan::new(job, self.parties())?)
+    }
+
+    /// The set-up is over for this party: the coordinator is told so in constant words, its own log says more.
+    fn stay_out(&self, frame: &Frame, words: &str, fault: &PartyFault) -> Effects {
+        let decline = DeclineIn {
+            reason: words.to_owned(),
+            refused: false,
         };
-        let (setup, advert) = PartySetup::begin(
-            PartyIndex::new(self.seat.index),
-            &self.seat.identity,
-            &Roster::new(&self.seat.roster).map_err(Fault::from)?,
-            plan.parameters().to_owned(),
-            context,
-            rng,
-        )?;
-        self.epoch = frame.place.epoch;
-        self.last = None;
-        self.slot_key = None;
-        self.slot_commitment = [0; 32];
-        self.plan = Some(plan);
-        self.state = State::SettingUp(Box::new(setup));
-        Ok(self.reply(frame.place, Step::Advert, advert.bytes))
+        Effects {
+            own_log: Some(fault.to_string()),
+            ..self.reply(frame.place, Step::Decline, decline.encode_to_vec())
+        }
     }
 
     pub(super) fn on_adverts(
@@ -76,13 +117,18 @@ impl Party {
         let State::SettingUp(setup) = std::mem::replace(&mut self.state, State::Waiting) else {
             return Ok(Effects::default());
         };
-        let frozen = setup.freeze(&numbered(adverts.adverts))?;
+        let frozen = match setup.freeze(&numbered(adverts.adverts)) {
+            Ok(frozen) => frozen,
+            Err(fault) => return Ok(self.stay_out(frame, REFUSES_KEYS, &fault.into())),
+        };
         if let Some(reveal) = frozen.reveal() {
             self.state = State::Frozen(Box::new(frozen));
             return Ok(self.reply(frame.place, Step::Reveal, reveal));
         }
-        let epoch = frozen.finish(&[])?;
-        self.join(frame, epoch, rng)
+        match frozen.finish(&[]) {
+            Ok(epoch) => self.join(frame, epoch, rng),
+            Err(fault) => Ok(self.stay_out(frame, REFUSES_KEYS, &fault.into())),
+        }
     }
 
     pub(super) fn on_reveals(
@@ -97,8 +143,10 @@ impl Party {
         let State::Frozen(frozen) = std::mem::replace(&mut self.state, State::Waiting) else {
             return Ok(Effects::default());
         };
-        let epoch = frozen.finish(&numbered(reveals.reveals))?;
-        self.join(frame, epoch, rng)
+        match frozen.finish(&numbered(reveals.reveals)) {
+            Ok(epoch) => self.join(frame, epoch, rng),
+            Err(fault) => Ok(self.stay_out(frame, REFUSES_KEYS, &fault.into())),
+        }
     }
 
     fn join(
@@ -154,35 +202,44 @@ impl Party {
         };
         let mut effects = Effects::default();
         if self.seat.index != 0 {
-            let wrong = || {
-                PartyFault::Coordinator(
-                    "a slot key that party 0 did not seal for this party".to_owned(),
-                )
-            };
             if self.slot_key.is_some() {
                 return Err(PartyFault::Coordinator("a second slot key".to_owned()));
             }
-            let message: SlotKeyIn = body(&frame.body)?;
-            let secret = epoch.pair_secret(PartyIndex::new(0), SLOT_LABEL)?;
-            let key = open(&secret, &self.slot_binding(), &message.sealed).map_err(|_| wrong())?;
-            let key = Seed::from_bytes(<[u8; 32]>::try_from(key.as_slice()).map_err(|_| wrong())?);
-            let commitment = commitment_to(&key);
-            if message.commitment != commitment {
-                return Err(wrong());
-            }
-            let kept = self.seat.slot_key.as_ref();
-            if kept.is_some_and(|kept| commitment_to(kept) != commitment) {
-                return Err(PartyFault::Coordinator(
-                    "a slot key other than the one kept from an earlier epoch".to_owned(),
-                ));
-            }
-            self.slot_commitment = commitment;
+            let key = match self.sealed_slot_key(epoch, frame) {
+                Ok(key) => key,
+                Err(fault) => return Ok(self.stay_out(frame, "it refuses the slot key", &fault)),
+            };
+            self.slot_commitment = commitment_to(&key);
             self.seat.slot_key = Some(Seed::from_bytes(*key.as_bytes()));
             self.slot_key = Some(key);
             effects.persist.extend(self.slot_record());
         }
         effects.send = self.reply(frame.place, Step::Ready, Vec::new()).send;
         Ok(effects)
+    }
+
+    /// The slot key that the first party sealed for this one: the one kept from an earlier epoch, if there is one.
+    fn sealed_slot_key(&self, epoch: &PartyEpoch, frame: &Frame) -> Result<Seed, PartyFault> {
+        let wrong = || {
+            PartyFault::Coordinator(
+                "a slot key that party 0 did not seal for this party".to_owned(),
+            )
+        };
+        let message: SlotKeyIn = body(&frame.body)?;
+        let secret = epoch.pair_secret(PartyIndex::new(0), SLOT_LABEL)?;
+        let key = open(&secret, &self.slot_binding(), &message.sealed).map_err(|_| wrong())?;
+        let key = Seed::from_bytes(<[u8; 32]>::try_from(key.as_slice()).map_err(|_| wrong())?);
+        let commitment = commitment_to(&key);
+        if message.commitment != commitment {
+            return Err(wrong());
+        }
+        let kept = self.seat.slot_key.as_ref();
+        if kept.is_some_and(|kept| commitment_to(kept) != commitment) {
+            return Err(PartyFault::Coordinator(
+                "a slot key other than the one kept from an earlier epoch".to_owned(),
+            ));
+        }
+        Ok(key)
     }
 
     fn slot_record(&self) -> Option<Record> {

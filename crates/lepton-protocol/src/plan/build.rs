@@ -88,7 +88,8 @@ impl Plan {
         };
         let shares = shares_of(self.parameters.survivor_floor());
         // Whoever sees a group's sum sees the noise of that group alone (FT-20).
-        let training_shares = self.groups.as_ref().map(|groups| shares_of(groups.floor()));
+        let of_groups = self.groups.as_ref().map(|groups| shares_of(groups.floor()));
+        let training_shares = of_groups.unwrap_or(shares);
         let steps_per_round = match noise {
             NoiseAt::Distributed => 1,
             NoiseAt::Local => u64::from(self.local_steps()),
@@ -101,12 +102,9 @@ impl Plan {
             steps: u64::from(self.rounds()) * steps_per_round,
             evaluations: u32::try_from(evaluations).unwrap_or(u32::MAX),
         };
-        let planned = PrivacyPlan::new(goal, shares, schedule)
-            .map_err(|error| PlanError::Goal { place, error })?;
-        Ok(Some(PrivacyPlan {
-            training_shares: training_shares.unwrap_or(shares),
-            ..planned
-        }))
+        PrivacyPlan::new(goal, shares, training_shares, schedule)
+            .map(Some)
+            .map_err(|error| PlanError::Goal { place, error })
     }
 }
 
@@ -170,6 +168,9 @@ pub(super) fn protection(job: &Job, parties: u16) -> Result<Parameters, PlanErro
     let narrow = |value: u32| u16::try_from(value).unwrap_or(u16::MAX);
     let threshold = wanted.threshold.map(|value| narrow(value.get()));
     let quorum = wanted.quorum.map(|value| narrow(value.get()));
+    if wanted.graph == job::GraphChoice::Sparse {
+        refuse_own_numbers(job)?;
+    }
     let candidates = |given: Option<u32>| given.map_or(vec![1, 0], |value| vec![narrow(value)]);
     let mut refusal = None;
     let grouped = job.training().combine != job::Combine::Mean;
@@ -200,6 +201,24 @@ pub(super) fn protection(job: &Job, parties: u16) -> Result<Parameters, PlanErro
         || PlanError::Data("no protection was asked for".to_owned()),
         PlanError::Protection,
     ))
+}
+
+/// Threshold and quorum of a sparse graph follow from its failure probability (SA-21): others cannot be had.
+fn refuse_own_numbers(job: &Job) -> Result<(), PlanError> {
+    let wanted = job.protection();
+    let given = [
+        ("protection.threshold", wanted.threshold.is_some()),
+        ("protection.quorum", wanted.quorum.is_some()),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((key, _)) => Err(PlanError::Job {
+            place: job.origin_of(key),
+            problem: format!(
+                "{key} cannot be chosen with protection.graph = \"sparse\", whose threshold and quorum follow from the graph; leave it out, or write graph = \"complete\""
+            ),
+        }),
+    }
 }
 
 pub(super) fn features_of(job: &Job) -> Result<Vec<Feature>, PlanError> {

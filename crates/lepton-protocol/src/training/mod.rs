@@ -324,6 +324,18 @@ impl Training {
             .map(|(_, parties)| parties.as_slice())
     }
 
+    /// Without whom the next exchange cannot be summed: those who signed one with the same inputs.
+    pub(crate) fn needed(&self) -> &[u16] {
+        let rounds_over = self.stage == Stage::Round && self.begun >= self.allowed;
+        let stage = if rounds_over {
+            Stage::FinalEvaluation
+        } else {
+            self.stage
+        };
+        let signed = stage.kind().and_then(|kind| self.only(kind));
+        signed.unwrap_or_default()
+    }
+
     /// Holds the slot key's commitment against the one that the kept slots belong to.
     pub(crate) fn accept_slot_key(&mut self, commitment: [u8; 32]) -> Result<(), String> {
         match self.slot_commitment {

@@ -1,6 +1,7 @@
 //! Whole jobs through the machines: which survivor sets and vectors parties let into a sum (FT-17, FT-18).
 
 use std::collections::{BTreeSet, VecDeque};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use chacha20::ChaCha20Rng;
@@ -61,6 +62,7 @@ impl Room {
                 job,
                 signed_sets: Default::default(),
                 slot_key: None,
+                last_epoch: 0,
             };
             (Party::new(seat), Worker::new(rows(index)))
         });
@@ -72,6 +74,8 @@ impl Room {
             job,
             epoch: 1,
             patience: Duration::from_secs(1),
+            // One thread of several takes masks off: the sum is the same.
+            workers: NonZeroUsize::new(3).unwrap(),
         };
         let course = Training::new(&plan, None);
         Self {

@@ -425,3 +425,15 @@ proptest! {
         assert_within(&bad, &good_means(course, &[party]));
     }
 }
+
+/// A threshold or a quorum that a sparse graph cannot keep is refused, not passed over.
+#[test]
+fn a_sparse_graph_takes_no_threshold_or_quorum_of_ones_own() {
+    for key in ["threshold", "quorum"] {
+        let sections = format!("[protection]\ngraph = \"sparse\"\n{key} = 120\n");
+        let job = Job::parse("toy", &kit::job_text("", &sections), &[]).unwrap();
+        let text = Plan::new(job, 200).unwrap_err().to_string();
+        let key = format!("protection.{key} cannot be chosen");
+        assert!(text.starts_with("toy:") && text.contains(&key), "{text}");
+    }
+}

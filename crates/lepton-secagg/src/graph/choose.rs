@@ -49,7 +49,7 @@ pub(crate) struct Choice {
 
 /// Why there is no sparse graph or committee, and the nearest numbers for which there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(crate) enum NoGraph {
+pub enum NoGraph {
     /// Too few parties.
     #[error("{0} parties are too few for a sparse graph: choose the complete graph")]
     Parties(u16),
@@ -79,11 +79,11 @@ pub(crate) enum NoGraph {
 
 /// The nearest numbers that can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Nearest {
+pub struct Nearest {
     /// Most colluders with the same drops.
-    pub(crate) colluders: Option<u16>,
+    pub colluders: Option<u16>,
     /// Most drops with the same colluders.
-    pub(crate) drops: Option<u16>,
+    pub drops: Option<u16>,
 }
 
 impl core::fmt::Display for Nearest {
@@ -93,24 +93,6 @@ impl core::fmt::Display for Nearest {
             (Some(c), None) => write!(f, "choose colluders <= {c}"),
             (None, Some(d)) => write!(f, "choose drops <= {d}"),
             (None, None) => f.write_str("choose fewer of both"),
-        }
-    }
-}
-
-impl NoGraph {
-    /// The same without numbers.
-    pub(crate) fn reason(&self) -> &'static str {
-        match self {
-            Self::Parties(_) => "too few parties: choose the complete graph",
-            Self::Alone { .. } => {
-                "fewer than two honest vectors would be in a sum: choose fewer colluders or drops"
-            }
-            Self::Committee(_) => {
-                "no committee has a quorum that its colluders cannot double and that survives the drops: choose fewer colluders or drops"
-            }
-            Self::Neighbours(_) => {
-                "no graph of at most 254 neighbours keeps all honest survivors together: choose fewer colluders or drops, or the complete graph"
-            }
         }
     }
 }

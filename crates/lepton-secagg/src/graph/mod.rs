@@ -14,6 +14,7 @@ use lepton_crypto::Digest;
 use crate::PartyIndex;
 
 pub(crate) use choose::{Demand, choose, security_of};
+pub use choose::{Nearest, NoGraph};
 pub(crate) use sample::committee;
 
 /// The neighbours of every party.

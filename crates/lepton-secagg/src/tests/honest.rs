@@ -46,7 +46,7 @@ fn run(
     }
     prop_assert!(opening.ready());
     let summed = opening.finish(ONE).unwrap();
-    prop_assert!(summed.sum == expected);
+    prop_assert!(summed.sums == [expected]);
     prop_assert_eq!(
         summed.survivors,
         senders.into_iter().map(party).collect::<Vec<_>>()

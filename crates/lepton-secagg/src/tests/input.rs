@@ -33,7 +33,7 @@ fn refused(change: impl FnOnce(&mut MaskedInputIn)) -> Option<Fault> {
     all.into_iter()
         .enumerate()
         .for_each(|(i, s)| opening.accept(party(i), &s.open(&bundle).unwrap()).unwrap());
-    assert!(opening.finish(ONE).unwrap().sum == expected);
+    assert!(opening.finish(ONE).unwrap().sums == [expected]);
     fault
 }
 

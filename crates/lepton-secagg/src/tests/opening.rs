@@ -103,7 +103,7 @@ fn sa18_altered_openings_name_the_opener() {
     for (i, body) in bodies.iter().enumerate().skip(1) {
         opening.accept(party(i), body).unwrap();
     }
-    assert!(opening.finish(ONE).unwrap().sum == sum);
+    assert!(opening.finish(ONE).unwrap().sums == [sum]);
 }
 
 #[test]

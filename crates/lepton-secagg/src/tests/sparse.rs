@@ -47,10 +47,21 @@ fn sa21_security_is_reported_and_demanded() {
             .security_bits(),
         None
     );
-    assert!(matches!(
-        Parameters::sparse(1000, 600, 300),
-        Err(ParameterError::Sparse { .. })
-    ));
+    let refused = Parameters::sparse(1000, 300, 300).unwrap_err();
+    assert!(matches!(refused, ParameterError::Sparse { .. }));
+    // The nearest numbers are passed on, and they work.
+    let text = refused.to_string();
+    let (_, nearest) = text.split_once("choose colluders <= ").unwrap();
+    let nearest = nearest.split(' ').next().unwrap().parse().unwrap();
+    assert!(Parameters::sparse(1000, nearest, 300).is_ok(), "{text}");
+    assert!(Parameters::sparse(1000, nearest + 1, 300).is_err());
+    assert_eq!(
+        Parameters::insecure_sparse(60, 2, 6, 60).err(),
+        Some(ParameterError::Neighbours {
+            parties: 60,
+            neighbours: 60
+        })
+    );
     let late = EpochContext {
         job: [7; 32],
         epoch: 1024,
@@ -167,7 +178,7 @@ fn sparse_sums_are_exact_under_losses() {
         }
         assert!(opening.ready());
         let summed = opening.finish(NonZeroUsize::new(3).unwrap()).unwrap();
-        assert!(summed.sum == expected);
+        assert!(summed.sums == [expected]);
     }
 }
 

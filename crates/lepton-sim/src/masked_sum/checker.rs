@@ -1,11 +1,13 @@
 //! What must hold in every run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use lepton_crypto::{Digest, long_hash};
 use lepton_ring::RingVec;
 use lepton_secagg::{
-    Attempt, CoordinatorReason, Fault, Parameters, PartyEpoch, PartyIndex, PeerReason, Summed,
+    Attempt, CoordinatorReason, Fault, Grouping, Parameters, PartyEpoch, PartyIndex, PeerReason,
+    Summed,
 };
 use prost::Message;
 
@@ -15,7 +17,7 @@ use super::knowledge::{Graph, Knowledge};
 
 /// Watches honest parties and the coordinator. Epochs are told apart by their digest: parties that were shown different keys are in different ones.
 pub(crate) struct Checker {
-    params: Parameters,
+    rules: Rules,
     colluders: BTreeSet<u16>,
     honest_coordinator: bool,
     graphs: BTreeMap<Digest, Epoch>,
@@ -27,7 +29,14 @@ pub(crate) struct Checker {
     violations: Vec<String>,
 }
 
+/// How many honest parties a sum must be over, and which.
+struct Rules {
+    params: Parameters,
+    grouping: Option<Arc<Grouping>>,
+}
+
 struct Epoch {
+    /// Of the epoch, or the part of it within groups (SA-25).
     graph: Graph,
     /// An insecure sparse graph that came out so that the protocol promises nothing. Parameters that promise (SA-01, SA-21) have no such excuse.
     frail: bool,
@@ -56,7 +65,10 @@ struct Sent {
 impl Checker {
     pub(crate) fn new(config: &MaskedSumConfig) -> Self {
         Self {
-            params: config.params,
+            rules: Rules {
+                params: config.params,
+                grouping: config.grouping.clone(),
+            },
             colluders: config.colluders.clone(),
             honest_coordinator: config.honest_coordinator,
             graphs: BTreeMap::new(),
@@ -74,24 +86,33 @@ impl Checker {
         if self.graphs.contains_key(&keys.digest()) {
             return;
         }
-        let plain = |parties: &[PartyIndex]| parties.iter().map(|p| p.get()).collect();
+        let within = |party| {
+            let neighbours = keys.neighbours(party).iter().copied();
+            let own = neighbours.filter(|peer| self.rules.group(*peer) == self.rules.group(party));
+            own.map(PartyIndex::get).collect()
+        };
+        let whole = keys.parameters().threshold();
+        let grouping = self.rules.grouping.as_deref();
         let graph = Graph {
             neighbours: (0..keys.parameters().parties())
-                .map(|party| plain(keys.neighbours(PartyIndex::new(party))))
+                .map(|party| within(PartyIndex::new(party)))
                 .collect(),
-            threshold: keys.parameters().threshold().into(),
+            threshold: grouping.map_or(whole, Grouping::threshold).into(),
             colluders: self.colluders.clone(),
         };
         let committee = keys.committee().iter();
         let bribed = committee.filter(|p| !graph.is_honest(p.get())).count();
-        let (l, q) = (keys.committee().len(), usize::from(self.params.quorum()));
+        let (l, q) = (
+            keys.committee().len(),
+            usize::from(self.rules.params.quorum()),
+        );
         let frail = !self.promises() && (graph.is_surrounded() || 2 * q <= l + bribed);
         self.graphs.insert(keys.digest(), Epoch { graph, frail });
     }
 
     /// Whether the parameters are such that privacy is promised on every graph that may come out.
     fn promises(&self) -> bool {
-        let bits = self.params.security_bits();
+        let bits = self.rules.params.security_bits();
         bits.is_none_or(|bits| bits >= 40.0)
     }
 
@@ -133,7 +154,7 @@ impl Checker {
         }
     }
 
-    /// SA-12, SA-14: one survivor set, of enough parties and with the party itself.
+    /// SA-12, SA-14, SA-26: one survivor set, of enough parties, of each group too, and with the party itself.
     pub(crate) fn agreed(
         &mut self,
         party: u16,
@@ -144,8 +165,7 @@ impl Checker {
         if !self.is_honest(party) {
             return;
         }
-        let floor = usize::from(self.params.survivor_floor());
-        if survivors.len() < floor || !survivors.contains(&PartyIndex::new(party)) {
+        if !self.rules.suffice(survivors) || !survivors.contains(&PartyIndex::new(party)) {
             self.violated(attempt, &format!("party {party} agreed to a bad set"));
         }
         let place = self.place(party, attempt);
@@ -191,9 +211,9 @@ impl Checker {
         attempt: Attempt,
         hash: Option<Digest>,
         summed: &Summed,
-        expected: &RingVec,
+        expected: &[RingVec],
     ) {
-        if summed.sum != *expected {
+        if summed.sums != expected {
             self.violated(attempt, "the opened sum is not the sum of its survivors");
         }
         let survivors: BTreeSet<_> = summed.survivors.iter().map(|p| p.get()).collect();
@@ -260,7 +280,7 @@ impl Checker {
                 frail += 1;
                 continue;
             }
-            let found = facts.leaks(&epoch.graph, &self.params);
+            let found = facts.leaks(&epoch.graph, &self.rules);
             let named = found.into_iter().map(|what| format!("{attempt}: {what}"));
             self.violations.extend(named);
         }
@@ -272,6 +292,47 @@ impl Checker {
         let honest = facts.honest_survivors(&epoch.graph);
         let torn = || epoch.graph.groups(&honest, |_, _| true).len() > 1;
         epoch.frail || (!self.promises() && torn())
+    }
+}
+
+impl Rules {
+    /// The group that a party's vector is summed in.
+    fn group(&self, party: PartyIndex) -> u16 {
+        let grouping = self.grouping.as_deref();
+        grouping.and_then(|groups| groups.of(party)).unwrap_or(0)
+    }
+
+    fn suffice(&self, survivors: &[PartyIndex]) -> bool {
+        let enough = survivors.len() >= usize::from(self.params.survivor_floor());
+        let of_group = |group| {
+            survivors
+                .iter()
+                .filter(|p| self.group(**p) == group)
+                .count()
+        };
+        let mut groups = self.grouping.iter().flat_map(|groups| {
+            let floor = usize::from(groups.floor());
+            (0..groups.groups()).map(move |group| (group, floor))
+        });
+        enough && groups.all(|(group, floor)| of_group(group) >= floor)
+    }
+
+    /// The parties of each sum, and how many of them there must be at least.
+    fn sums(&self, honest: &BTreeSet<u16>) -> (Vec<BTreeSet<u16>>, usize) {
+        let c = self.params.colluders();
+        let Some(grouping) = self.grouping.as_deref() else {
+            let least = self
+                .params
+                .parties()
+                .saturating_sub(self.params.drops() + c);
+            return (vec![honest.clone()], least.into());
+        };
+        let members = |group| {
+            let own = |party: &u16| self.group(PartyIndex::new(*party)) == group;
+            honest.iter().copied().filter(own).collect()
+        };
+        let least = grouping.floor().saturating_sub(c);
+        ((0..grouping.groups()).map(members).collect(), least.into())
     }
 }
 
@@ -374,19 +435,17 @@ impl Facts {
         honest.filter(|party| graph.is_honest(*party)).collect()
     }
 
-    /// Groups that can be computed beside the one of all honest survivors. That one must be among them where the coordinator has the sum: else what is
-    /// known was not counted rightly.
-    fn leaks(&self, graph: &Graph, params: &Parameters) -> Vec<String> {
+    /// Crowds whose sum can be computed beside those of the honest survivors (of each group). These must be among them where the coordinator has the
+    /// sums: else what is known was not counted rightly.
+    fn leaks(&self, graph: &Graph, rules: &Rules) -> Vec<String> {
         let senders: BTreeSet<u16> = self.sent.keys().copied().collect();
         let honest = self.honest_survivors(graph);
-        let least = params
-            .parties()
-            .saturating_sub(params.drops() + params.colluders());
+        let (sums, least) = rules.sums(&honest);
         let exposed = self.known.exposed(graph, &senders);
-        let blind = self.summed && !exposed.contains(&honest);
-        let fine = |group: &BTreeSet<u16>| *group == honest && group.len() >= usize::from(least);
-        let wrong = exposed.iter().filter(|group| !fine(group));
-        let leaks = wrong.map(|group| format!("the adversary can compute the sum of {group:?}"));
+        let blind = self.summed && !sums.iter().all(|sum| exposed.contains(sum));
+        let fine = |crowd: &BTreeSet<u16>| sums.contains(crowd) && crowd.len() >= least;
+        let wrong = exposed.iter().filter(|crowd| !fine(crowd));
+        let leaks = wrong.map(|crowd| format!("the adversary can compute the sum of {crowd:?}"));
         let blind = blind.then(|| "a sum was opened without the shares for it".to_owned());
         leaks.chain(blind).collect()
     }

@@ -1,9 +1,10 @@
 //! What a simulation of masked sums is given.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use lepton_ring::Modulus;
-use lepton_secagg::Parameters;
+use lepton_secagg::{Grouping, Parameters};
 
 use super::MessageInterceptor;
 use crate::Network;
@@ -16,6 +17,8 @@ pub struct MaskedSumConfig {
     pub epoch: u64,
     /// The number of parties, and what they tolerate.
     pub params: Parameters,
+    /// Groups with a sum each (SA-25); one sum over all without.
+    pub grouping: Option<Arc<Grouping>>,
     /// Ring of the vectors.
     pub modulus: Modulus,
     /// Entries of the vectors.
@@ -50,6 +53,7 @@ impl MaskedSumConfig {
             seed,
             epoch: 0,
             params,
+            grouping: None,
             modulus: Modulus::new(16).expect("16 bits are a modulus"),
             len: 8,
             rounds: 1,

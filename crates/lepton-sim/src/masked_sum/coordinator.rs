@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lepton_crypto::Digest;
 use lepton_secagg::{
-    Attempt, Collecting, EpochKeys, Fault, Opening, PartyIndex, Signing, Summed, VectorSpec,
+    Attempt, Collecting, EpochKeys, Fault, Opening, PartyIndex, Signing, SumSpec, Summed,
 };
 
 use super::Kind;
@@ -57,7 +57,7 @@ impl CoordinatorActor {
         &self.keys
     }
 
-    pub(crate) fn begin(&mut self, attempt: Attempt, spec: VectorSpec) -> Result<(), Fault> {
+    pub(crate) fn begin(&mut self, attempt: Attempt, spec: SumSpec) -> Result<(), Fault> {
         let collecting = Collecting::new(Arc::clone(&self.keys), attempt, spec)?;
         self.stage = Stage::Collecting(Box::new(collecting));
         (self.survivors, self.bundle, self.hash) = (Vec::new(), Vec::new(), None);

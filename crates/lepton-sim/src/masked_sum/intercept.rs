@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lepton_crypto::IdentityKey;
 use lepton_protocol::frame::Address;
-use lepton_secagg::{Attempt, EpochContext, EpochKeys, Parameters, Roster, VectorSpec};
+use lepton_secagg::{Attempt, EpochContext, EpochKeys, Parameters, Roster, SumSpec};
 
 use crate::identity_of;
 
@@ -127,8 +127,8 @@ pub struct Scene<'s> {
     pub keys: &'s Arc<EpochKeys>,
     /// The attempt.
     pub attempt: Attempt,
-    /// The vectors.
-    pub spec: VectorSpec,
+    /// The vectors, and the groups they are summed in.
+    pub spec: SumSpec,
 }
 
 impl SetUpScene {

@@ -26,8 +26,8 @@ pub struct MaskedSumOutcome {
     ///   seed of two honest survivors never (SA-17);
     /// - no honest party is accused of what the rules promise to name the culprit of (SA-13, SA-15, SA-18).
     ///
-    /// At the end, for every attempt: the groups of honest parties whose sum the adversary can compute are none, or the one of all honest survivors,
-    /// of at least `n - d - c`.
+    /// At the end, for every attempt: the crowds of honest parties whose sum the adversary can compute are none, or the one of all honest survivors,
+    /// of at least `n - d - c`; with groups, those of the honest survivors of each, of at least the groups' floor less `c` (SA-26).
     pub violations: Vec<String>,
     /// Attempts in which an insecure graph, or colluders beyond those that parameters allow for, left honest survivors without a common mask, a party with
     /// too many colluders around it, or the committee with too many: the privacy checks above say nothing there.

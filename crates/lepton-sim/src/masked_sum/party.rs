@@ -3,7 +3,7 @@
 use chacha20::ChaCha20Rng;
 use lepton_crypto::{Digest, IdentityKey};
 use lepton_ring::RingVec;
-use lepton_secagg::{Attempt, Fault, Masked, PartyEpoch, PartyIndex, Signed, VectorSpec};
+use lepton_secagg::{Attempt, Fault, Masked, PartyEpoch, PartyIndex, Signed, SumSpec};
 
 use super::{Kind, Mishap, MishapKind};
 
@@ -110,7 +110,7 @@ impl PartyActor {
     }
 
     /// Its vector is ready. The machine itself refuses an attempt that is spent (SA-06).
-    pub(crate) fn input(&mut self, attempt: Attempt, spec: VectorSpec, vector: RingVec) -> Act {
+    pub(crate) fn input(&mut self, attempt: Attempt, spec: SumSpec, vector: RingVec) -> Act {
         if self.is_gone(attempt) {
             return Act::Nothing;
         }

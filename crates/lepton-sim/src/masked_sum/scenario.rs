@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::Rc;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use chacha20::ChaCha20Rng;
 use lepton_ring::Modulus;
-use lepton_secagg::{ParameterError, Parameters};
+use lepton_secagg::{Grouping, ParameterError, Parameters};
 use rand_core::Rng;
 
 use super::attack::{Recorder, Recording};
@@ -20,7 +21,7 @@ use crate::random::generator;
 /// How large a simulation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
-    /// 3 to 12 parties on a complete graph, any network, mishap and adversary.
+    /// 3 to 12 parties on a complete graph, some with sums by group, any network, mishap and adversary.
     Small,
     /// 40 to 120 parties on an insecure sparse graph, any network, mishap and adversary.
     Sparse,
@@ -137,6 +138,7 @@ impl Scenario {
                 };
                 config.network = network(rng);
                 config.mishaps = mishaps(&config, params.drops() + 1, rng);
+                config.grouping = self.grouping(&params);
             }
             Family::Sparse => {
                 config.rounds = 1 + rng.next_u64() % 2;
@@ -169,6 +171,23 @@ impl Scenario {
             Family::Thousand => Parameters::sparse(1_000, 20, 20),
             Family::TwoThousand => Parameters::insecure_sparse(2_000, 20, 60, 24),
         }
+    }
+
+    /// Where the parties suffice for groups, in half of the seeds: they are dealt at random, with the least floor or more.
+    fn grouping(&self, params: &Parameters) -> Option<Arc<Grouping>> {
+        let mut rng = self.generator("groups");
+        let most = params.parties() / (params.colluders() + 2);
+        if most < 2 || coin(&mut rng) {
+            return None;
+        }
+        let groups = 2 + number(&mut rng, most - 1);
+        let mut of: Vec<u16> = (0..params.parties()).map(|party| party % groups).collect();
+        for place in (1..of.len()).rev() {
+            of.swap(place, below(&mut rng, place + 1));
+        }
+        let least = params.colluders() + 2;
+        let floor = least + number(&mut rng, params.parties() / groups - least + 1);
+        Grouping::new(params, &of, floor).ok().map(Arc::new)
     }
 
     fn generator(&self, label: &str) -> ChaCha20Rng {

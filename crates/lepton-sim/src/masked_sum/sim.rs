@@ -3,7 +3,7 @@
 use lepton_crypto::{Digest, hash, long_hash};
 use lepton_protocol::frame::Address;
 use lepton_ring::RingVec;
-use lepton_secagg::{Attempt, Fault, PartyIndex, Summed, VectorSpec};
+use lepton_secagg::{Attempt, Fault, PartyIndex, SumSpec, Summed, VectorSpec};
 use rand_core::Rng;
 
 use super::agenda::{Agenda, Body, Envelope, Event};
@@ -137,7 +137,8 @@ impl MaskedSumSim {
         let Some(coordinator) = &mut self.coordinator else {
             return AttemptEnd::Exact(Vec::new());
         };
-        if let Err(fault) = coordinator.begin(attempt, spec) {
+        let purpose = spec.vector.purpose.to_vec();
+        if let Err(fault) = coordinator.begin(attempt, spec.clone()) {
             return AttemptEnd::Aborted(fault);
         }
         if let Some(intercept) = &mut self.config.intercept {
@@ -150,7 +151,7 @@ impl MaskedSumSim {
         }
         for party in 0..self.config.params.parties() {
             let to = Address::Party(party);
-            let body = Body::Bytes(spec.purpose.to_vec());
+            let body = Body::Bytes(purpose.clone());
             self.send(Address::Coordinator, to, Kind::Begin, body);
         }
         self.wait(0);
@@ -171,11 +172,15 @@ impl MaskedSumSim {
         *hash("simulated purpose", &[&attempt.round.to_le_bytes()]).as_bytes()
     }
 
-    fn spec(&self, purpose: [u8; 32]) -> VectorSpec {
-        VectorSpec {
+    fn spec(&self, purpose: [u8; 32]) -> SumSpec {
+        let vector = VectorSpec {
             modulus: self.config.modulus,
             len: self.config.len,
             purpose,
+        };
+        SumSpec {
+            vector,
+            grouping: self.config.grouping.clone(),
         }
     }
 
@@ -447,10 +452,15 @@ impl MaskedSumSim {
     }
 
     fn summed(&mut self, summed: Summed) {
-        let mut expected = RingVec::zeros(self.config.modulus, self.config.len);
+        let zeros = || RingVec::zeros(self.config.modulus, self.config.len);
+        let groups = self.config.grouping.as_deref();
+        let count = groups.map_or(1, |groups| groups.groups().into());
+        let mut expected: Vec<_> = (0..count).map(|_| zeros()).collect();
         for party in &summed.survivors {
             let vector = self.vector(party.get(), self.attempt);
-            if expected.add_assign(&vector).is_err() {
+            let group = groups.and_then(|groups| groups.of(*party)).unwrap_or(0);
+            let sum = expected.get_mut(usize::from(group));
+            if sum.is_none_or(|sum| sum.add_assign(&vector).is_err()) {
                 break;
             }
         }

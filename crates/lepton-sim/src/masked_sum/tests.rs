@@ -8,7 +8,8 @@ use lepton_crypto::Digest;
 use lepton_protocol::frame::Address;
 use lepton_ring::RingVec;
 use lepton_secagg::{
-    Collecting, CoordinatorReason, Fault, Parameters, PartyIndex, PeerReason, Summed, VectorSpec,
+    Collecting, CoordinatorReason, Fault, Grouping, Parameters, PartyIndex, PeerReason, Summed,
+    VectorSpec,
 };
 use rand_core::SeedableRng;
 
@@ -119,7 +120,7 @@ fn what_is_as_it_must_be_violates_nothing() {
     let mut told = told(Until::Open);
     let zeros = RingVec::zeros(told.config.modulus, told.config.len);
     let hash = Some(told.hash);
-    told.checker.summed(FIRST, hash, &told.summed, &zeros);
+    told.checker.summed(FIRST, hash, &told.summed, &[zeros]);
     let body = told.inputs[0].clone();
     told.checker.sent_input(0, FIRST, &body);
     assert_eq!(told.finish(), [""; 0]);
@@ -130,7 +131,7 @@ fn a_sum_that_is_not_the_survivors_is_noticed() {
     let mut told = told(Until::Open);
     let ones = RingVec::from_wrapping(told.config.modulus, &vec![1; told.config.len]);
     let hash = Some(told.hash);
-    told.checker.summed(FIRST, hash, &told.summed, &ones);
+    told.checker.summed(FIRST, hash, &told.summed, &[ones]);
     told.violates("not the sum of its survivors");
 }
 
@@ -139,7 +140,7 @@ fn a_sum_that_nobody_opened_is_noticed() {
     let mut told = told(Until::Agree);
     let zeros = RingVec::zeros(told.config.modulus, told.config.len);
     let hash = Some(told.hash);
-    told.checker.summed(FIRST, hash, &told.summed, &zeros);
+    told.checker.summed(FIRST, hash, &told.summed, &[zeros]);
     let violations = told.finish();
     let [unsigned, unshared] = violations.as_slice() else {
         panic!("{violations:?}")
@@ -253,4 +254,21 @@ fn sa13_sa15_sa18_wrong_accusations_are_noticed() {
         told.checker.party_refused(0, &fault);
         told.violates("accuses wrongly");
     }
+}
+
+/// SA-26: a set with enough parties, but not of each group.
+#[test]
+fn a_set_that_leaves_a_group_short_is_noticed() {
+    let params = Parameters::new(4, 0, 1, None, None).unwrap();
+    let mut config = MaskedSumConfig::new(1, params);
+    let survivors = [0, 1, 2].map(PartyIndex::new);
+    let violations = |config: &MaskedSumConfig| {
+        let mut checker = Checker::new(config);
+        checker.agreed(0, FIRST, Digest::from_bytes([0; WORD]), &survivors);
+        checker.finish().0
+    };
+    assert_eq!(violations(&config), [""; 0]);
+    let groups = Grouping::new(&params, &[0, 0, 1, 1], 2).unwrap();
+    config.grouping = Some(Arc::new(groups));
+    assert!(violations(&config)[0].contains("agreed to a bad set"));
 }

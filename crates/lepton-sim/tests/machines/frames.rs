@@ -262,7 +262,7 @@ fn ft_02_a_party_joins_only_the_job_and_roster_it_agreed_to() {
         );
         assert!(outcome.faults[1][0].contains(reason));
         assert!(
-            matches!(&outcome.end, End::Fault(cause) if cause.contains("party 1 did not answer"))
+            matches!(&outcome.end, End::Fault(cause) if cause.contains("party 1 declined: it agreed to another job or roster"))
         );
     }
 }

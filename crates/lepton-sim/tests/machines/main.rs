@@ -11,6 +11,7 @@ mod insiders;
 mod kit;
 mod preparation;
 mod random_networks;
+mod refusals;
 mod replays;
 mod resume;
 mod training;

@@ -187,7 +187,7 @@ fn pr_02_a_slot_key_that_party_0_did_not_seal_is_refused() {
         check(&outcome).unwrap();
         assert!(outcome.faults[2][0].contains("did not seal for this party"));
         assert!(
-            matches!(&outcome.end, End::Fault(cause) if cause.contains("party 2 did not answer"))
+            matches!(&outcome.end, End::Fault(cause) if cause.contains("party 2 declined: it refuses the slot key"))
         );
         assert!(outcome.sums.is_empty());
     }

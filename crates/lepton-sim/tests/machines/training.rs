@@ -156,7 +156,7 @@ fn ft_09_a_ledger_that_refuses_is_named() {
         panic!("{:?}", outcome.end);
     };
     assert!(
-        cause.contains("party 1 declined: the privacy ledger refuses this statistics"),
+        cause.contains("party 1 declined: its privacy ledger refuses this exchange"),
         "{cause}"
     );
     assert!(outcome.sums.is_empty());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lepton_crypto::{AgreementKey, AgreementPublic, Digest, Seed, hash, long_hash, open, seal};
 use lepton_protocol::frame::Address;
-use lepton_secagg::{Attempt, EpochKeys, PartyIndex};
+use lepton_secagg::{Attempt, EpochKeys, Grouping, PartyIndex};
 use prost::Message;
 
 use super::super::bodies::{AdvertBody, InputBody, WORD, column_digest};
@@ -19,6 +19,8 @@ pub(crate) struct CrookedDealer {
     own: BTreeMap<u16, AgreementKey>,
     keys: BTreeMap<u16, AgreementPublic>,
     epoch: Option<Arc<EpochKeys>>,
+    /// Groups within which secrets are shared, if there are any.
+    groups: Option<Arc<Grouping>>,
 }
 
 /// A message (a) of a colluder, its bundles open.
@@ -36,7 +38,18 @@ impl CrookedDealer {
             own: BTreeMap::new(),
             keys: BTreeMap::new(),
             epoch: None,
+            groups: None,
         }
+    }
+
+    /// Those to whom a dealer deals.
+    fn holders(&self, epoch: &EpochKeys, dealer: u16) -> Vec<PartyIndex> {
+        let group = |party| self.groups.as_deref().map(|groups| groups.of(party));
+        let dealer = PartyIndex::new(dealer);
+        let neighbours = epoch.neighbours(dealer).iter().copied();
+        neighbours
+            .filter(|holder| group(*holder) == group(dealer))
+            .collect()
     }
 
     fn read(&self, dealer: u16, attempt: Attempt, bytes: &[u8]) -> Option<Dealt> {
@@ -44,8 +57,8 @@ impl CrookedDealer {
         let (epoch, own) = (self.epoch.as_ref()?, self.own.get(&dealer)?);
         let digest = input_digest(dealer, &body);
         let mut bundles = Vec::new();
-        let holders = epoch.neighbours(PartyIndex::new(dealer)).iter();
-        for (holder, sealed) in holders.zip(&body.sealed) {
+        let holders = self.holders(epoch, dealer);
+        for (holder, sealed) in holders.iter().zip(&body.sealed) {
             let holder = holder.get();
             let root = own.agree(self.keys.get(&holder)?).ok()?;
             let root = root.derive("masked-sum rounds", epoch.digest().as_ref());
@@ -116,6 +129,7 @@ impl MessageInterceptor for CrookedDealer {
 
     fn attempt_begins(&mut self, scene: &Scene<'_>) {
         self.epoch = Some(Arc::clone(scene.keys));
+        self.groups.clone_from(&scene.spec.grouping);
     }
 
     fn on_message(&mut self, message: &Passing<'_>) -> Vec<Parcel> {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use lepton_crypto::IdentityKey;
 use lepton_protocol::frame::Address;
-use lepton_secagg::{Attempt, Collecting, EpochKeys, Opening, PartyIndex, Signing, VectorSpec};
+use lepton_secagg::{
+    Attempt, Collecting, EpochKeys, Grouping, Opening, PartyIndex, Signing, SumSpec,
+};
 use prost::Message;
 
 use super::super::bodies::{AgreeBody, InputBody};
@@ -26,7 +28,7 @@ pub(crate) struct SplitViews {
 struct Known {
     keys: Arc<EpochKeys>,
     attempt: Attempt,
-    spec: VectorSpec,
+    spec: SumSpec,
     colluders: Vec<(u16, IdentityKey)>,
 }
 
@@ -68,10 +70,16 @@ impl SplitViews {
         let second = 1 + self.dice.below(spare.max(1));
         let without = |gone: &[u16]| all.iter().copied().filter(|p| !gone.contains(p)).collect();
         let gone = all.split_at(first.min(all.len()));
-        let sets: [BTreeSet<u16>; 2] = [
+        let mut sets: [BTreeSet<u16>; 2] = [
             without(gone.0),
             without(gone.1.get(..second).unwrap_or_default()),
         ];
+        if let Some(groups) = known.spec.grouping.clone()
+            && self.dice.coin()
+        {
+            let group = self.dice.below(groups.groups().into());
+            one_group_apart(&mut sets, &groups, group);
+        }
         let readers = self.divide(&sets);
         let Some(known) = &self.attempt else { return };
         for (set, readers) in sets.iter().zip(readers) {
@@ -128,11 +136,20 @@ impl SplitViews {
     }
 }
 
+/// Leaves the sets equal but for the members of one group: what a party of any other group is shown is honest but for those.
+fn one_group_apart(sets: &mut [BTreeSet<u16>; 2], groups: &Grouping, group: usize) {
+    let [first, second] = sets;
+    let within = |party: &u16| groups.of(PartyIndex::new(*party)).map(usize::from) == Some(group);
+    let others = first.iter().filter(|party| !within(party));
+    let own = second.iter().filter(|party| within(party));
+    *second = others.chain(own).copied().collect();
+}
+
 impl Known {
     /// A coordinator with these inputs only, and the colluders' signatures.
     fn sign(&self, inputs: &BTreeMap<u16, Vec<u8>>, set: &BTreeSet<u16>) -> Option<Signing> {
         let keys = Arc::clone(&self.keys);
-        let mut collecting = Collecting::new(keys, self.attempt, self.spec).ok()?;
+        let mut collecting = Collecting::new(keys, self.attempt, self.spec.clone()).ok()?;
         let mut binding = Vec::new();
         for party in set {
             let body = inputs.get(party)?;
@@ -210,7 +227,7 @@ impl MessageInterceptor for SplitViews {
         self.attempt = Some(Known {
             keys: Arc::clone(scene.keys),
             attempt: scene.attempt,
-            spec: scene.spec,
+            spec: scene.spec.clone(),
             colluders: colluders
                 .filter_map(|c| Some((*c, scene.set_up.identity(*c)?)))
                 .collect(),
