@@ -202,7 +202,7 @@ impl FileStore {
     }
 
     /// The last epoch that this party answered (rule SA-21).
-    pub(super) fn last_epoch(&self) -> Result<u64, NodeError> {
+    pub(crate) fn last_epoch(&self) -> Result<u64, NodeError> {
         let Some(record) = self.get(party::EPOCH)? else {
             return Ok(0);
         };

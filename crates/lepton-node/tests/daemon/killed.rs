@@ -12,18 +12,32 @@ async fn killed_after(events: usize, who: Option<usize>) -> (lepton_protocol::re
     let (mut world, text) = tumours(&[]);
     world.up().await;
     let digest = signed(&text, &ada()).digest();
-    world.client(&ada()).await.submit(signed(&text, &ada())).await.unwrap();
+    world
+        .client(&ada())
+        .await
+        .submit(signed(&text, &ada()))
+        .await
+        .unwrap();
     let mut client = world.client(&ada()).await;
     let (told, mut seen) = tokio::sync::watch::channel(0);
     let watcher = tokio::spawn(async move {
         // The coordinator may be killed under it.
-        let _ = client.watch(digest, 0, |_| told.send_modify(|count| *count += 1)).await;
+        let _ = client
+            .watch(digest, 0, |_| told.send_modify(|count| *count += 1))
+            .await;
     });
-    let _ = tokio::time::timeout(Duration::from_secs(60), seen.wait_for(|count| *count >= events)).await;
+    let _ = tokio::time::timeout(
+        Duration::from_secs(60),
+        seen.wait_for(|count| *count >= events),
+    )
+    .await;
     restart(&mut world, who).await;
     watcher.abort();
     let end = finish(&world, &text).await;
-    assert!(end.starts_with("finished: 3 of 3 rounds"), "{who:?} after {events}: {end}");
+    assert!(
+        end.starts_with("finished: 3 of 3 rounds"),
+        "{who:?} after {events}: {end}"
+    );
     let jobs = world.client(&ada()).await.list().await.unwrap();
     assert_eq!(jobs[0].state, JobState::Finished);
     (report(&world, &text).await, jobs[0].epoch)

@@ -4,7 +4,10 @@
     clippy::indexing_slicing,
     reason = "worlds are set up by helpers outside of test functions"
 )]
-#![expect(clippy::disallowed_methods, reason = "what is on disk is what is tested")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what is on disk is what is tested"
+)]
 #![expect(unreachable_pub, reason = "modules of one test")]
 
 mod killed;

@@ -28,11 +28,19 @@ pub struct Someone {
 
 impl Someone {
     pub fn new(role: Role, name: &str) -> Self {
-        Self { name: name.to_owned(), role, stranger: false }
+        Self {
+            name: name.to_owned(),
+            role,
+            stranger: false,
+        }
     }
 
     pub fn member(&self) -> Member {
-        Member { name: self.name.clone(), role: self.role, key: self.identity().public() }
+        Member {
+            name: self.name.clone(),
+            role: self.role,
+            key: self.identity().public(),
+        }
     }
 }
 
@@ -71,10 +79,23 @@ impl Authority for Root {
         let (key, text) = signed.split_at_checked(32).ok_or_else(wrong)?;
         let text = std::str::from_utf8(text).map_err(|_| wrong())?;
         let (role, name) = text.split_once(' ').ok_or_else(wrong)?;
-        let roles = [Role::Party, Role::Coordinator, Role::Scientist, Role::Operator, Role::Auditor];
-        let role = roles.into_iter().find(|one| one.words() == role).ok_or_else(wrong)?;
+        let roles = [
+            Role::Party,
+            Role::Coordinator,
+            Role::Scientist,
+            Role::Operator,
+            Role::Auditor,
+        ];
+        let role = roles
+            .into_iter()
+            .find(|one| one.words() == role)
+            .ok_or_else(wrong)?;
         let key = IdentityPublic::try_from(key).map_err(|_| wrong())?;
-        Ok(Member { name: name.to_owned(), role, key })
+        Ok(Member {
+            name: name.to_owned(),
+            role,
+            key,
+        })
     }
 }
 
@@ -87,7 +108,11 @@ pub struct Open {
 
 impl Gate for Open {
     fn judge(&self, _: &Job, _: &Member) -> Verdict {
-        if self.ask { Verdict::Ask } else { Verdict::Accept }
+        if self.ask {
+            Verdict::Ask
+        } else {
+            Verdict::Accept
+        }
     }
 
     fn least_parties(&self) -> usize {
@@ -157,7 +182,9 @@ impl World {
                 home: self.folder.path().join("hub-home"),
                 authority: Arc::new(Root),
                 min_parties: self.min_parties,
-                expected: (0..self.expected).map(|index| format!("p{index}")).collect(),
+                expected: (0..self.expected)
+                    .map(|index| format!("p{index}"))
+                    .collect(),
                 times: Times {
                     joining: Duration::from_secs(5),
                     patience: Duration::from_secs(60),
@@ -171,7 +198,11 @@ impl World {
         let (links, inbox) = mpsc::channel(16);
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(daemon.serve(inbox, stopped));
-        self.coordinator = Some(Running { links, task, _stop: stop });
+        self.coordinator = Some(Running {
+            links,
+            task,
+            _stop: stop,
+        });
         for index in 0..self.parties.len() {
             self.link(index).await;
         }
@@ -184,7 +215,11 @@ impl World {
                 own: Arc::new(Self::party(index)),
                 home: self.home(index),
                 authority: Arc::new(Root),
-                gate: Arc::new(Open { table: self.tables[index].clone(), least: 2, ask: self.ask }),
+                gate: Arc::new(Open {
+                    table: self.tables[index].clone(),
+                    least: 2,
+                    ask: self.ask,
+                }),
                 ledger: None,
                 entropy: Entropy::InsecureSeed(5),
                 clock: no_time,
@@ -194,7 +229,11 @@ impl World {
         let (links, inbox) = mpsc::channel(16);
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(daemon.serve(inbox, stopped));
-        self.parties[index] = Some(Running { links, task, _stop: stop });
+        self.parties[index] = Some(Running {
+            links,
+            task,
+            _stop: stop,
+        });
         self.link(index).await;
     }
 
@@ -228,7 +267,13 @@ impl World {
     pub async fn client(&self, who: &Someone) -> Client {
         let hub = Someone::new(Role::Coordinator, "hub");
         let (at_client, at_hub) = in_memory(who.member(), hub.member());
-        self.coordinator.as_ref().unwrap().links.send(at_hub).await.unwrap();
+        self.coordinator
+            .as_ref()
+            .unwrap()
+            .links
+            .send(at_hub)
+            .await
+            .unwrap();
         Client::new(at_client)
     }
 }

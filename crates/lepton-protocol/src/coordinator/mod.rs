@@ -331,7 +331,9 @@ impl Coordinator {
             Phase::Adverts(adverts) if adverts.len() == everyone => self.send_adverts(effects),
             Phase::Revealing(_, reveals) if reveals.len() == everyone => self.send_reveals(effects),
             Phase::Readying(ready) if ready.len() == everyone => self.begin(effects, rng),
-            Phase::Waiting if self.missed().next().is_none() => self.begin(effects, rng),
+            Phase::Waiting if self.pausing || self.missed().next().is_none() => {
+                self.begin(effects, rng)
+            }
             Phase::Adverts(_) | Phase::Revealing(..) | Phase::SlotKeys | Phase::Readying(_)
                 if !self.gone.is_empty() || !self.declined.is_empty() =>
             {

@@ -19,6 +19,12 @@ impl Coordinator {
         effects: &mut Effects,
         rng: &mut impl CryptoRng,
     ) -> Result<(), CoordinatorFault> {
+        if self.pausing {
+            self.phase = Phase::Idle;
+            effects.persist.push(self.checkpoint()?);
+            effects.paused = true;
+            return Ok(());
+        }
         if self.missed().next().is_some() {
             // Only after a lost attempt, which the stored checkpoint counts as begun: there is nothing new to persist.
             self.phase = Phase::Waiting;
@@ -36,12 +42,6 @@ impl Coordinator {
     ) -> Result<(), CoordinatorFault> {
         self.welcome();
         self.declined.clear();
-        if self.pausing {
-            self.phase = Phase::Idle;
-            effects.persist.push(self.checkpoint()?);
-            effects.paused = true;
-            return Ok(());
-        }
         let Some(next) = self.training.next(&self.plan, rng)? else {
             self.phase = Phase::Over;
             let body = FinishIn {

@@ -1,6 +1,7 @@
 //! One epoch of a job: the coordinator's machine between its store, its clock and its links.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use chacha20::ChaCha20Rng;
@@ -118,6 +119,7 @@ impl Course {
             job: self.shelf.job,
             epoch,
             patience: self.desk.setup.times.patience,
+            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         };
         let rng = self.desk.setup.entropy.generator("coordinator", epoch);
         Ok(Machine {
@@ -161,6 +163,12 @@ impl Course {
                 self.on_joined(name, boot, epoch);
                 self.pause(machine)
             }
+            Input::Answer(name, Answer::Refused(refusal)) => machine.index(&name).map(|index| {
+                tracing::warn!(party = name, rule = refusal.rule, "{}", refusal.words);
+                self.joined.remove(&name);
+                machine.restarted.insert(name);
+                Event::Gone(index)
+            }),
             _ => None,
         };
         machine.queue.extend(event);

@@ -95,6 +95,13 @@ struct Job {
     task: JoinHandle<()>,
 }
 
+impl Drop for Job {
+    /// Whatever ends the daemon ends the tasks of its jobs.
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 /// What happens to a job.
 enum Input {
     /// A party answered.
@@ -187,7 +194,6 @@ impl CoordinatorDaemon {
                 Some(_) = self.readers.join_next(), if !self.readers.is_empty() => {}
             }
         }
-        self.jobs.values().for_each(|job| job.task.abort());
         Ok(())
     }
 
@@ -322,8 +328,6 @@ impl CoordinatorDaemon {
             inputs,
             task,
         };
-        if let Some(old) = self.jobs.insert(job.shelf.job, job) {
-            old.task.abort();
-        }
+        drop(self.jobs.insert(job.shelf.job, job));
     }
 }

@@ -280,9 +280,9 @@ impl Desk {
             job,
             signed_sets: store.signed_sets().map_err(own)?,
             slot_key: store.slot_key().map_err(own)?,
+            last_epoch: store.last_epoch().map_err(own)?,
         };
         JobMachine::new(Parts {
-            last_epoch: self.epoch(&job).map_err(own)?,
             seat,
             rows,
             store,
@@ -391,7 +391,12 @@ impl Desk {
     pub(super) fn open_jobs(&self) -> Result<Vec<(JobDigest, Answer)>, NodeError> {
         let mut open = Vec::new();
         for (job, folder) in job_folders(&self.setup.home)? {
-            let record = load::<Record>(&folder.join(JOB))?.filter(|record| record.ended.is_none());
+            // What was refused is considered anew when it is offered again.
+            let open_here = |record: &Record| {
+                let refused = matches!(record.answer, StoredAnswer::Refused { .. });
+                record.ended.is_none() && !refused
+            };
+            let record = load::<Record>(&folder.join(JOB))?.filter(open_here);
             open.extend(record.map(|record| (job, record.answer.message())));
         }
         Ok(open)
@@ -400,7 +405,7 @@ impl Desk {
     /// The last epoch of the job that this party answered.
     fn epoch(&self, job: &JobDigest) -> Result<u64, NodeError> {
         let store = FileStore::open(&self.folder(job).join("machine"), Durability::Machine)?;
-        super::machine::last_epoch(&store)
+        store.last_epoch()
     }
 
     fn folder(&self, job: &JobDigest) -> PathBuf {

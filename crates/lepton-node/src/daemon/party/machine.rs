@@ -30,7 +30,6 @@ pub(super) struct Parts {
     pub(super) ledger: Door,
     pub(super) entropy: Entropy,
     pub(super) folder: PathBuf,
-    pub(super) last_epoch: u64,
 }
 
 pub(super) struct JobMachine {
@@ -61,12 +60,6 @@ struct OwnReport {
     charges: Vec<Charge>,
 }
 
-/// The last epoch of a job that a party answered; 0 before the first.
-pub(super) fn last_epoch(store: &FileStore) -> Result<u64, NodeError> {
-    let _ = store;
-    Ok(0)
-}
-
 impl JobMachine {
     pub(super) fn new(parts: Parts) -> Result<Self, NodeError> {
         let Parts {
@@ -76,8 +69,8 @@ impl JobMachine {
             ledger,
             entropy,
             folder,
-            last_epoch,
         } = parts;
+        let last_epoch = seat.last_epoch;
         let index = seat.index;
         // A fixed seed, in tests, must not repeat what an earlier start has drawn.
         let turn = last_epoch + 1;
@@ -147,9 +140,13 @@ impl JobMachine {
                 Ok(()) => {}
                 Err(LedgerError::Store(error)) => return Err(error.into()),
                 Err(refusal) => {
-                    return Ok(Some(party::Event::Refused(*place, refusal.to_string())));
+                    tracing::warn!(job = short(&self.job), "the ledger refuses: {refusal}");
+                    return Ok(Some(party::Event::Refused(*place)));
                 }
             }
+        }
+        if let Some(line) = &effects.own_log {
+            tracing::warn!(job = short(&self.job), "declined: {line}");
         }
         for frame in effects.send {
             // A closed channel means that the daemon stops.

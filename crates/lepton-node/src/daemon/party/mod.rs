@@ -81,19 +81,42 @@ pub struct PartyDaemon {
 
 struct Running {
     frames: mpsc::UnboundedSender<Vec<u8>>,
-    task: JoinHandle<()>,
+    /// None once it may end by itself.
+    task: Option<JoinHandle<()>>,
     /// Whose frames it takes.
     coordinator: IdentityPublic,
+}
+
+impl Running {
+    fn is_alive_for(&self, coordinator: &IdentityPublic) -> bool {
+        let ended = self.task.as_ref().is_none_or(JoinHandle::is_finished);
+        self.coordinator == *coordinator && !ended
+    }
+}
+
+impl Drop for Running {
+    /// Whatever ends the daemon ends its machines.
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
 }
 
 /// What background tasks report.
 enum Inner {
     /// A message for the coordinator.
     Say(Control),
-    /// A roster was checked and its reservation made.
-    Ready(JobDigest, Box<Result<JobMachine, Refusal>>),
+    /// A roster was checked, and a machine made for it.
+    Ready(JobDigest, Box<Result<Made, Refusal>>),
     /// A job's machine ended by itself.
     Failed(JobDigest, String),
+}
+
+struct Made {
+    machine: JobMachine,
+    /// Whether the roster is another one than before.
+    changed: bool,
 }
 
 impl PartyDaemon {
@@ -146,9 +169,6 @@ impl PartyDaemon {
                 link = None;
             }
         }
-        self.machines
-            .values()
-            .for_each(|running| running.task.abort());
         Ok(())
     }
 
@@ -184,7 +204,7 @@ impl PartyDaemon {
             Inner::Say(message) => say(&message),
             Inner::Ready(job, machine) => {
                 let answer = match *machine {
-                    Ok(machine) => self.start(job, machine),
+                    Ok(made) => self.start(job, made),
                     Err(refusal) => {
                         tracing::warn!(
                             job = short(&job),
@@ -212,9 +232,14 @@ impl PartyDaemon {
         }
     }
 
-    fn start(&mut self, job: JobDigest, machine: JobMachine) -> Answer {
-        let epoch = machine.last_epoch();
+    fn start(&mut self, job: JobDigest, Made { machine, changed }: Made) -> Answer {
+        let (boot, epoch) = (self.boot, machine.last_epoch());
         let coordinator = machine.coordinator();
+        let alive = self.machines.get(&job);
+        if !changed && alive.is_some_and(|running| running.is_alive_for(&coordinator)) {
+            // Asked twice while the first was being made: that one may hold an epoch's keys already.
+            return Answer::Joined { boot, epoch };
+        }
         let (frames, inbox) = mpsc::unbounded_channel();
         let out = self.to_inner.clone();
         let task = tokio::spawn(async move {
@@ -225,17 +250,13 @@ impl PartyDaemon {
         });
         let running = Running {
             frames,
-            task,
+            task: Some(task),
             coordinator,
         };
-        if let Some(old) = self.machines.insert(job, running) {
-            old.task.abort();
-        }
+        // One that was there before ends with its keys.
+        drop(self.machines.insert(job, running));
         tracing::info!(job = short(&job), "joined");
-        Answer::Joined {
-            boot: self.boot,
-            epoch,
-        }
+        Answer::Joined { boot, epoch }
     }
 
     /// Handles a message; `false` when the link is to be closed.
@@ -290,7 +311,7 @@ impl PartyDaemon {
     ) {
         let desk = self.desk.clone();
         let alive = self.machines.get(&job);
-        let same = alive.is_some_and(|running| running.coordinator == coordinator);
+        let same = alive.is_some_and(|running| running.is_alive_for(&coordinator));
         let (out, boot) = (self.to_inner.clone(), self.boot);
         tokio::task::spawn_blocking(move || {
             let inner = match desk.join(job, &certificates) {
@@ -302,7 +323,12 @@ impl PartyDaemon {
                         epoch: joined.epoch,
                     }),
                 }),
-                Ok(_) => Inner::Ready(job, Box::new(desk.machine(job, coordinator))),
+                Ok(joined) => {
+                    let changed = joined.changed;
+                    let machine = desk.machine(job, coordinator);
+                    let made = machine.map(|machine| Made { machine, changed });
+                    Inner::Ready(job, Box::new(made))
+                }
                 Err(refusal) => Inner::Ready(job, Box::new(Err(refusal))),
             };
             // The daemon may be stopping.
@@ -311,8 +337,9 @@ impl PartyDaemon {
     }
 
     fn on_ended(&mut self, job: JobDigest, ended: &Ended) -> Result<(), NodeError> {
-        if let Some(running) = self.machines.remove(&job) {
-            running.task.abort();
+        if let Some(mut running) = self.machines.remove(&job) {
+            // It still takes the job's last frames, and ends when there are no more.
+            running.task = None;
         }
         self.desk.ended(&job, ended)
     }
