@@ -12,7 +12,7 @@ mod record;
 
 use lepton_crypto::{IdentityKey, IdentityPublic};
 use lepton_protocol::control::Control;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// What a member of the federation is there for, as its certificate says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +109,13 @@ pub fn in_memory(left: Member, right: Member) -> (Connection, Connection) {
 /// Sends without waiting; `false` when the link is lost or its queue is full, which counts as lost.
 fn post(out: &mpsc::Sender<Vec<u8>>, message: &Control) -> bool {
     out.try_send(message.to_bytes()).is_ok()
+}
+
+/// Returns when the daemon is to end; never when nobody can say so any more.
+async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// First eight hexadecimal digits of a job's digest: enough for people.

@@ -35,9 +35,15 @@ impl Mismatch {
 
 /// Reads the table and checks its columns and types.
 pub(crate) fn read(job: &Job, name: &str, path: &Path) -> Result<Part, Mismatch> {
-    let found = Table::from_csv_path(path, &ReadOptions::default())
-        .map_err(|error| Mismatch::unsaid(&error))?
-        .columns();
+    let typed_read = || {
+        let read = Table::from_csv_path(path, &tables::read_options(job));
+        read.map_err(|error| typed(job, &error))
+    };
+    let found = match Table::from_csv_path(path, &ReadOptions::default()) {
+        Ok(table) => table.columns(),
+        // The types that the job states may be what it needs.
+        Err(_) => typed_read()?.columns(),
+    };
     let label = std::iter::once(&job.data().label);
     for wanted in job.data().features.iter().flatten().chain(label) {
         if !found.iter().any(|(column, _)| column == wanted) {
@@ -45,7 +51,7 @@ pub(crate) fn read(job: &Job, name: &str, path: &Path) -> Result<Part, Mismatch>
             return Err(Mismatch::new("data.features", words.clone(), &words));
         }
     }
-    let table = Table::from_csv_path(path, &tables::read_options(job)).map_err(typed)?;
+    let table = typed_read()?;
     let part = Part {
         name: name.to_owned(),
         table,
@@ -74,12 +80,15 @@ pub(crate) fn rows(plan: &Plan, part: &Part) -> Result<PartyRows, Mismatch> {
     Ok(tables::party_table(plan, part).map_err(unsaid)?.rows)
 }
 
-/// A cell that is no number says so of its column only.
-fn typed(error: TableError) -> Mismatch {
-    let column = match &error {
+/// A cell that is no number says so of its column only, and only if the job names that column.
+fn typed(job: &Job, error: &TableError) -> Mismatch {
+    let column = match error {
         TableError::NotANumber { column, .. } | TableError::NotFinite { column, .. } => column,
-        _ => return Mismatch::unsaid(&error),
+        _ => return Mismatch::unsaid(error),
     };
+    if !job.data().types.contains_key(column) {
+        return Mismatch::unsaid(error);
+    }
     let public = format!("column `{column}` of its table does not hold numbers only");
-    Mismatch::new("data.types", public, &error)
+    Mismatch::new("data.types", public, error)
 }

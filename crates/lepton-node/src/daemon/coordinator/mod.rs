@@ -182,7 +182,7 @@ impl CoordinatorDaemon {
         loop {
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = super::told_to_stop(&mut stop) => break,
                 next = links.recv() => match next {
                     Some(link) => self.connected(link, to_us.clone()),
                     None => break,

@@ -152,7 +152,7 @@ impl PartyDaemon {
         loop {
             let lost = tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = super::told_to_stop(&mut stop) => break,
                 next = links.recv() => match next {
                     Some(next) => { link = self.greet(next)?; false }
                     None => break,
