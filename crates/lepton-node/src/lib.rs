@@ -16,6 +16,7 @@ pub mod federation;
 pub mod files;
 pub mod ledger;
 pub mod model_file;
+pub mod net;
 pub mod predict;
 mod privacy_statement;
 pub mod random;

@@ -9,7 +9,9 @@ use crate::account::AccountArgs;
 use crate::audit::AuditArgs;
 use crate::bench::BenchArgs;
 use crate::budget::BudgetArgs;
+use crate::ca::CaArgs;
 use crate::doctor::DoctorArgs;
+use crate::member::{CoordinatorArgs, PartyArgs};
 use crate::model::ModelArgs;
 use crate::new::NewArgs;
 use crate::output;
@@ -78,6 +80,17 @@ enum Command {
     /// Set, show and check the lifetime privacy budgets of data sets
     #[command(after_help = "Example: lepton budget show --ledger ledger.db")]
     Budget(BudgetArgs),
+    /// Be a federation's certificate authority: invite, approve and revoke members
+    #[command(after_help = "Example: lepton ca init ca --federation heart-study")]
+    Ca(CaArgs),
+    /// Set up this machine as a party, or as another member that connects to a coordinator
+    #[command(
+        after_help = "Example: lepton party init hospital-a --invitation hospital-a.invitation"
+    )]
+    Party(PartyArgs),
+    /// Set up this machine as a coordinator
+    #[command(after_help = "Example: lepton coordinator init hub --name hub --ca ca")]
+    Coordinator(CoordinatorArgs),
     /// Check that this machine can run Lepton
     #[command(after_help = "Example: lepton doctor")]
     Doctor(DoctorArgs),
@@ -99,6 +112,9 @@ impl Cli {
             Command::Bench(args) => args.run(),
             Command::Account(args) => args.run(),
             Command::Budget(args) => args.run(),
+            Command::Ca(args) => args.run(),
+            Command::Party(args) => args.run(),
+            Command::Coordinator(args) => args.run(),
             Command::Doctor(args) => args.run(),
         };
         match result {

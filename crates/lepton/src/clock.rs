@@ -16,6 +16,14 @@ pub(crate) fn now() -> (String, String) {
     )
 }
 
+/// A time in seconds since 1970 to the minute, for a person, in UTC.
+pub(crate) fn at(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute) = (rest / 3600, rest / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}
+
 /// Date of a day counted from 1970-01-01 (Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`).
 fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;

@@ -9,6 +9,7 @@ pub mod effective;
 mod own_table;
 pub mod party;
 mod record;
+pub mod wired;
 
 use lepton_crypto::{IdentityKey, IdentityPublic};
 use lepton_protocol::control::Control;

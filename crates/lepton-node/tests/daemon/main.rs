@@ -12,4 +12,5 @@
 
 mod killed;
 mod whole;
+mod wired;
 mod world;

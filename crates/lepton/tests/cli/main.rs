@@ -9,6 +9,7 @@ mod account;
 mod bad_input;
 mod budget;
 mod doctor;
+mod enrolment;
 mod interrupted;
 mod measured;
 mod new;

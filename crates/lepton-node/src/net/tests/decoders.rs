@@ -1,0 +1,89 @@
+//! Nothing that comes from outside makes a decoder panic, and no changed document passes (EN-02, EN-03).
+
+use proptest::prelude::*;
+
+use super::federation::{Federation, name};
+use crate::net::pki::{Issued, Leaf, Role, Trust, Usage, chain_from_pem};
+
+fn example() -> (Federation, Vec<u8>, Vec<u8>, String) {
+    let federation = Federation::new();
+    let folder = federation.applicant(Role::Party, "a");
+    let request = folder.request().unwrap();
+    let (_, issued) = federation.authority.approve(&request, false).unwrap();
+    let certificate = chain_from_pem(&issued.certificate)
+        .unwrap()
+        .remove(0)
+        .to_vec();
+    let list = std::fs::read(federation.authority.list_path()).unwrap();
+    (federation, certificate, list, request)
+}
+
+#[test]
+fn no_changed_certificate_or_request_passes() {
+    let (federation, certificate, _, request) = example();
+    let roots = chain_from_pem(&federation.authority.root_pem().unwrap()).unwrap();
+    let trust = Trust::new(name("trial"), roots).unwrap();
+    for at in 0..certificate.len() {
+        for bit in [0, 3, 7] {
+            let mut changed = certificate.clone();
+            changed[at] ^= 1 << bit;
+            let _ = Leaf::parse(&changed);
+            assert!(
+                trust.verify(&[changed.into()], Usage::Client).is_err(),
+                "bit {bit} of byte {at}"
+            );
+        }
+    }
+    let der = pem::parse(&request).unwrap().into_contents();
+    for at in (0..der.len()).step_by(2) {
+        let mut changed = der.clone();
+        changed[at] ^= 4;
+        let text = pem::encode(&pem::Pem::new("CERTIFICATE REQUEST", changed));
+        // The number of unused bits of the signature is not signed: the request is then the same one.
+        if let Ok((member, issued)) = federation.authority.approve(&text, false) {
+            let leaf = Leaf::parse(&certificate).unwrap();
+            assert!(
+                member == leaf.member && issued.leaf().unwrap().key == leaf.key,
+                "byte {at}"
+            );
+        }
+    }
+}
+
+#[test]
+fn garbage_is_refused() {
+    let (federation, certificate, list, _) = example();
+    let roots = chain_from_pem(&federation.authority.root_pem().unwrap()).unwrap();
+    let trust = Trust::new(name("trial"), roots).unwrap();
+    let list = pem::parse(list).unwrap().into_contents();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let splice = (
+        0_usize..700,
+        0_usize..40,
+        prop::collection::vec(any::<u8>(), 0..40),
+        any::<bool>(),
+    );
+    let tested = runner.run(&splice, |(at, cut, put, empty)| {
+        let change = |document: &[u8]| {
+            let mut changed = if empty { Vec::new() } else { document.to_vec() };
+            let at = at.min(changed.len());
+            let end = (at + cut).min(changed.len());
+            changed.splice(at..end, put.iter().copied()).for_each(drop);
+            changed
+        };
+        let changed = change(&certificate);
+        prop_assert!(
+            changed == certificate
+                || trust
+                    .verify(&[changed.clone().into()], Usage::Client)
+                    .is_err()
+        );
+        let _ = Leaf::parse(&changed);
+        let changed = change(&list);
+        prop_assert!(changed == list || trust.update(&changed).is_err());
+        let text = String::from_utf8_lossy(&put);
+        prop_assert!(Issued::from_bundle(&text).is_err() && chain_from_pem(&text).is_err());
+        Ok(())
+    });
+    tested.unwrap();
+}

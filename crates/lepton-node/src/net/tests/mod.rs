@@ -1,0 +1,10 @@
+//! Enrolment and transport over loopback, with real sockets.
+
+mod certificates;
+mod cuts;
+mod decoders;
+mod enrolment;
+mod federation;
+mod limits;
+mod strangers;
+mod talk;
