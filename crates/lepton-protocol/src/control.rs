@@ -4,6 +4,8 @@
 //! genuine is for the receiver to check against its own federation's root (rule JC-02).
 
 mod event;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use lepton_crypto::{IdentityKey, IdentityPublic, Signature, sha256};

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lepton_node::daemon::Own;
 use lepton_node::daemon::client::Client;
 use lepton_node::daemon::coordinator::{CoordinatorDaemon, CoordinatorSetup, Times};
 use lepton_node::daemon::party::{PartyDaemon, PartySetup};
 use lepton_node::daemon::wired::{Enrolled, dial, listen};
-use lepton_node::daemon::Own;
 use lepton_node::net::pki::{Authority, Member, MemberFolder, Role};
 use lepton_node::net::{Credentials, DialConfig, Limits, ListenConfig, Listener};
 use lepton_node::random::Entropy;
@@ -32,13 +32,23 @@ impl Enrolment {
     }
 
     fn enrol(&self, role: Role, name: &str) -> (Credentials, Arc<Enrolled>) {
-        let member = Member { federation: self.authority.federation().unwrap(), role, name: name.parse().unwrap() };
+        let member = Member {
+            federation: self.authority.federation().unwrap(),
+            role,
+            name: name.parse().unwrap(),
+        };
         let path = self.folder.path().join(format!("{role}-{name}"));
         let folder = MemberFolder::create(&path, member, None).unwrap();
-        let (_, issued) = self.authority.approve(&folder.request().unwrap(), false).unwrap();
+        let (_, issued) = self
+            .authority
+            .approve(&folder.request().unwrap(), false)
+            .unwrap();
         folder.install(&issued).unwrap();
         let credentials = Credentials::open(&folder).unwrap();
-        (credentials.clone(), Arc::new(Enrolled::new(credentials, &folder)))
+        (
+            credentials.clone(),
+            Arc::new(Enrolled::new(credentials, &folder)),
+        )
     }
 }
 
@@ -79,7 +89,11 @@ async fn a_job_runs_over_mutual_tls() {
         clock: || "2026-01-01T00:00:00Z".to_owned(),
     });
     let (_stop, stopped) = watch::channel(false);
-    tokio::spawn(coordinator.unwrap().serve(listen(listener), stopped.clone()));
+    tokio::spawn(
+        coordinator
+            .unwrap()
+            .serve(listen(listener), stopped.clone()),
+    );
     for (index, table) in world.tables.iter().enumerate() {
         let name = format!("p{index}");
         let (credentials, own) = enrolment.enrol(Role::Party, &name);
@@ -88,7 +102,11 @@ async fn a_job_runs_over_mutual_tls() {
             own,
             home: world.home(index),
             authority: Arc::new(credentials.trust().clone()),
-            gate: Arc::new(Open { table: table.clone(), least: 3, ask: false }),
+            gate: Arc::new(Open {
+                table: table.clone(),
+                least: 3,
+                ask: false,
+            }),
             ledger: None,
             entropy: Entropy::System,
             clock: || "2026-01-01T00:00:00Z".to_owned(),
@@ -104,6 +122,9 @@ async fn a_job_runs_over_mutual_tls() {
     client.submit(job).await.unwrap();
     let mut events = 0;
     let end = client.watch(digest, 0, |_| events += 1).await.unwrap();
-    assert!(end.starts_with("finished: 3 of 3 rounds") && events > 5, "{end}");
+    assert!(
+        end.starts_with("finished: 3 of 3 rounds") && events > 5,
+        "{end}"
+    );
     assert_eq!(client.pull(digest).await.unwrap().len(), 5);
 }
