@@ -11,6 +11,7 @@ pub mod audit_log;
 mod baselines;
 pub mod bench;
 pub mod config;
+pub mod daemon;
 pub mod doctor;
 pub mod error;
 pub mod federation;

@@ -75,6 +75,14 @@ impl RunFolder {
         }
     }
 
+    /// A folder, made where it is missing.
+    pub(crate) fn adopt(path: &Path) -> Result<Self, NodeError> {
+        fs::create_dir_all(path).map_err(|error| NodeError::file(path, &error))?;
+        Ok(Self {
+            path: path.to_owned(),
+        })
+    }
+
     /// Opens an existing run.
     ///
     /// # Errors

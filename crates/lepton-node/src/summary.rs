@@ -80,6 +80,21 @@ pub(crate) fn write(finished: Finished) -> Result<Report, NodeError> {
     Ok(report)
 }
 
+/// The same for a real federation, without what is made from rows: the coordinator has none.
+pub(crate) fn write_federated(finished: Finished) -> Result<Report, NodeError> {
+    let file = model_file(&finished)?;
+    let mut report = report(&finished, &file)?;
+    report.timing.wall_s = finished.began.elapsed().as_secs_f64();
+    let folder = &finished.folder;
+    file.save(&folder.path("model"))?;
+    folder.write("model/model_card.md", model_card(&report).as_bytes())?;
+    folder.write("report.html", render_html(&report, None).as_bytes())?;
+    let json = serde_json::to_vec_pretty(&report)
+        .map_err(|error| NodeError::Internal(error.to_string()))?;
+    folder.write("report.json", &json)?;
+    Ok(report)
+}
+
 fn rows_of(finished: &Finished) -> Result<Rows, NodeError> {
     let public = finished.outcome.training.public();
     let slot = slot_function(
@@ -331,6 +346,8 @@ fn parties(finished: &Finished) -> Result<Vec<PartyDoc>, NodeError> {
         .federation
         .plan
         .privacy()
+        // A real party's ledger is its own.
+        .filter(|_| simulated(finished))
         .map(|privacy| privacy.limit);
     finished
         .names
@@ -531,6 +548,11 @@ pub(crate) fn metrics_doc(metrics: &Metrics, noised: bool, unit: f64) -> Metrics
     }
 }
 
+/// Whether one process held all rows.
+fn simulated(finished: &Finished) -> bool {
+    !finished.federation.parties.is_empty()
+}
+
 fn insecure(finished: &Finished) -> Vec<String> {
     let mut all = Vec::new();
     if let Some(seed) = finished.federation.plan.job().job().insecure_seed {
@@ -548,9 +570,11 @@ fn insecure(finished: &Finished) -> Vec<String> {
 
 fn notes(finished: &Finished) -> Vec<String> {
     let plan = &finished.federation.plan;
-    let mut notes = vec![
-        "This run simulated the whole federation in one process: the comparison with pooled rows, the per-party tables, the importance and the scatter used rows that no single place holds in a real federation.".to_owned(),
-    ];
+    let mut notes = vec![if simulated(finished) {
+        "This run simulated the whole federation in one process: the comparison with pooled rows, the per-party tables, the importance and the scatter used rows that no single place holds in a real federation.".to_owned()
+    } else {
+        "This job ran in a federation: every party kept its rows, and this report is made from sums. Times and traffic are those since the coordinator last started.".to_owned()
+    }];
     notes.extend(finished.outcome.training.notes().iter().cloned());
     notes.extend(
         plan.job()
@@ -562,7 +586,7 @@ fn notes(finished: &Finished) -> Vec<String> {
     for feature in plan
         .features()
         .iter()
-        .filter(|feature| feature.kind == FeatureKind::Discovered)
+        .filter(|feature| feature.kind == FeatureKind::Discovered && simulated(finished))
     {
         let kept = public.kept.get(&feature.name).map_or(0, Vec::len);
         let held = finished

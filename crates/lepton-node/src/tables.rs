@@ -103,9 +103,9 @@ impl Federation {
 }
 
 /// A party's table before its rows are divided.
-struct Part {
-    name: String,
-    table: Table,
+pub(crate) struct Part {
+    pub(crate) name: String,
+    pub(crate) table: Table,
 }
 
 fn read_job(source: &Source) -> Result<Job, NodeError> {
@@ -244,7 +244,7 @@ fn by_column(
     }
 }
 
-fn read_options(job: &Job) -> ReadOptions {
+pub(crate) fn read_options(job: &Job) -> ReadOptions {
     let mut types: BTreeMap<String, lepton_table::ColumnType> = job
         .data()
         .types
@@ -336,7 +336,7 @@ fn resolve(
     Ok(Job::parse(&name, &text, &all)?)
 }
 
-fn check_part(job: &Job, part: &Part) -> Result<(), NodeError> {
+pub(crate) fn check_part(job: &Job, part: &Part) -> Result<(), NodeError> {
     let features = job.data().features.clone().unwrap_or_default();
     let by_party =
         |error: lepton_table::TableError| NodeError::Data(format!("party {}: {error}", part.name));
@@ -359,7 +359,7 @@ fn check_classes(job: &Job, parts: &[Part]) -> Result<(), NodeError> {
     Ok(())
 }
 
-fn check_declared_classes(plan: &Plan, parts: &[Part]) -> Result<(), NodeError> {
+pub(crate) fn check_declared_classes(plan: &Plan, parts: &[Part]) -> Result<(), NodeError> {
     let LabelKind::Declared(classes) = plan.label() else {
         return Ok(());
     };
@@ -379,7 +379,7 @@ fn check_declared_classes(plan: &Plan, parts: &[Part]) -> Result<(), NodeError> 
 }
 
 /// With `missing = "refuse"` a gap is found before anything starts. Rows without a label are left out and may have gaps.
-fn check_missing(plan: &Plan, parts: &[Part]) -> Result<(), NodeError> {
+pub(crate) fn check_missing(plan: &Plan, parts: &[Part]) -> Result<(), NodeError> {
     if plan.missing() != lepton_learn::Missing::Refuse {
         return Ok(());
     }
@@ -410,7 +410,7 @@ pub(crate) fn place_of_row(table: &Table, row: usize) -> String {
 }
 
 /// Cleans a party's rows and divides them (rules PR-07, PR-08, FT-03).
-fn party_table(plan: &Plan, part: &Part) -> Result<PartyTable, NodeError> {
+pub(crate) fn party_table(plan: &Plan, part: &Part) -> Result<PartyTable, NodeError> {
     let mut names: Vec<String> = plan
         .features()
         .iter()

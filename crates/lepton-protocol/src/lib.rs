@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, a file or the operating system's entropy: bytes, events and generators come in, effects go out.
 //! The rules cited as FT, PR and PO are in `docs/protocols/federated-training.md`, `docs/protocols/preparation.md` and `docs/protocols/policy.md`.
 
+pub mod control;
 pub mod coordinator;
 pub mod exchange;
 pub mod frame;

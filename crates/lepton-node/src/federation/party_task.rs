@@ -192,7 +192,7 @@ impl PartyTask {
 
 impl FileStore {
     /// The slot key of an earlier epoch (rule PR-02).
-    fn slot_key(&self) -> Result<Option<Seed>, NodeError> {
+    pub(crate) fn slot_key(&self) -> Result<Option<Seed>, NodeError> {
         let kept = self.get(party::SLOT_KEY)?;
         let Some(bytes) = kept else { return Ok(None) };
         let bytes = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| {
@@ -203,7 +203,7 @@ impl FileStore {
     }
 
     /// The last epoch that this party answered (rule SA-21).
-    pub(super) fn last_epoch(&self) -> Result<u64, NodeError> {
+    pub(crate) fn last_epoch(&self) -> Result<u64, NodeError> {
         let Some(record) = self.get(party::EPOCH)? else {
             return Ok(0);
         };
@@ -217,7 +217,7 @@ impl FileStore {
     }
 
     /// Survivor sets signed earlier (rule FT-11).
-    fn signed_sets(&self) -> Result<BTreeMap<[u8; 32], Vec<u8>>, NodeError> {
+    pub(crate) fn signed_sets(&self) -> Result<BTreeMap<[u8; 32], Vec<u8>>, NodeError> {
         Ok(self
             .values("signed-")?
             .into_iter()

@@ -84,7 +84,14 @@ impl JobLedger {
     ) -> Result<Option<Self>, NodeError> {
         let this = Self::of(run, clock)?;
         if let Some(this) = &this {
-            this.reserve(federation)?;
+            let read = |read: &TableRead| {
+                Ok(JobTable {
+                    cells: Cells::of(&read.table)?,
+                    seats: read.seats.clone(),
+                })
+            };
+            let tables = federation.reads.iter().map(read).collect::<Result<_, NodeError>>()?;
+            this.reserve(&federation.plan, tables)?;
         }
         federation.reads.clear();
         Ok(this)
@@ -168,8 +175,30 @@ impl JobLedger {
         &self.ledger
     }
 
-    fn reserve(&self, federation: &Federation) -> Result<(), NodeError> {
-        let plan = &federation.plan;
+    /// A party's own reservation for a job of a real federation: the whole cost of its plan on the rows of its table. A job that has its
+    /// reservation already keeps it.
+    ///
+    /// # Errors
+    /// [`BudgetError`] when it does not fit, or the job has no privacy goal.
+    pub(crate) fn of_party(
+        ledger: Arc<DurableLedger>,
+        (job, seat): (&str, &str),
+        (plan, table): (&Plan, &Table),
+    ) -> Result<Self, NodeError> {
+        let this = Self {
+            ledger,
+            job: job.to_owned(),
+        };
+        let rows = (0..table.rows()).collect();
+        let read = JobTable {
+            cells: Cells::of(table)?,
+            seats: vec![(seat.to_owned(), rows)],
+        };
+        this.reserve(plan, vec![read])?;
+        Ok(this)
+    }
+
+    fn reserve(&self, plan: &Plan, tables: Vec<JobTable>) -> Result<(), NodeError> {
         let name = plan.job().name().to_string();
         if plan.job().job().insecure_seed.is_some() {
             return Err(LedgerError::from(BudgetError::Seeded(name)).into());
@@ -190,13 +219,6 @@ impl JobLedger {
             unit,
             person,
         };
-        let reads = federation.reads.iter().map(|read| {
-            Ok(JobTable {
-                cells: Cells::of(&read.table)?,
-                seats: read.seats.clone(),
-            })
-        });
-        let tables = reads.collect::<Result<_, NodeError>>()?;
         Ok(self.ledger.reserve(reserved, tables, planned)?)
     }
 }

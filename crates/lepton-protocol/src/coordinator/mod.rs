@@ -55,6 +55,8 @@ pub enum Event {
     Back(u16),
     /// A deadline set earlier has passed.
     Deadline(u64),
+    /// Stop before the next exchange begins, so that another epoch can be opened without losing one.
+    Pause,
 }
 
 /// What the runtime must do, in this order.
@@ -72,6 +74,8 @@ pub struct Effects {
     pub progress: Vec<Progress>,
     /// The job is over.
     pub over: bool,
+    /// As asked by [`Event::Pause`], no exchange is under way: what was reached is persisted with these effects.
+    pub paused: bool,
 }
 
 /// Why something was refused.
@@ -138,6 +142,7 @@ pub struct Coordinator {
     answered: BTreeSet<u16>,
     declined: BTreeMap<u16, String>,
     deadline: u64,
+    pausing: bool,
 }
 
 impl Coordinator {
@@ -157,6 +162,7 @@ impl Coordinator {
             answered: BTreeSet::new(),
             declined: BTreeMap::new(),
             deadline: 0,
+            pausing: false,
         }
     }
 
@@ -200,6 +206,7 @@ impl Coordinator {
                 self.on_deadline(&mut effects, rng)?
             }
             Event::Deadline(_) => {}
+            Event::Pause => self.pausing = true,
         }
         self.advance(&mut effects, rng)?;
         Ok(effects)
@@ -324,7 +331,9 @@ impl Coordinator {
             Phase::Adverts(adverts) if adverts.len() == everyone => self.send_adverts(effects),
             Phase::Revealing(_, reveals) if reveals.len() == everyone => self.send_reveals(effects),
             Phase::Readying(ready) if ready.len() == everyone => self.begin(effects, rng),
-            Phase::Waiting if self.missed().next().is_none() => self.begin(effects, rng),
+            Phase::Waiting if self.pausing || self.missed().next().is_none() => {
+                self.begin(effects, rng)
+            }
             Phase::Adverts(_) | Phase::Revealing(..) | Phase::SlotKeys | Phase::Readying(_)
                 if !self.gone.is_empty() || !self.declined.is_empty() =>
             {

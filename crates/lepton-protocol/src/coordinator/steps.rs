@@ -19,6 +19,12 @@ impl Coordinator {
         effects: &mut Effects,
         rng: &mut impl CryptoRng,
     ) -> Result<(), CoordinatorFault> {
+        if self.pausing {
+            self.phase = Phase::Idle;
+            effects.persist.push(self.checkpoint()?);
+            effects.paused = true;
+            return Ok(());
+        }
         let missed: Vec<String> = self.missed().map(|party| party.to_string()).collect();
         if !missed.is_empty() {
             effects.progress.push(Progress::Note {

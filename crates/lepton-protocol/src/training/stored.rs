@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Training;
+use super::{Stage, Training};
 use crate::exchange::Kind;
+use crate::plan::{Plan, PlanError};
 use crate::store::{Record, Store};
 
 /// Key under which the coordinator keeps its checkpoint.
@@ -72,6 +73,26 @@ impl Training {
             key: SIGNED.to_owned(),
             value,
         })
+    }
+
+    /// [`Training::resumed`] where every program runs on: without a privacy goal an interrupted round or evaluation cost nothing, and is begun anew from the
+    /// same parameters, over the same parties if a set was shown (rules FT-11, JC-09).
+    ///
+    /// # Errors
+    /// [`PlanError`].
+    pub fn reopened(&mut self, plan: &Plan) -> Result<(), PlanError> {
+        let interrupted = (self.tries > 0 && plan.privacy().is_none()).then_some(self.stage);
+        let notes = self.notes.len();
+        self.resumed(plan)?;
+        match interrupted {
+            Some(Stage::Round) => {
+                self.begun = self.begun.saturating_sub(1);
+                self.notes.truncate(notes);
+            }
+            Some(Stage::Evaluation) => self.stage = Stage::Evaluation,
+            _ => {}
+        }
+        Ok(())
     }
 
     /// What a coordinator's store holds of a job; `None` when it holds nothing.

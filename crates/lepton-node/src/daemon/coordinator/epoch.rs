@@ -1,0 +1,338 @@
+//! One epoch of a job: the coordinator's machine between its store, its clock and its links.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::num::NonZeroUsize;
+use std::time::Instant;
+
+use chacha20::ChaCha20Rng;
+use lepton_protocol::control::{Answer, Body, Control, JobState};
+use lepton_protocol::coordinator::{Coordinator, CoordinatorFault, Effects, Event, Seat};
+use lepton_protocol::exchange::Kind;
+use lepton_protocol::plan::Plan;
+use lepton_protocol::progress::Progress;
+use lepton_protocol::store::Store;
+use lepton_protocol::training::Training;
+
+use super::Input;
+use super::course::{Course, Ending};
+use crate::daemon::record::keys;
+use crate::federation::{Clock, PartyOutcome};
+use crate::files::{Durability, FileStore};
+
+/// How far ahead of the coordinator's own a party's epoch may be: more than a restored backup explains is a lie.
+const MOST_AHEAD: u64 = 1 << 32;
+
+/// How an epoch ended.
+pub(super) enum EpochEnd {
+    /// The job is done.
+    Over(Box<Training>),
+    /// Everybody is there again: the next epoch begins.
+    Paused,
+    /// It could not go on.
+    Lost {
+        /// Why.
+        words: String,
+        /// Whether any sum was opened in it.
+        sums: bool,
+    },
+}
+
+/// Traffic and times, as the report shows them.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) parties: Vec<PartyOutcome>,
+    pub(super) messages: u64,
+    pub(super) clock: Clock,
+}
+
+/// A machine at work.
+struct Machine {
+    coordinator: Coordinator,
+    store: FileStore,
+    rng: ChaCha20Rng,
+    queue: VecDeque<Event>,
+    deadline: Option<(u64, tokio::time::Instant)>,
+    names: Vec<String>,
+    /// Parties that lost their keys with their memory.
+    restarted: BTreeSet<String>,
+    pausing: bool,
+    sums: bool,
+    began: Option<(Kind, Instant)>,
+}
+
+impl Course {
+    /// Opens the next epoch and runs it; the roster is joined and connected.
+    pub(super) async fn epoch(&mut self, plan: &Plan) -> Result<EpochEnd, Ending> {
+        let mut machine = self.open_epoch(plan)?;
+        self.shelf.enter(JobState::Running, "")?;
+        machine.queue.push_back(Event::Start);
+        loop {
+            while let Some(event) = machine.queue.pop_front() {
+                if let Some(end) = self.step(&mut machine, event)? {
+                    return Ok(end);
+                }
+            }
+            let at = machine.deadline.map(|(_, at)| at);
+            let sleep = async {
+                match at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                input = self.next() => self.on_input(&mut machine, input?),
+                () = sleep => {
+                    let passed = machine.deadline.take();
+                    machine.queue.extend(passed.map(|(number, _)| Event::Deadline(number)));
+                }
+            }
+        }
+    }
+
+    /// Rule JC-07: the number of the epoch is durable before anybody is invited, and above all that were seen.
+    fn open_epoch(&mut self, plan: &Plan) -> Result<Machine, Ending> {
+        let record = self.shelf.record();
+        let seen = self.joined.values().map(|(_, epoch)| *epoch);
+        let seen = seen.filter(|epoch| *epoch < record.epoch + MOST_AHEAD);
+        let epoch = seen.fold(record.epoch, u64::max) + 1;
+        let store = FileStore::open(&self.shelf.folder.join("machine"), Durability::Machine)
+            .map_err(crate::error::NodeError::from)?;
+        let training = match Training::restore(&store).map_err(Ending::Failed)? {
+            Some(mut training) => {
+                let words =
+                    |error: lepton_protocol::plan::PlanError| Ending::Failed(error.to_string());
+                training.reopened(plan).map_err(words)?;
+                training
+            }
+            None => Training::new(plan, None),
+        };
+        self.shelf.change(|record| record.epoch = epoch)?;
+        let names = self.roster();
+        self.tally
+            .parties
+            .resize_with(names.len(), PartyOutcome::default);
+        let seat = Seat {
+            identity: self.desk.setup.own.identity(),
+            roster: keys(&record.roster)?,
+            job_text: record.submission.text().to_owned(),
+            job: self.shelf.job,
+            epoch,
+            patience: self.desk.setup.times.patience,
+            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        };
+        let rng = self.desk.setup.entropy.generator("coordinator", epoch);
+        Ok(Machine {
+            coordinator: Coordinator::new(seat, plan.clone(), training),
+            rng: rng.map_err(crate::error::NodeError::from)?,
+            store,
+            queue: VecDeque::new(),
+            deadline: None,
+            names,
+            restarted: BTreeSet::new(),
+            pausing: false,
+            sums: false,
+            began: None,
+        })
+    }
+
+    fn on_input(&mut self, machine: &mut Machine, input: Input) {
+        let event = match input {
+            Input::Frame(name, bytes) => machine.index(&name).map(|index| {
+                self.tally.messages += 1;
+                if let Some(party) = self.tally.parties.get_mut(usize::from(index)) {
+                    party.up_bytes += bytes.len() as u64;
+                }
+                Event::Frame(bytes)
+            }),
+            Input::Gone(name) => machine.index(&name).map(Event::Gone),
+            Input::Here(name) => machine.index(&name).and_then(|index| {
+                let boot = self.desk.party(&name).map(|here| here.boot);
+                if boot == self.joined.get(&name).map(|(boot, _)| *boot)
+                    && !machine.restarted.contains(&name)
+                {
+                    return Some(Event::Back(index));
+                }
+                // Its keys of this epoch are gone (rule JC-08).
+                self.joined.remove(&name);
+                machine.restarted.insert(name.clone());
+                self.send_roster(&name);
+                None
+            }),
+            Input::Answer(name, Answer::Joined { boot, epoch }) => {
+                self.on_joined(name, boot, epoch);
+                self.pause(machine)
+            }
+            Input::Answer(name, Answer::Refused(refusal)) => machine.index(&name).map(|index| {
+                tracing::warn!(party = name, rule = refusal.rule, "{}", refusal.words);
+                self.joined.remove(&name);
+                machine.restarted.insert(name);
+                Event::Gone(index)
+            }),
+            _ => None,
+        };
+        machine.queue.extend(event);
+    }
+
+    /// Once everybody is there again, some of them with a new machine: another epoch, between two exchanges.
+    fn pause(&self, machine: &mut Machine) -> Option<Event> {
+        let here =
+            |name: &String| self.joined.contains_key(name) && self.desk.party(name).is_some();
+        let ready = !machine.restarted.is_empty() && machine.names.iter().all(here);
+        let first = ready && !machine.pausing;
+        machine.pausing |= first;
+        first.then_some(Event::Pause)
+    }
+
+    fn step(&mut self, machine: &mut Machine, event: Event) -> Result<Option<EpochEnd>, Ending> {
+        let effects = match machine.coordinator.step(event, &mut machine.rng) {
+            Ok(effects) => effects,
+            Err(CoordinatorFault::Stopped(words)) => {
+                return Ok(Some(EpochEnd::Lost {
+                    words: machine.named(&words),
+                    sums: machine.sums,
+                }));
+            }
+            Err(fault) if fault.is_fatal() => {
+                return Err(Ending::Failed(machine.named(&fault.to_string())));
+            }
+            Err(fault) => {
+                self.shelf.note(machine.named(&fault.to_string()))?;
+                return Ok(None);
+            }
+        };
+        self.carry_out(machine, effects)
+    }
+
+    /// Persist, tell, send: in this order (rule FT-14).
+    fn carry_out(
+        &mut self,
+        machine: &mut Machine,
+        effects: Effects,
+    ) -> Result<Option<EpochEnd>, Ending> {
+        for record in &effects.persist {
+            machine
+                .store
+                .put(&record.key, &record.value)
+                .map_err(crate::error::NodeError::from)?;
+        }
+        for progress in effects.progress {
+            self.tell(machine, progress)?;
+        }
+        if let Some(next) = &effects.began {
+            machine.began = Some((next.kind, Instant::now()));
+        }
+        for (index, frame) in effects.send {
+            self.tally.messages += 1;
+            if let Some(party) = self.tally.parties.get_mut(usize::from(index)) {
+                party.down_bytes += frame.len() as u64;
+            }
+            if let Some(name) = machine.names.get(usize::from(index)) {
+                let body = Body::Frame(frame);
+                self.desk.send(
+                    name,
+                    &Control {
+                        job: self.shelf.job,
+                        body,
+                    },
+                );
+            }
+        }
+        if let Some((number, after)) = effects.deadline {
+            machine.deadline = Some((number, tokio::time::Instant::now() + after));
+        }
+        Ok(if effects.over {
+            Some(EpochEnd::Over(Box::new(
+                machine.coordinator.training().clone(),
+            )))
+        } else {
+            effects.paused.then_some(EpochEnd::Paused)
+        })
+    }
+
+    fn tell(&mut self, machine: &mut Machine, progress: Progress) -> Result<(), Ending> {
+        let survivors = match &progress {
+            Progress::Summed { survivors, .. } => Some(survivors.as_slice()),
+            Progress::Abandoned { .. } => Some(&[][..]),
+            _ => None,
+        };
+        if let Some(survivors) = survivors {
+            machine.sums |= !survivors.is_empty();
+            for (index, party) in (0_u16..).zip(&mut self.tally.parties) {
+                let joined = survivors.contains(&index);
+                *(if joined {
+                    &mut party.joined
+                } else {
+                    &mut party.missed
+                }) += 1;
+            }
+            self.tally.end_exchange(machine.began.take());
+        }
+        let progress = match progress {
+            Progress::Declined {
+                party,
+                reason,
+                refused,
+            } => {
+                let name = machine
+                    .names
+                    .get(usize::from(party))
+                    .cloned()
+                    .unwrap_or_default();
+                self.shelf.note(format!("{name} declined: {reason}"))?;
+                Progress::Declined {
+                    party,
+                    reason,
+                    refused,
+                }
+            }
+            Progress::Abandoned {
+                kind,
+                round,
+                reason,
+            } => Progress::Abandoned {
+                kind,
+                round,
+                reason: machine.named(&reason),
+            },
+            other => other,
+        };
+        Ok(self.shelf.journal.add(progress, None)?)
+    }
+}
+
+impl Tally {
+    fn end_exchange(&mut self, began: Option<(Kind, Instant)>) {
+        let Some((kind, began)) = began else { return };
+        let took = began.elapsed();
+        match kind {
+            Kind::Survey | Kind::Statistics => self.clock.prepare += took,
+            Kind::Evaluation | Kind::FinalEvaluation => self.clock.evaluate += took,
+            // How much of it was training is the parties' own knowledge.
+            Kind::Training => self.clock.protocol += took,
+        }
+    }
+}
+
+impl Machine {
+    fn index(&self, name: &str) -> Option<u16> {
+        let index = self.names.iter().position(|one| one == name)?;
+        u16::try_from(index).ok()
+    }
+
+    /// The machine counts parties; people know them by name.
+    fn named(&self, words: &str) -> String {
+        let mut parts = words.split("party ");
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let digits = part.len() - part.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+            let (number, rest) = part.split_at(digits);
+            let name = number
+                .parse::<usize>()
+                .ok()
+                .and_then(|index| self.names.get(index));
+            text += &name.map_or_else(|| format!("party {part}"), |name| format!("{name}{rest}"));
+        }
+        text
+    }
+}

@@ -1,0 +1,333 @@
+//! The coordinator's daemon: several jobs at a time, each a task with its own store, over links to parties, scientists, operators and auditors.
+
+mod course;
+mod epoch;
+mod gather;
+mod journal;
+mod requests;
+mod results;
+mod shelf;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use lepton_protocol::control::{Answer, Body, Control, JobDigest};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::record::{job_folders, lock};
+use super::{Authority, Clock, Connection, Member, Own, Role, post};
+use crate::error::NodeError;
+use crate::random::Entropy;
+use course::Course;
+use shelf::Shelf;
+
+/// How long the coordinator waits for what.
+#[derive(Debug, Clone)]
+pub struct Times {
+    /// For parties to answer an offer, before the roster is fixed with those that accepted.
+    pub joining: Duration,
+    /// For a silent party at each step of an exchange.
+    pub patience: Duration,
+    /// For parties of a fixed roster that are not there, before the job fails.
+    pub waiting: Duration,
+}
+
+/// What a coordinator's daemon is given.
+pub struct CoordinatorSetup {
+    /// Its key and certificate.
+    pub own: Arc<dyn Own>,
+    /// Folder for everything durable.
+    pub home: PathBuf,
+    /// The federation's root.
+    pub authority: Arc<dyn Authority>,
+    /// Fewest parties of a roster.
+    pub min_parties: usize,
+    /// Names of the parties that are waited for; a roster is fixed at once when all of them have answered.
+    pub expected: Vec<String>,
+    /// How long it waits.
+    pub times: Times,
+    /// Where randomness comes from: the operating system, anything else is for tests.
+    pub entropy: Entropy,
+    /// The wall clock.
+    pub clock: Clock,
+}
+
+/// A coordinator's daemon.
+pub struct CoordinatorDaemon {
+    desk: Arc<Desk>,
+    jobs: BTreeMap<JobDigest, Job>,
+    links: BTreeMap<u64, Peer>,
+    next_link: u64,
+    readers: JoinSet<()>,
+}
+
+/// What all jobs share.
+struct Desk {
+    setup: CoordinatorSetup,
+    parties: Mutex<BTreeMap<String, Present>>,
+    #[expect(dead_code, reason = "held for the lock on it")]
+    lock: std::fs::File,
+}
+
+/// A party that is connected and said hello.
+#[derive(Clone)]
+struct Present {
+    link: u64,
+    boot: [u8; 16],
+    member: Member,
+    certificate: Vec<u8>,
+    out: mpsc::Sender<Vec<u8>>,
+}
+
+/// One link.
+struct Peer {
+    member: Member,
+    out: mpsc::Sender<Vec<u8>>,
+    reader: tokio::task::AbortHandle,
+}
+
+struct Job {
+    shelf: Arc<Shelf>,
+    inputs: mpsc::UnboundedSender<Input>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Job {
+    /// Whatever ends the daemon ends the tasks of its jobs.
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What happens to a job.
+enum Input {
+    /// A party answered.
+    Answer(String, Answer),
+    /// A frame from a party.
+    Frame(String, Vec<u8>),
+    /// A party is here.
+    Here(String),
+    /// A party's link is lost.
+    Gone(String),
+    /// A person wants it to end.
+    Stop(String),
+}
+
+impl Desk {
+    fn parties(&self) -> BTreeMap<String, Present> {
+        self.locked().clone()
+    }
+
+    fn party(&self, name: &str) -> Option<Present> {
+        self.locked().get(name).cloned()
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Present>> {
+        // Single inserts and removals: a panic elsewhere left none half-done.
+        self.parties.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends to a party that is here; a party that is not hears nothing, and is told anew when it is back.
+    fn send(&self, party: &str, message: &Control) {
+        if let Some(present) = self.party(party)
+            && !post(&present.out, message)
+        {
+            tracing::warn!(party, "its link takes no more messages");
+        }
+    }
+}
+
+impl CoordinatorDaemon {
+    /// Opens the coordinator's store; jobs that were not over go on when it is served.
+    ///
+    /// # Errors
+    /// [`NodeError`] when it cannot be read or written.
+    pub fn open(setup: CoordinatorSetup) -> Result<Self, NodeError> {
+        let lock = lock(&setup.home)?;
+        let mut shelves = Vec::new();
+        for (job, folder) in job_folders(&setup.home)? {
+            shelves.extend(Shelf::open(job, folder, setup.clock)?);
+        }
+        let desk = Arc::new(Desk {
+            setup,
+            parties: Mutex::default(),
+            lock,
+        });
+        let mut this = Self {
+            desk,
+            jobs: BTreeMap::new(),
+            links: BTreeMap::new(),
+            next_link: 0,
+            readers: JoinSet::new(),
+        };
+        for shelf in shelves {
+            this.begin(shelf);
+        }
+        Ok(this)
+    }
+
+    /// Serves every link that comes until `stop` is true.
+    ///
+    /// # Errors
+    /// None of a single job or peer: those are told and logged.
+    pub async fn serve(
+        mut self,
+        mut links: mpsc::Receiver<Connection>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), NodeError> {
+        let (to_us, mut inbox) = mpsc::channel(super::QUEUE);
+        loop {
+            tokio::select! {
+                biased;
+                () = super::told_to_stop(&mut stop) => break,
+                next = links.recv() => match next {
+                    Some(link) => self.connected(link, to_us.clone()),
+                    None => break,
+                },
+                Some((link, message)) = inbox.recv() => match message {
+                    Some(bytes) => self.on_bytes(link, bytes).await,
+                    None => self.disconnected(link),
+                },
+                Some(_) = self.readers.join_next(), if !self.readers.is_empty() => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn connected(&mut self, link: Connection, to_us: mpsc::Sender<(u64, Option<Vec<u8>>)>) {
+        let number = self.next_link;
+        self.next_link += 1;
+        let Connection {
+            peer,
+            out,
+            mut inbox,
+        } = link;
+        tracing::info!(peer = peer.name, role = peer.role.words(), "linked");
+        let reader = self.readers.spawn(async move {
+            while let Some(bytes) = inbox.recv().await {
+                if to_us.send((number, Some(bytes))).await.is_err() {
+                    return;
+                }
+            }
+            // The daemon may be stopping.
+            let _ = to_us.send((number, None)).await;
+        });
+        let peer = Peer {
+            member: peer,
+            out,
+            reader,
+        };
+        self.links.insert(number, peer);
+    }
+
+    /// The link is lost, or is closed for what came over it.
+    fn disconnected(&mut self, link: u64) {
+        let Some(peer) = self.links.remove(&link) else {
+            return;
+        };
+        peer.reader.abort();
+        let name = peer.member.name;
+        tracing::info!(peer = name, "link lost");
+        // Unless a newer link of the same party took its place.
+        let was_here = self
+            .desk
+            .locked()
+            .get(&name)
+            .is_some_and(|here| here.link == link);
+        if was_here && peer.member.role == Role::Party {
+            self.desk.locked().remove(&name);
+            self.tell_all(|| Input::Gone(name.clone()));
+        }
+    }
+
+    async fn on_bytes(&mut self, link: u64, bytes: Vec<u8>) {
+        let Some(peer) = self.links.get(&link) else {
+            return;
+        };
+        let message = match Control::from_bytes(&bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::warn!(peer = peer.member.name, "it sent {error}");
+                return self.disconnected(link);
+            }
+        };
+        match peer.member.role {
+            Role::Party => self.on_party(link, message),
+            _ => self.on_request(link, message).await,
+        }
+    }
+
+    /// Rule JC-10: parties send hello, answers and frames only.
+    fn on_party(&mut self, link: u64, message: Control) {
+        let Some(peer) = self.links.get(&link) else {
+            return;
+        };
+        let name = peer.member.name.clone();
+        let input = match message.body {
+            Body::Hello { boot, certificate } => return self.hello(link, boot, certificate),
+            Body::Answer(answer) => Input::Answer(name, answer),
+            Body::Frame(bytes) => Input::Frame(name, bytes),
+            _ => {
+                tracing::warn!(peer = name, "it sent what parties do not send");
+                let refused = Control::refused(message.job, "role", "parties do not ask for this");
+                post(&peer.out, &refused);
+                return;
+            }
+        };
+        if let Some(job) = self.jobs.get(&message.job) {
+            // A job's task lives as long as the daemon.
+            let _ = job.inputs.send(input);
+        }
+    }
+
+    fn hello(&mut self, link: u64, boot: [u8; 16], certificate: Vec<u8>) {
+        let Some(peer) = self.links.get(&link) else {
+            return;
+        };
+        let name = peer.member.name.clone();
+        // The link has proved the key already; this certificate is what the others are shown.
+        if self.desk.setup.authority.member(&certificate).as_ref() != Ok(&peer.member) {
+            tracing::warn!(peer = name, "its certificate is not that of its link");
+            return self.disconnected(link);
+        }
+        let present = Present {
+            link,
+            boot,
+            member: peer.member.clone(),
+            certificate,
+            out: peer.out.clone(),
+        };
+        let before = self.desk.locked().insert(name.clone(), present);
+        // What an older link still carries is late.
+        if let Some(old) = before.filter(|old| old.link != link) {
+            self.tell_all(|| Input::Gone(name.clone()));
+            if let Some(peer) = self.links.remove(&old.link) {
+                peer.reader.abort();
+            }
+        }
+        self.tell_all(|| Input::Here(name.clone()));
+    }
+
+    fn tell_all(&self, input: impl Fn() -> Input) {
+        for job in self.jobs.values() {
+            // A job's task lives as long as the daemon.
+            let _ = job.inputs.send(input());
+        }
+    }
+
+    /// Starts the task of a job that is on the shelf.
+    fn begin(&mut self, shelf: Arc<Shelf>) {
+        let (inputs, inbox) = mpsc::unbounded_channel();
+        let course = Course::new(self.desk.clone(), shelf.clone(), inbox);
+        let task = tokio::spawn(course.run());
+        let job = Job {
+            shelf,
+            inputs,
+            task,
+        };
+        drop(self.jobs.insert(job.shelf.job, job));
+    }
+}

@@ -1,0 +1,101 @@
+//! The text of a job as a federation runs it (rule JC-03).
+
+use std::path::Path;
+
+use lepton_protocol::control::Refusal;
+use lepton_protocol::job::{DataSource, Job, Override};
+use lepton_protocol::plan::Plan;
+
+use crate::error::NodeError;
+use crate::tables::read_text;
+
+/// Reads a job file with `--set` overrides and gives the text to submit.
+///
+/// # Errors
+/// [`NodeError`] when the file has problems, or lacks what only a simulation can do without.
+pub fn effective_text(path: &Path, overrides: &[String]) -> Result<String, NodeError> {
+    let parse = |text: &String| {
+        Override::parse(text).map_err(|error| NodeError::Use(format!("--set {text}: {error}")))
+    };
+    let overrides = overrides.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let name = path.display().to_string();
+    let job = Job::parse(&name, &read_text(path)?, &overrides)?;
+    check(&job).map_err(|refusal| {
+        NodeError::Use(format!("{name}: {}: {}", refusal.rule, refusal.words))
+    })?;
+    Ok(job.to_toml())
+}
+
+/// Reads a submitted text and checks that a federation can run it.
+///
+/// # Errors
+/// The key that is wrong, and why.
+pub fn admit(text: &str) -> Result<Job, Refusal> {
+    let job = Job::parse("the submitted job", text, &[])
+        .map_err(|errors| Refusal::new("job", errors.to_string()))?;
+    if job.to_toml() != text {
+        return Err(Refusal::new(
+            "job",
+            "the text is not the effective one; submit it with `lepton run --federation`",
+        ));
+    }
+    check(&job)?;
+    Ok(job)
+}
+
+/// The plan of an admitted job for so many parties.
+///
+/// # Errors
+/// Why so many parties cannot run it.
+pub(crate) fn plan(job: Job, parties: usize) -> Result<Plan, String> {
+    let parties = u16::try_from(parties).map_err(|_| "there are too many parties".to_owned())?;
+    Plan::new(job, parties).map_err(|error| error.to_string())
+}
+
+/// Name of the table that a job reads, as parties list theirs: the file name of `data.table` without its ending.
+pub(crate) fn table_name(job: &Job) -> Option<String> {
+    let DataSource::Dealt { table, .. } = &job.data().source else {
+        return None;
+    };
+    let stem = Path::new(table).file_stem()?;
+    Some(stem.to_string_lossy().into_owned())
+}
+
+fn check(job: &Job) -> Result<(), Refusal> {
+    if job.job().insecure_seed.is_some() {
+        return Err(Refusal::new(
+            "job.insecure_seed",
+            "a fixed seed is for simulation; leave it out",
+        ));
+    }
+    if job.model().start.is_some() {
+        return Err(Refusal::new(
+            "model.start",
+            "a federation cannot start from a file that its parties do not have; leave it out",
+        ));
+    }
+    if table_name(job).is_none() {
+        return Err(Refusal::new(
+            "data.table",
+            "name one table as every party lists it; one path per party is for simulation",
+        ));
+    }
+    let Some(features) = &job.data().features else {
+        return Err(Refusal::new(
+            "data.features",
+            "the coordinator holds no table, so a federation's job lists its columns; `lepton run` writes the list into the job.toml of its run folder",
+        ));
+    };
+    match features
+        .iter()
+        .find(|name| !job.data().types.contains_key(*name))
+    {
+        Some(name) => Err(Refusal::new(
+            "data.types",
+            format!(
+                "column `{name}` needs a type, \"number\" or \"category\"; `lepton run` writes the types into the job.toml of its run folder"
+            ),
+        )),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,126 @@
+//! The daemons of a real federation: [`party::PartyDaemon`] at each data owner, [`coordinator::CoordinatorDaemon`] between them, [`client`] for
+//! whoever submits and follows jobs (docs/protocols/job-control.md).
+//!
+//! They know links as pairs of channels: whatever delivers whole messages to and from a proven member can carry them.
+
+pub mod client;
+pub mod coordinator;
+pub mod effective;
+mod own_table;
+pub mod party;
+mod record;
+pub mod wired;
+
+use lepton_crypto::{IdentityKey, IdentityPublic};
+use lepton_protocol::control::Control;
+use tokio::sync::{mpsc, watch};
+
+/// What a member of the federation is there for, as its certificate says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Holds data.
+    Party,
+    /// Relays messages and adds masked vectors.
+    Coordinator,
+    /// Submits jobs and reads results.
+    Scientist,
+    /// Keeps the federation running.
+    Operator,
+    /// Reads logs and reports.
+    Auditor,
+}
+
+impl Role {
+    /// Its word.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Party => "party",
+            Self::Coordinator => "coordinator",
+            Self::Scientist => "scientist",
+            Self::Operator => "operator",
+            Self::Auditor => "auditor",
+        }
+    }
+}
+
+/// A member of the federation, as its certificate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its name, unique in the federation within its role.
+    pub name: String,
+    /// Its role.
+    pub role: Role,
+    /// Its identity key.
+    pub key: IdentityPublic,
+}
+
+/// The federation's root: says whose certificate is genuine.
+pub trait Authority: Send + Sync {
+    /// The member that a certificate belongs to, if it stems from the federation's root, is valid now and is not revoked.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    fn member(&self, certificate: &[u8]) -> Result<Member, String>;
+}
+
+/// Who the daemon is itself.
+pub trait Own: Send + Sync {
+    /// Its identity key; asked for by every machine that signs.
+    fn identity(&self) -> IdentityKey;
+
+    /// Its certificate as it is now, as [`Authority::member`] of the others reads it.
+    fn certificate(&self) -> Vec<u8>;
+}
+
+/// The wall clock as RFC 3339 in UTC.
+pub type Clock = fn() -> String;
+
+/// A link to a member that has proved who it is. Messages arrive whole, in order and once; when [`Connection::inbox`] ends, the link is lost for good.
+pub struct Connection {
+    /// The other end.
+    pub peer: Member,
+    /// Messages to it.
+    pub out: mpsc::Sender<Vec<u8>>,
+    /// Messages from it.
+    pub inbox: mpsc::Receiver<Vec<u8>>,
+}
+
+/// Messages that wait on one link before the other end counts as lost.
+pub const QUEUE: usize = 256;
+
+/// Both ends of a link within this process: at the left member, and at the right one.
+#[must_use]
+pub fn in_memory(left: Member, right: Member) -> (Connection, Connection) {
+    let (to_left, left_inbox) = mpsc::channel(QUEUE);
+    let (to_right, right_inbox) = mpsc::channel(QUEUE);
+    let at_left = Connection {
+        peer: right,
+        out: to_right,
+        inbox: left_inbox,
+    };
+    let at_right = Connection {
+        peer: left,
+        out: to_left,
+        inbox: right_inbox,
+    };
+    (at_left, at_right)
+}
+
+/// Sends without waiting; `false` when the link is lost or its queue is full, which counts as lost.
+fn post(out: &mpsc::Sender<Vec<u8>>, message: &Control) -> bool {
+    out.try_send(message.to_bytes()).is_ok()
+}
+
+/// Returns when the daemon is to end; never when nobody can say so any more.
+async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// First eight hexadecimal digits of a job's digest: enough for people.
+#[must_use]
+pub fn short(job: &[u8; 32]) -> String {
+    crate::simulate::hex(job).chars().take(8).collect()
+}

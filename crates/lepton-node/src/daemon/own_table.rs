@@ -1,0 +1,94 @@
+//! A party's own table, held against a job. What the coordinator is told names columns of the job; everything else stays here (rule JC-04).
+
+use std::path::Path;
+
+use lepton_protocol::control::Refusal;
+use lepton_protocol::job::Job;
+use lepton_protocol::plan::Plan;
+use lepton_protocol::work::PartyRows;
+use lepton_table::{ReadOptions, Table, TableError, split};
+
+use crate::error::NodeError;
+use crate::tables::{self, Part};
+
+/// Why a table does not fit.
+pub(crate) struct Mismatch {
+    /// What may leave the party.
+    pub(crate) public: Refusal,
+    /// For the party's own log.
+    pub(crate) own: String,
+}
+
+impl Mismatch {
+    fn new(rule: &str, public: String, own: &dyn std::fmt::Display) -> Self {
+        Self {
+            public: Refusal::new(rule, public),
+            own: own.to_string(),
+        }
+    }
+
+    fn unsaid(own: &dyn std::fmt::Display) -> Self {
+        let public = "its table cannot be read for this job; its own log says why";
+        Self::new("data.table", public.to_owned(), own)
+    }
+}
+
+/// Reads the table and checks its columns and types.
+pub(crate) fn read(job: &Job, name: &str, path: &Path) -> Result<Part, Mismatch> {
+    let typed_read = || {
+        let read = Table::from_csv_path(path, &tables::read_options(job));
+        read.map_err(|error| typed(job, &error))
+    };
+    let found = match Table::from_csv_path(path, &ReadOptions::default()) {
+        Ok(table) => table.columns(),
+        // The types that the job states may be what it needs.
+        Err(_) => typed_read()?.columns(),
+    };
+    let label = std::iter::once(&job.data().label);
+    for wanted in job.data().features.iter().flatten().chain(label) {
+        if !found.iter().any(|(column, _)| column == wanted) {
+            let words = format!("its table has no column `{wanted}`");
+            return Err(Mismatch::new("data.features", words.clone(), &words));
+        }
+    }
+    let table = typed_read()?;
+    let part = Part {
+        name: name.to_owned(),
+        table,
+    };
+    tables::check_part(job, &part).map_err(|error| Mismatch::unsaid(&error))?;
+    if part.table.rows() < split::MIN_ROWS {
+        let own = format!("a party needs at least {} rows", split::MIN_ROWS);
+        return Err(Mismatch::new(
+            "data.rows",
+            "it has too few rows".to_owned(),
+            &own,
+        ));
+    }
+    Ok(part)
+}
+
+/// Divides the rows (rule FT-03) and makes the checks that need the plan.
+pub(crate) fn rows(plan: &Plan, part: &Part) -> Result<PartyRows, Mismatch> {
+    let unsaid = |error: NodeError| {
+        let public = "its rows do not fit the job; its own log says why";
+        Mismatch::new("data.table", public.to_owned(), &error)
+    };
+    let parts = std::slice::from_ref(part);
+    tables::check_declared_classes(plan, parts).map_err(unsaid)?;
+    tables::check_missing(plan, parts).map_err(unsaid)?;
+    Ok(tables::party_table(plan, part).map_err(unsaid)?.rows)
+}
+
+/// A cell that is no number says so of its column only, and only if the job names that column.
+fn typed(job: &Job, error: &TableError) -> Mismatch {
+    let column = match error {
+        TableError::NotANumber { column, .. } | TableError::NotFinite { column, .. } => column,
+        _ => return Mismatch::unsaid(error),
+    };
+    if !job.data().types.contains_key(column) {
+        return Mismatch::unsaid(error);
+    }
+    let public = format!("column `{column}` of its table does not hold numbers only");
+    Mismatch::new("data.types", public, error)
+}

@@ -1,0 +1,203 @@
+//! One joined job at a party: its machine, worker, store and door to the ledger.
+
+use std::path::PathBuf;
+
+use chacha20::ChaCha20Rng;
+use lepton_crypto::IdentityPublic;
+use lepton_protocol::control::{Body, Control, JobDigest};
+use lepton_protocol::ledger::{Charge, Ledger, LedgerError};
+use lepton_protocol::party::{self, Party, Seat};
+use lepton_protocol::store::Store;
+use lepton_protocol::work::{PartyRows, Worker};
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::Inner;
+use crate::daemon::{record, short};
+use crate::error::NodeError;
+use crate::files::FileStore;
+use crate::ledger::Door;
+use crate::random::{Entropy, ratchet};
+
+/// File in which a party reads what a job did here.
+const REPORT: &str = "report.json";
+
+/// What a job's machine is made of.
+pub(super) struct Parts {
+    pub(super) seat: Seat,
+    pub(super) rows: PartyRows,
+    pub(super) store: FileStore,
+    pub(super) ledger: Door,
+    pub(super) entropy: Entropy,
+    pub(super) folder: PathBuf,
+}
+
+pub(super) struct JobMachine {
+    job: JobDigest,
+    coordinator: IdentityPublic,
+    last_epoch: u64,
+    party: Party,
+    worker: Option<Worker>,
+    store: FileStore,
+    ledger: Door,
+    rng: ChaCha20Rng,
+    work_rng: Option<ChaCha20Rng>,
+    folder: PathBuf,
+    report: OwnReport,
+}
+
+/// What a job did at this party: for its owner, nobody else gets it.
+#[derive(Serialize)]
+struct OwnReport {
+    format: String,
+    /// Exchanges for which this party computed a vector since its daemon started.
+    exchanges: u64,
+    /// Training round of the last of them.
+    last_round: u32,
+    /// Whether the job's end reached this party.
+    finished: bool,
+    /// Everything charged, earlier starts included.
+    charges: Vec<Charge>,
+}
+
+impl JobMachine {
+    pub(super) fn new(parts: Parts) -> Result<Self, NodeError> {
+        let Parts {
+            seat,
+            rows,
+            store,
+            ledger,
+            entropy,
+            folder,
+        } = parts;
+        let last_epoch = seat.last_epoch;
+        let index = seat.index;
+        // A fixed seed, in tests, must not repeat what an earlier start has drawn.
+        let turn = last_epoch + 1;
+        Ok(Self {
+            job: seat.job,
+            coordinator: seat.coordinator,
+            last_epoch,
+            worker: Some(Worker::new(rows)),
+            rng: entropy.generator(&format!("keys and masks of party {index}"), turn)?,
+            work_rng: Some(
+                entropy.generator(&format!("samples and noise of party {index}"), turn)?,
+            ),
+            party: Party::new(seat),
+            report: OwnReport {
+                format: "lepton-party-report/1".to_owned(),
+                exchanges: 0,
+                last_round: 0,
+                finished: false,
+                charges: ledger.charges().to_vec(),
+            },
+            store,
+            ledger,
+            folder,
+        })
+    }
+
+    pub(super) fn last_epoch(&self) -> u64 {
+        self.last_epoch
+    }
+
+    pub(super) fn coordinator(&self) -> IdentityPublic {
+        self.coordinator
+    }
+
+    /// Takes frames until the daemon stops; ends by itself only when the store or the ledger fails.
+    pub(super) async fn serve(
+        mut self,
+        mut frames: mpsc::UnboundedReceiver<Vec<u8>>,
+        out: mpsc::UnboundedSender<Inner>,
+    ) -> Result<(), NodeError> {
+        while let Some(bytes) = frames.recv().await {
+            let mut next = Some(party::Event::Frame(bytes));
+            while let Some(event) = next.take() {
+                let step = self.party.step(event, &mut self.rng);
+                ratchet(&mut self.rng);
+                match step {
+                    Ok(effects) => next = self.carry_out(effects, &out).await?,
+                    // A refused message changes nothing; the coordinator goes on without this party.
+                    Err(fault) => tracing::warn!(job = short(&self.job), "refused: {fault}"),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Persist, charge, send, work: in this order (rules FT-08, FT-14).
+    async fn carry_out(
+        &mut self,
+        effects: party::Effects,
+        out: &mpsc::UnboundedSender<Inner>,
+    ) -> Result<Option<party::Event>, NodeError> {
+        for record in &effects.persist {
+            self.store.put(&record.key, &record.value)?;
+        }
+        if let Some((place, charge)) = &effects.charge {
+            match self.ledger.reserve(charge) {
+                Ok(()) => {}
+                Err(LedgerError::Store(error)) => return Err(error.into()),
+                Err(refusal) => {
+                    tracing::warn!(job = short(&self.job), "the ledger refuses: {refusal}");
+                    return Ok(Some(party::Event::Refused(*place)));
+                }
+            }
+        }
+        if let Some(line) = &effects.own_log {
+            tracing::warn!(job = short(&self.job), "declined: {line}");
+        }
+        for frame in effects.send {
+            // A closed channel means that the daemon stops.
+            let _ = out.send(Inner::Say(Control {
+                job: self.job,
+                body: Body::Frame(frame),
+            }));
+        }
+        if effects.finished.is_some() {
+            self.report.finished = true;
+            self.keep_report();
+        }
+        match effects.work {
+            Some(work) => self.work(work).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn work(&mut self, work: party::Work) -> Result<party::Event, NodeError> {
+        let lost = || NodeError::Internal("a worker is missing".to_owned());
+        let mut worker = self.worker.take().ok_or_else(lost)?;
+        let mut rng = self.work_rng.take().ok_or_else(lost)?;
+        let plan = self.party.plan().cloned().ok_or_else(lost)?;
+        let (place, round) = (work.place, work.training_round);
+        let task = tokio::task::spawn_blocking(move || {
+            let result = worker.contribute(&plan, &work, &mut rng);
+            ratchet(&mut rng);
+            (worker, rng, result)
+        });
+        let (worker, rng, result) = task
+            .await
+            .map_err(|error| NodeError::Internal(error.to_string()))?;
+        (self.worker, self.work_rng) = (Some(worker), Some(rng));
+        self.report.exchanges += 1;
+        self.report.last_round = round;
+        self.keep_report();
+        let result = result.map_err(|error| {
+            tracing::error!(job = short(&self.job), "{error}");
+            error.public_words()
+        });
+        Ok(party::Event::Worked(place, result))
+    }
+
+    /// For the owner to read; nothing depends on it.
+    fn keep_report(&mut self) {
+        self.report.charges = self.ledger.charges().to_vec();
+        if let Err(error) = record::save(&self.folder.join(REPORT), &self.report) {
+            tracing::warn!(
+                job = short(&self.job),
+                "the report was not written: {error}"
+            );
+        }
+    }
+}

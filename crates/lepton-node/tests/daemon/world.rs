@@ -1,0 +1,315 @@
+//! A federation of daemons in this process: real stores on the disk, links in memory, certificates of a root key of the test.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lepton_crypto::{IdentityKey, IdentityPublic, Seed, Signature, sha256};
+use lepton_node::daemon::client::Client;
+use lepton_node::daemon::coordinator::{CoordinatorDaemon, CoordinatorSetup, Times};
+use lepton_node::daemon::party::{Gate, PartyDaemon, PartySetup, Verdict};
+use lepton_node::daemon::{Authority, Connection, Member, Own, Role, in_memory};
+use lepton_node::error::NodeError;
+use lepton_node::random::Entropy;
+use lepton_protocol::control::SignedJob;
+use lepton_protocol::job::Job;
+use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// One who has a key and a certificate of the test's root: `role name key signature`.
+#[derive(Clone)]
+pub struct Someone {
+    pub name: String,
+    pub role: Role,
+    /// Stands in the certificate's place where a test wants another.
+    pub stranger: bool,
+}
+
+impl Someone {
+    pub fn new(role: Role, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            role,
+            stranger: false,
+        }
+    }
+
+    pub fn member(&self) -> Member {
+        Member {
+            name: self.name.clone(),
+            role: self.role,
+            key: self.identity().public(),
+        }
+    }
+}
+
+fn key_of(text: &str) -> IdentityKey {
+    IdentityKey::from_seed(Seed::from_bytes(*sha256(text.as_bytes()).as_bytes()))
+}
+
+fn root(stranger: bool) -> IdentityKey {
+    key_of(if stranger { "another root" } else { "root" })
+}
+
+impl Own for Someone {
+    fn identity(&self) -> IdentityKey {
+        key_of(&format!("{} {}", self.role.words(), self.name))
+    }
+
+    fn certificate(&self) -> Vec<u8> {
+        let mut bytes = self.identity().public().to_bytes().to_vec();
+        bytes.extend(format!("{} {}", self.role.words(), self.name).into_bytes());
+        let signature = root(self.stranger).sign("test certificate", &bytes);
+        [signature.to_bytes().to_vec(), bytes].concat()
+    }
+}
+
+pub struct Root;
+
+impl Authority for Root {
+    fn member(&self, certificate: &[u8]) -> Result<Member, String> {
+        let wrong = || "not of this federation".to_owned();
+        let (signature, signed) = certificate.split_at_checked(64).ok_or_else(wrong)?;
+        let signature = Signature::try_from(signature).map_err(|_| wrong())?;
+        root(false)
+            .public()
+            .verify("test certificate", signed, &signature)
+            .map_err(|_| wrong())?;
+        let (key, text) = signed.split_at_checked(32).ok_or_else(wrong)?;
+        let text = std::str::from_utf8(text).map_err(|_| wrong())?;
+        let (role, name) = text.split_once(' ').ok_or_else(wrong)?;
+        let roles = [
+            Role::Party,
+            Role::Coordinator,
+            Role::Scientist,
+            Role::Operator,
+            Role::Auditor,
+        ];
+        let role = roles
+            .into_iter()
+            .find(|one| one.words() == role)
+            .ok_or_else(wrong)?;
+        let key = IdentityPublic::try_from(key).map_err(|_| wrong())?;
+        Ok(Member {
+            name: name.to_owned(),
+            role,
+            key,
+        })
+    }
+}
+
+/// Lets every job read one table, asks a person if told to.
+pub struct Open {
+    pub table: PathBuf,
+    pub least: usize,
+    pub ask: bool,
+}
+
+impl Gate for Open {
+    fn judge(&self, _: &Job, _: &Member) -> Verdict {
+        if self.ask {
+            Verdict::Ask
+        } else {
+            Verdict::Accept
+        }
+    }
+
+    fn least_parties(&self) -> usize {
+        self.least
+    }
+
+    fn table(&self, _: &str) -> Option<PathBuf> {
+        Some(self.table.clone())
+    }
+}
+
+/// A daemon that runs.
+struct Running {
+    links: mpsc::Sender<Connection>,
+    task: JoinHandle<Result<(), NodeError>>,
+    _stop: watch::Sender<bool>,
+}
+
+pub struct World {
+    pub folder: TempDir,
+    pub tables: Vec<PathBuf>,
+    coordinator: Option<Running>,
+    parties: Vec<Option<Running>>,
+    pub min_parties: usize,
+    pub expected: usize,
+    pub ask: bool,
+}
+
+fn no_time() -> String {
+    "2026-01-01T00:00:00Z".to_owned()
+}
+
+impl World {
+    pub fn new(folder: TempDir, tables: Vec<PathBuf>) -> Self {
+        Self {
+            folder,
+            coordinator: None,
+            parties: tables.iter().map(|_| None).collect(),
+            min_parties: tables.len(),
+            expected: tables.len(),
+            ask: false,
+            tables,
+        }
+    }
+
+    pub fn party(index: usize) -> Someone {
+        Someone::new(Role::Party, &format!("p{index}"))
+    }
+
+    pub fn home(&self, index: usize) -> PathBuf {
+        self.folder.path().join(format!("p{index}-home"))
+    }
+
+    /// Everybody runs and is linked.
+    pub async fn up(&mut self) {
+        self.start_coordinator().await;
+        for index in 0..self.parties.len() {
+            self.start_party(index).await;
+        }
+    }
+
+    /// Starts the coordinator and links the parties that run to it.
+    pub async fn start_coordinator(&mut self) {
+        let daemon = retry(|| {
+            CoordinatorDaemon::open(CoordinatorSetup {
+                own: Arc::new(Someone::new(Role::Coordinator, "hub")),
+                home: self.folder.path().join("hub-home"),
+                authority: Arc::new(Root),
+                min_parties: self.min_parties,
+                expected: (0..self.expected)
+                    .map(|index| format!("p{index}"))
+                    .collect(),
+                times: Times {
+                    joining: Duration::from_secs(5),
+                    patience: Duration::from_secs(60),
+                    waiting: Duration::from_secs(120),
+                },
+                entropy: Entropy::InsecureSeed(5),
+                clock: no_time,
+            })
+        })
+        .await;
+        let (links, inbox) = mpsc::channel(16);
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(daemon.serve(inbox, stopped));
+        self.coordinator = Some(Running {
+            links,
+            task,
+            _stop: stop,
+        });
+        for index in 0..self.parties.len() {
+            self.link(index).await;
+        }
+    }
+
+    pub async fn start_party(&mut self, index: usize) {
+        let daemon = retry(|| {
+            PartyDaemon::open(PartySetup {
+                name: format!("p{index}"),
+                own: Arc::new(Self::party(index)),
+                home: self.home(index),
+                authority: Arc::new(Root),
+                gate: Arc::new(Open {
+                    table: self.tables[index].clone(),
+                    least: 2,
+                    ask: self.ask,
+                }),
+                ledger: None,
+                entropy: Entropy::InsecureSeed(5),
+                clock: no_time,
+            })
+        })
+        .await;
+        let (links, inbox) = mpsc::channel(16);
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(daemon.serve(inbox, stopped));
+        self.parties[index] = Some(Running {
+            links,
+            task,
+            _stop: stop,
+        });
+        self.link(index).await;
+    }
+
+    /// A new link between a party and the coordinator, where both run.
+    pub async fn link(&self, index: usize) {
+        let (Some(party), Some(coordinator)) = (&self.parties[index], &self.coordinator) else {
+            return;
+        };
+        let hub = Someone::new(Role::Coordinator, "hub");
+        let (at_party, at_hub) = in_memory(Self::party(index).member(), hub.member());
+        let _ = coordinator.links.send(at_hub).await;
+        let _ = party.links.send(at_party).await;
+    }
+
+    /// Ends a party as `kill -9` does: nothing more is written, nothing is said.
+    pub async fn kill_party(&mut self, index: usize) {
+        if let Some(running) = self.parties[index].take() {
+            running.task.abort();
+            let _ = running.task.await;
+        }
+    }
+
+    pub async fn kill_coordinator(&mut self) {
+        if let Some(running) = self.coordinator.take() {
+            running.task.abort();
+            let _ = running.task.await;
+        }
+    }
+
+    /// A command of somebody at the coordinator.
+    pub async fn client(&self, who: &Someone) -> Client {
+        let hub = Someone::new(Role::Coordinator, "hub");
+        let (at_client, at_hub) = in_memory(who.member(), hub.member());
+        self.coordinator
+            .as_ref()
+            .unwrap()
+            .links
+            .send(at_hub)
+            .await
+            .unwrap();
+        Client::new(at_client)
+    }
+}
+
+/// Until the killed process's lock is gone.
+async fn retry<T>(mut open: impl FnMut() -> Result<T, NodeError>) -> T {
+    for _ in 0..500 {
+        match open() {
+            Err(NodeError::Use(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
+            other => return other.unwrap(),
+        }
+    }
+    panic!("the folder stays locked");
+}
+
+pub fn ada() -> Someone {
+    Someone::new(Role::Scientist, "ada")
+}
+
+pub fn signed(text: &str, who: &Someone) -> SignedJob {
+    SignedJob::sign(text.to_owned(), who.certificate(), &who.identity())
+}
+
+/// Deals a table's lines to so many files, one after the other.
+pub fn deal(table: &Path, parties: usize, folder: &Path) -> Vec<PathBuf> {
+    let text = std::fs::read_to_string(table).unwrap();
+    let mut lines = text.lines();
+    let header = lines.next().unwrap();
+    let mut parts = vec![format!("{header}\n"); parties];
+    for (number, line) in lines.enumerate() {
+        parts[number % parties] += &format!("{line}\n");
+    }
+    let write = |(index, part): (usize, &String)| {
+        let path = folder.join(format!("p{index}.csv"));
+        std::fs::write(&path, part).unwrap();
+        path
+    };
+    parts.iter().enumerate().map(write).collect()
+}

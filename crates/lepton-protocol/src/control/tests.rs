@@ -1,0 +1,160 @@
+//! Every message there and back, and corrupted twins.
+
+use super::wire::{AnswerIn, BodyIn, FileIn, FilesIn, HelloIn, RosterIn};
+use super::*;
+use crate::progress::Progress;
+use lepton_crypto::{IdentityKey, Seed};
+
+fn every_body() -> Vec<Body> {
+    let key = IdentityKey::from_seed(Seed::from_bytes([7; 32]));
+    let job = SignedJob::sign("[job]".to_owned(), vec![1, 2], &key);
+    assert!(job.is_signed_by(&key.public()));
+    let refusal = Refusal::new("policy.submitters", "not you");
+    vec![
+        Body::Hello {
+            boot: [3; 16],
+            certificate: vec![4, 5],
+        },
+        Body::Submit(job.clone()),
+        Body::Offer(job),
+        Body::Answer(Answer::Accepted),
+        Body::Answer(Answer::Refused(refusal.clone())),
+        Body::Answer(Answer::AwaitingApproval),
+        Body::Answer(Answer::Joined {
+            boot: [9; 16],
+            epoch: 4,
+        }),
+        Body::Roster(vec![vec![1], vec![2, 3]]),
+        Body::Frame(vec![0; 40]),
+        Body::Ended(Ended {
+            finished: true,
+            words: "done".to_owned(),
+        }),
+        Body::List,
+        Body::Watch(7),
+        Body::Stop,
+        Body::Pull,
+        Body::Done("submitted".to_owned()),
+        Body::Refused(refusal),
+        Body::Jobs(vec![JobLine {
+            job: "00".to_owned(),
+            name: "churn".to_owned(),
+            submitter: "ada".to_owned(),
+            submitted: String::new(),
+            state: JobState::Waiting,
+            words: "for party-2".to_owned(),
+            parties: vec!["party-1".to_owned()],
+            epoch: 2,
+        }]),
+        Body::Event(Box::new(JobEvent {
+            number: 3,
+            at: String::new(),
+            state: Some(JobState::Running),
+            progress: Progress::Note {
+                text: "x".to_owned(),
+            },
+        })),
+        Body::Files(vec![("model.safetensors".to_owned(), vec![1])]),
+    ]
+}
+
+#[test]
+fn every_message_survives_the_wire() {
+    for body in every_body() {
+        let message = Control { job: [5; 32], body };
+        assert_eq!(Control::from_bytes(&message.to_bytes()), Ok(message));
+    }
+}
+
+fn hello(length: usize) -> BodyIn {
+    BodyIn::Hello(HelloIn {
+        boot: vec![1; length],
+        certificate: Vec::new(),
+    })
+}
+
+/// JC-01: corrupted twins of good messages.
+#[test]
+fn a_message_with_one_wrong_field_is_refused() {
+    let good = ControlIn {
+        version: VERSION,
+        job: vec![5; 32],
+        body: Some(hello(16)),
+    };
+    assert!(good.clone().verify().is_ok());
+    let version = ControlIn {
+        version: 2,
+        ..good.clone()
+    };
+    assert_eq!(version.verify(), Err(ControlError::Version(2)));
+    for twin in [
+        ControlIn {
+            job: vec![5; 31],
+            ..good.clone()
+        },
+        ControlIn {
+            body: None,
+            ..good.clone()
+        },
+        ControlIn {
+            body: Some(hello(15)),
+            ..good.clone()
+        },
+        ControlIn {
+            body: Some(BodyIn::Answer(AnswerIn {
+                verdict: 5,
+                ..AnswerIn::default()
+            })),
+            ..good.clone()
+        },
+        ControlIn {
+            body: Some(BodyIn::Event("{".to_owned())),
+            ..good.clone()
+        },
+    ] {
+        assert!(matches!(twin.verify(), Err(ControlError::Malformed(_))));
+    }
+    for name in ["", "..", ".hidden", "a/b", "a\\b", "ü"] {
+        let files = FilesIn {
+            files: vec![FileIn {
+                name: name.to_owned(),
+                content: Vec::new(),
+            }],
+        };
+        assert!(files.verify().is_err(), "{name}");
+    }
+    let long = RosterIn {
+        certificates: vec![vec![0; MAX_CERTIFICATE_BYTES + 1]],
+    };
+    assert!(matches!(long.verify(), Err(ControlError::TooLarge { .. })));
+}
+
+#[test]
+fn a_changed_text_is_not_signed_any_more() {
+    let key = IdentityKey::from_seed(Seed::from_bytes([7; 32]));
+    let mut job = SignedJob::sign("[job]".to_owned(), Vec::new(), &key);
+    job.text.push(' ');
+    assert!(!job.is_signed_by(&key.public()));
+}
+
+#[test]
+fn bytes_from_anywhere_never_panic() {
+    let mut state = 1_u64;
+    for length in 0..300 {
+        let bytes: Vec<u8> = (0..length)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                state.to_be_bytes()[0]
+            })
+            .collect();
+        let _ = Control::from_bytes(&bytes);
+    }
+    for body in every_body() {
+        let bytes = Control { job: [5; 32], body }.to_bytes();
+        for cut in 0..bytes.len() {
+            let _ = Control::from_bytes(&bytes[..cut]);
+        }
+    }
+}
