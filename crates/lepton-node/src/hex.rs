@@ -1,12 +1,14 @@
 //! Bytes as lower-case hexadecimal, in one spelling.
 
 /// Two digits for each byte.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Back from exactly that: no sign, no upper case, no other length, so that one value has one spelling.
-pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+#[must_use]
+pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
         b'a'..=b'f' => Some(byte - b'a' + 10),

@@ -16,7 +16,7 @@ pub mod doctor;
 pub mod error;
 pub mod federation;
 pub mod files;
-mod hex;
+pub mod hex;
 pub mod ledger;
 pub mod logging;
 pub mod metrics;

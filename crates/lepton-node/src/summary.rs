@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use lepton_crypto::{IdentityKey, Seed};
 use lepton_learn::{Examples, Metrics, Model, Target};
 use lepton_protocol::job::Unit;
 use lepton_protocol::ledger::{Charge, Head, Limit, Side, accountant_of};
-use lepton_protocol::plan::{FeatureKind, LabelKind};
+use lepton_protocol::plan::{FeatureKind, LabelKind, Plan};
+use lepton_protocol::public::PublicState;
 use lepton_protocol::report::{
     Baselines, CalibrationBin, DataSummary, Importance, MetricsDoc, ModelSummary,
     Outcome as Ending, PartyDoc, ProtectionDoc, Report, Scatter, Timing, Traffic,
@@ -21,7 +23,7 @@ use crate::privacy_statement;
 use crate::random::{Entropy, public_generator};
 use crate::report::{model_card, render_html};
 use crate::run_folder::{RunFile, RunFolder};
-use crate::signed_report::{self, Simulated};
+use crate::signed_report;
 use crate::tables::Federation;
 
 /// Most rows in the picture of single rows.
@@ -62,15 +64,7 @@ pub(crate) fn write(finished: Finished) -> Result<Report, NodeError> {
     let folder = &finished.folder;
     file.save(&folder.path("model"))?;
     folder.write("model/model_card.md", model_card(&report).as_bytes())?;
-    let privacy = signed_report::write(&Simulated {
-        plan: &finished.federation.plan,
-        training: &finished.outcome.training,
-        report: &report,
-        folder,
-        entropy: finished.entropy,
-        epoch: finished.run.epoch,
-        ledger_head: finished.ledger_head,
-    })?;
+    let privacy = signed_report::write(&for_signing(&finished, &report))?;
     let page = render_html(&report, Some(&privacy));
     folder.write("report.html", page.as_bytes())?;
     // Last: a run with a report.json is a finished run.
@@ -80,19 +74,36 @@ pub(crate) fn write(finished: Finished) -> Result<Report, NodeError> {
     Ok(report)
 }
 
-/// The same for a real federation, without what is made from rows: the coordinator has none.
-pub(crate) fn write_federated(finished: Finished) -> Result<Report, NodeError> {
+/// The same for a real federation, signed by its coordinator, without what is made from rows: the coordinator has none.
+pub(crate) fn write_federated(
+    finished: Finished,
+    identity: IdentityKey,
+) -> Result<Report, NodeError> {
     let file = model_file(&finished)?;
     let mut report = report(&finished, &file)?;
     report.timing.wall_s = finished.began.elapsed().as_secs_f64();
     let folder = &finished.folder;
     file.save(&folder.path("model"))?;
     folder.write("model/model_card.md", model_card(&report).as_bytes())?;
-    folder.write("report.html", render_html(&report, None).as_bytes())?;
+    let privacy = signed_report::write_real(&for_signing(&finished, &report), identity)?;
+    let page = render_html(&report, Some(&privacy));
+    folder.write("report.html", page.as_bytes())?;
     let json = serde_json::to_vec_pretty(&report)
         .map_err(|error| NodeError::Internal(error.to_string()))?;
     folder.write("report.json", &json)?;
     Ok(report)
+}
+
+fn for_signing<'a>(finished: &'a Finished, report: &'a Report) -> signed_report::Finished<'a> {
+    signed_report::Finished {
+        plan: &finished.federation.plan,
+        training: &finished.outcome.training,
+        report,
+        folder: &finished.folder,
+        entropy: finished.entropy,
+        epoch: finished.run.epoch,
+        ledger_head: finished.ledger_head,
+    }
 }
 
 fn rows_of(finished: &Finished) -> Result<Rows, NodeError> {
@@ -115,51 +126,72 @@ fn rows_of(finished: &Finished) -> Result<Rows, NodeError> {
 }
 
 fn model_file(finished: &Finished) -> Result<ModelFile, NodeError> {
-    let plan = &finished.federation.plan;
     let training = &finished.outcome.training;
-    let public = training.public();
-    let internal = || NodeError::Internal("the preparation is missing".to_owned());
-    let slot_names = slot_names(finished);
-    let classes = match plan.label() {
-        LabelKind::Declared(classes) => classes.clone(),
-        LabelKind::Number(_) => Vec::new(),
-        LabelKind::Discovered => {
-            let known = slot_names.get(plan.label_name());
-            let kept = public
-                .kept
-                .get(plan.label_name())
-                .cloned()
-                .unwrap_or_default();
-            kept.iter().map(|slot| class_name(known, *slot)).collect()
-        }
-    };
-    // Discovered classes come in the order of their slots, which says nothing.
-    let declared = *plan.label() != LabelKind::Discovered;
-    let positive = (declared && classes.len() == 2).then_some(1);
-    let spent = privacy_statement::document(plan, training)?;
-    let privacy = spent.epsilon_coordinator.zip(spent.delta);
-    let slots = !plan.discovered().is_empty();
-    let header = ModelHeader {
-        format: "lepton-model/1".to_owned(),
-        name: plan.job().name().to_string(),
-        spec: plan.model_spec(public)?,
-        preparation: public.preparation.clone().ok_or_else(internal)?,
-        classes,
-        positive,
-        slot_key: finished
-            .outcome
-            .slot_key
-            .as_ref()
-            .filter(|_| slots)
-            .map(|key| crate::hex::hex(key.as_bytes())),
-        slot_names,
-        privacy,
+    let spent = privacy_statement::document(&finished.federation.plan, training)?;
+    Released {
+        plan: &finished.federation.plan,
+        public: training.public(),
+        parameters: training.parameters(),
+        slot_key: finished.outcome.slot_key.as_ref(),
+        slot_names: slot_names(finished),
+        privacy: spent.epsilon_coordinator.zip(spent.delta),
         unit: spent.unit,
         job_sha256: finished.run.job_sha256.clone(),
         rounds: training.rounds_in_model(),
-    };
-    let model = Model::new(header.spec.clone(), training.parameters().to_vec())?;
-    Ok(ModelFile { header, model })
+    }
+    .file()
+}
+
+/// What a model file is made of.
+pub(crate) struct Released<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) public: &'a PublicState,
+    pub(crate) parameters: &'a [f64],
+    pub(crate) slot_key: Option<&'a Seed>,
+    pub(crate) slot_names: BTreeMap<String, BTreeMap<u32, String>>,
+    /// Epsilon and delta.
+    pub(crate) privacy: Option<(f64, f64)>,
+    pub(crate) unit: Option<String>,
+    pub(crate) job_sha256: String,
+    pub(crate) rounds: u32,
+}
+
+impl Released<'_> {
+    pub(crate) fn file(self) -> Result<ModelFile, NodeError> {
+        let (plan, public) = (self.plan, self.public);
+        let internal = || NodeError::Internal("the preparation is missing".to_owned());
+        let classes = match plan.label() {
+            LabelKind::Declared(classes) => classes.clone(),
+            LabelKind::Number(_) => Vec::new(),
+            LabelKind::Discovered => {
+                let known = self.slot_names.get(plan.label_name());
+                let kept = public.kept.get(plan.label_name()).cloned();
+                let kept = kept.unwrap_or_default();
+                kept.iter().map(|slot| class_name(known, *slot)).collect()
+            }
+        };
+        // Discovered classes come in the order of their slots, which says nothing.
+        let declared = *plan.label() != LabelKind::Discovered;
+        let positive = (declared && classes.len() == 2).then_some(1);
+        let slots = !plan.discovered().is_empty();
+        let slot_key = self.slot_key.filter(|_| slots);
+        let header = ModelHeader {
+            format: "lepton-model/1".to_owned(),
+            name: plan.job().name().to_string(),
+            spec: plan.model_spec(public)?,
+            preparation: public.preparation.clone().ok_or_else(internal)?,
+            classes,
+            positive,
+            slot_key: slot_key.map(|key| crate::hex::hex(key.as_bytes())),
+            slot_names: self.slot_names,
+            privacy: self.privacy,
+            unit: self.unit,
+            job_sha256: self.job_sha256,
+            rounds: self.rounds,
+        };
+        let model = Model::new(header.spec.clone(), self.parameters.to_vec())?;
+        Ok(ModelFile { header, model })
+    }
 }
 
 fn class_name(known: Option<&BTreeMap<u32, String>>, slot: u32) -> String {

@@ -25,8 +25,8 @@ pub const MAX_CERTIFICATE_BYTES: usize = 1 << 14;
 /// Most characters of a reason.
 pub const MAX_WORDS: usize = 2000;
 
-/// Largest result that is handed over in one message, in bytes.
-pub const MAX_FILE_BYTES: usize = 1 << 30;
+/// Most bytes of a result in one message: results are handed over part by part.
+pub const MAX_PART_BYTES: usize = 1 << 22;
 
 const DOMAIN: &str = "lepton job submission 1";
 
@@ -68,10 +68,19 @@ pub enum Body {
     List,
     /// Scientist: tell me every event from this number on.
     Watch(u64),
+    /// Scientist: everything that was said so far.
+    Log,
     /// Scientist: end it.
     Stop,
-    /// Scientist: give me the results.
+    /// Scientist: which results are there?
     Pull,
+    /// Scientist: give me this result from this byte on.
+    Fetch {
+        /// Its name.
+        name: String,
+        /// The first byte wanted.
+        from: u64,
+    },
     /// Coordinator: it is done.
     Done(String),
     /// Coordinator: it is not done, and why.
@@ -80,8 +89,23 @@ pub enum Body {
     Jobs(Vec<JobLine>),
     /// Coordinator: an event of a watched job.
     Event(Box<JobEvent>),
-    /// Coordinator: results, by name.
-    Files(Vec<(String, Vec<u8>)>),
+    /// Coordinator: everything that a job has said so far.
+    Events(Vec<JobEvent>),
+    /// Coordinator: the results.
+    Files(Vec<FileLine>),
+    /// Coordinator: bytes of the result asked for, none at its end.
+    Part(Vec<u8>),
+}
+
+/// One result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileLine {
+    /// Its place below the results' folder, with `/` between folders.
+    pub name: String,
+    /// Its length, in bytes.
+    pub bytes: u64,
+    /// SHA-256 of its content.
+    pub sha256: [u8; 32],
 }
 
 /// A party's answer.
@@ -153,6 +177,35 @@ impl SignedJob {
     #[must_use]
     pub fn is_signed_by(&self, key: &IdentityPublic) -> bool {
         key.verify(DOMAIN, &self.digest(), &self.signature).is_ok()
+    }
+}
+
+impl Body {
+    /// The word for its kind, as logs have it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Hello { .. } => "hello",
+            Self::Submit(_) => "submit",
+            Self::Offer(_) => "offer",
+            Self::Answer(_) => "answer",
+            Self::Roster(_) => "roster",
+            Self::Frame(_) => "frame",
+            Self::Ended(_) => "ended",
+            Self::List => "list",
+            Self::Watch(_) => "watch",
+            Self::Log => "log",
+            Self::Stop => "stop",
+            Self::Pull => "pull",
+            Self::Fetch { .. } => "fetch",
+            Self::Done(_) => "done",
+            Self::Refused(_) => "refused",
+            Self::Jobs(_) => "jobs",
+            Self::Event(_) => "event",
+            Self::Events(_) => "events",
+            Self::Files(_) => "files",
+            Self::Part(_) => "part",
+        }
     }
 }
 

@@ -11,6 +11,17 @@ pub trait Store: Send {
     /// [`StoreError`] when it could not be made durable; the old value then still stands.
     fn put(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError>;
 
+    /// Replaces several values, in their order. A store that can does so all or nothing; after a failure of another any number of them, counted from the
+    /// first, may have been replaced.
+    ///
+    /// # Errors
+    /// [`StoreError`] when one could not be made durable.
+    fn put_all(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        records
+            .iter()
+            .try_for_each(|record| self.put(&record.key, &record.value))
+    }
+
     /// Reads the value of `key`.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use crate::bench::BenchArgs;
 use crate::budget::BudgetArgs;
 use crate::ca::CaArgs;
 use crate::doctor::DoctorArgs;
+use crate::job::JobArgs;
 use crate::member::{CoordinatorArgs, PartyArgs};
 use crate::model::ModelArgs;
 use crate::new::NewArgs;
@@ -42,9 +43,14 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a job: simulate the whole federation on this machine
-    #[command(after_help = "Example: lepton run examples/churn/job.toml --set privacy.epsilon=1")]
+    /// Run a job: simulate the whole federation on this machine, or, with --federation, let a real one run it
+    #[command(
+        after_help = "Examples:\n  lepton run examples/churn/job.toml --set privacy.epsilon=1\n  lepton run job.toml --federation federation.toml"
+    )]
     Run(RunArgs),
+    /// List, follow, stop and fetch the jobs of a real federation
+    #[command(after_help = "Example: lepton job watch churn --federation federation.toml")]
+    Job(JobArgs),
     /// Make a folder with a job that runs at once
     #[command(after_help = "Example: lepton new first")]
     New(NewArgs),
@@ -83,12 +89,12 @@ enum Command {
     /// Be a federation's certificate authority: invite, approve and revoke members
     #[command(after_help = "Example: lepton ca init ca --federation heart-study")]
     Ca(CaArgs),
-    /// Set up this machine as a party, or as another member that connects to a coordinator
+    /// Be a party, or set up this machine as another member that connects to a coordinator
     #[command(
         after_help = "Example: lepton party init hospital-a --invitation hospital-a.invitation"
     )]
     Party(PartyArgs),
-    /// Set up this machine as a coordinator
+    /// Be a federation's coordinator
     #[command(after_help = "Example: lepton coordinator init hub --name hub --ca ca")]
     Coordinator(CoordinatorArgs),
     /// Check that this machine can run Lepton
@@ -103,6 +109,7 @@ impl Cli {
         survive_size_limits();
         let result = match self.command {
             Command::Run(args) => args.run(),
+            Command::Job(args) => args.run(),
             Command::New(args) => args.run(),
             Command::Predict(args) => args.run(),
             Command::Model(args) => args.run(),

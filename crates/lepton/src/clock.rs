@@ -16,6 +16,12 @@ pub(crate) fn now() -> (String, String) {
     )
 }
 
+/// Now, for policies.
+pub(crate) fn moment() -> lepton_protocol::policy::Moment {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    lepton_protocol::policy::Moment::from_unix(since.map_or(0, |since| since.as_secs()))
+}
+
 /// A time in seconds since 1970 to the minute, for a person, in UTC.
 pub(crate) fn at(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);

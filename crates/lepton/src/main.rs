@@ -13,14 +13,17 @@ mod ca;
 mod cli;
 mod clock;
 mod doctor;
+mod job;
 mod member;
 mod model;
 mod new;
 mod output;
+mod party_jobs;
 mod predict;
 mod progress;
 mod report;
 mod run;
+mod serve;
 mod verify;
 
 use std::process::ExitCode;

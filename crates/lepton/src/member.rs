@@ -14,6 +14,8 @@ use zeroize::Zeroizing;
 
 use crate::ca::member_of;
 use crate::output;
+use crate::party_jobs::PartyJobsArgs;
+use crate::serve::ServeArgs;
 
 /// Longest invitation file.
 const LONGEST: u64 = 4096;
@@ -32,6 +34,14 @@ enum PartyCommand {
         after_help = "Examples:\n  lepton party init hospital-a --invitation hospital-a.invitation\n  lepton party init hospital-a --federation heart-study --name hospital-a\n  lepton party init hospital-a --accept hospital-a.enrolled.pem\n\nWith an invitation, one step is enough. Without, the second form makes a signing request for the authority, the third takes its answer."
     )]
     Init(PartyInit),
+    /// Run this party until a signal ends it
+    #[command(after_help = "Example: lepton party run party.toml")]
+    Run(ServeArgs),
+    /// Jobs that this party was asked to take part in
+    #[command(
+        after_help = "Examples:\n  lepton party jobs list --config party.toml\n  lepton party jobs show churn\n  lepton party jobs approve churn --by \"Dr Mayer\""
+    )]
+    Jobs(PartyJobsArgs),
 }
 
 /// Flags of `lepton coordinator`.
@@ -48,6 +58,9 @@ enum CoordinatorCommand {
         after_help = "Examples:\n  lepton coordinator init hub --name hub --ca ca\n  lepton coordinator init hub --name hub --federation heart-study\n  lepton coordinator init hub --accept hub.enrolled.pem"
     )]
     Init(CoordinatorInit),
+    /// Run the coordinator until a signal ends it
+    #[command(after_help = "Example: lepton coordinator run coordinator.toml")]
+    Run(ServeArgs),
 }
 
 #[derive(Args)]
@@ -95,7 +108,11 @@ struct CoordinatorInit {
 impl PartyArgs {
     /// Carries out the command.
     pub(crate) fn run(self) -> Result<(), NodeError> {
-        let PartyCommand::Init(args) = self.command;
+        let args = match self.command {
+            PartyCommand::Init(args) => args,
+            PartyCommand::Run(args) => return args.party(),
+            PartyCommand::Jobs(args) => return args.run(),
+        };
         if let Some(path) = &args.invitation {
             return by_invitation(&args.enrol.folder, path, args.proxy.as_ref());
         }
@@ -106,7 +123,10 @@ impl PartyArgs {
 impl CoordinatorArgs {
     /// Carries out the command.
     pub(crate) fn run(self) -> Result<(), NodeError> {
-        let CoordinatorCommand::Init(args) = self.command;
+        let args = match self.command {
+            CoordinatorCommand::Init(args) => args,
+            CoordinatorCommand::Run(args) => return args.coordinator(),
+        };
         let Some(ca) = &args.ca else {
             return by_request(&args.enrol, Role::Coordinator, None);
         };

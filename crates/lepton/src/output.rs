@@ -25,6 +25,16 @@ pub(crate) fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
+/// Words of others without what would move a terminal's cursor.
+pub(crate) fn plain(words: &str) -> String {
+    let kept = |letter: char| match letter {
+        '\n' => '\n',
+        letter if letter.is_control() => ' ',
+        letter => letter,
+    };
+    words.chars().map(kept).collect()
+}
+
 /// Writes one JSON document.
 ///
 /// # Errors

@@ -42,6 +42,12 @@ pub(crate) struct RunArgs {
     /// Charge the data in this ledger; the job is refused where its budget does not cover it
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     ledger: Option<PathBuf>,
+    /// Let the federation that this file describes run the job
+    #[arg(long, value_name = "TOML", conflicts_with_all = ["data", "party_data", "resume", "scenario", "run_dir", "ledger", "no_comparison"])]
+    federation: Option<PathBuf>,
+    /// Submit the job and do not wait for it
+    #[arg(long, requires = "federation")]
+    detach: bool,
     /// Do not train pooled and single-party models to compare with; they can take longer than the run itself
     #[arg(long, conflicts_with = "resume")]
     no_comparison: bool,
@@ -56,6 +62,13 @@ pub(crate) struct RunArgs {
 impl RunArgs {
     /// Runs the job.
     pub(crate) fn run(self) -> Result<(), NodeError> {
+        if let (Some(federation), Some(job)) = (self.federation.clone(), &self.job) {
+            return crate::job::submit(
+                &crate::job::Where::new(federation),
+                (job, &self.set),
+                (&self.runs, self.detach, self.quiet),
+            );
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()

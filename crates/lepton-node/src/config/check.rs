@@ -35,6 +35,7 @@ impl PartyConfig {
         found.store(&self.store);
         found.parent("audit.folder", &self.audit.folder);
         found.parent("ledger.file", &self.ledger);
+        found.parent("jobs.folder", &self.jobs);
         if let Some(proxy) = &self.coordinator.proxy
             && let Some((_, Some(secret))) = &proxy.user
         {
@@ -56,6 +57,10 @@ impl CoordinatorConfig {
         found.identity(&self.identity);
         found.store(&self.store);
         found.parent("audit.folder", &self.audit.folder);
+        found.parent("jobs.folder", &self.jobs);
+        if let Some(folder) = &self.authority {
+            found.folder("authority.folder", folder);
+        }
         found.0
     }
 }
@@ -106,13 +111,6 @@ impl Findings {
 
     fn identity(&mut self, identity: &IdentityConfig) {
         self.folder("identity.folder", &identity.folder);
-        if let Some(path) = &identity.certificate {
-            self.readable("identity.certificate", path);
-        }
-        if let Some(path) = &identity.key {
-            self.readable("identity.key", path);
-            self.owned("identity.key", path);
-        }
     }
 
     fn secret(&mut self, key: &str, source: &SecretSource) {

@@ -1,4 +1,4 @@
-//! Every key of the two configuration files, in one table each: checks, defaults and `docs/configuration.md` read them.
+//! Every key of the three configuration files, in one table each: checks, defaults and `docs/configuration.md` read them.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use lepton_protocol::job::{
 
 use super::words::{LogFormat, LogLevel};
 
-const IDENTITY: [Field; 4] = [
+const IDENTITY: [Field; 2] = [
     key(
         "identity",
         Kind::Table,
@@ -20,18 +20,6 @@ const IDENTITY: [Field; 4] = [
         Kind::Text,
         Absent::Required,
         "Folder with the certificate, its key and the federation's authority, as enrolment leaves it. Nobody but this program's user may read the key.",
-    ),
-    key(
-        "identity.certificate",
-        Kind::Text,
-        Absent::Says("the certificate in `folder`"),
-        "Another certificate, PEM, for those who have an authority of their own.",
-    ),
-    key(
-        "identity.key",
-        Kind::Text,
-        Absent::Says("the key in `folder`"),
-        "Its key, PEM.",
     ),
 ];
 
@@ -131,12 +119,12 @@ const METRICS: [Field; 2] = [
     ),
 ];
 
-const PARTY_ONLY: [Field; 17] = [
+const DIAL: [Field; 6] = [
     key(
         "coordinator",
         Kind::Table,
         Absent::Required,
-        "Where the coordinator is. A party only dials out.",
+        "Where the coordinator is. Everybody else only dials out.",
     ),
     key(
         "coordinator.address",
@@ -168,6 +156,9 @@ const PARTY_ONLY: [Field; 17] = [
         Absent::Says("no password"),
         "Name of the environment variable with that password.",
     ),
+];
+
+const PARTY_ONLY: [Field; 13] = [
     key(
         "tables",
         Kind::Named,
@@ -204,6 +195,18 @@ const PARTY_ONLY: [Field; 17] = [
         Kind::Text,
         Absent::Value("\"ledger.db\""),
         "The ledger (`docs/ledger.md`).",
+    ),
+    key(
+        "jobs",
+        Kind::Table,
+        Absent::Says("every key at its default"),
+        "Where people find the jobs that this party was offered.",
+    ),
+    key(
+        "jobs.folder",
+        Kind::Text,
+        Absent::Value("\"jobs\""),
+        "Folder with a folder for each job: what was asked and answered, what it did here, the model it ended with. Decisions are left there for the daemon: whoever may write to it may approve jobs.",
     ),
     key(
         "patience",
@@ -252,7 +255,7 @@ const PARTY_LIMITS: [Field; 3] = [
     ),
 ];
 
-const COORDINATOR_ONLY: [Field; 12] = [
+const COORDINATOR_ONLY: [Field; 20] = [
     key(
         "listen",
         Kind::Table,
@@ -278,10 +281,58 @@ const COORDINATOR_ONLY: [Field; 12] = [
         "For every step of a round: parties that have not answered by then are left out of it.",
     ),
     key(
+        "rounds.join_seconds",
+        Kind::Integer(1, 86_400),
+        Absent::Value("60"),
+        "For parties to answer an offer: then a job begins with those that accepted, if they are enough and nobody waits for a person's approval.",
+    ),
+    key(
         "rounds.gather_seconds",
         Kind::Integer(1, 604_800),
         Absent::Value("86400"),
-        "For parties to join a job, persons who approve it included.",
+        "For persons to approve a job, and for parties that have joined a job and are not there: then it begins without them, or fails.",
+    ),
+    key(
+        "parties",
+        Kind::Table,
+        Absent::Says("every key at its default"),
+        "Who takes part in jobs.",
+    ),
+    key(
+        "parties.expected",
+        Kind::Texts(0),
+        Absent::Says("nobody in particular"),
+        "Names of the parties that are waited for: a job begins as soon as all of them have answered.",
+    ),
+    key(
+        "parties.least",
+        Kind::Integer(2, 10_000),
+        Absent::Value("2"),
+        "Fewest parties of a job.",
+    ),
+    key(
+        "authority",
+        Kind::Table,
+        Absent::Says("enrolment and renewal happen elsewhere"),
+        "The federation's certificate authority, if it lives on this machine: then this coordinator answers invitations and renews certificates.",
+    ),
+    key(
+        "authority.folder",
+        Kind::Text,
+        Absent::Says("none here"),
+        "Its folder.",
+    ),
+    key(
+        "jobs",
+        Kind::Table,
+        Absent::Says("every key at its default"),
+        "Where events and results of jobs are kept.",
+    ),
+    key(
+        "jobs.folder",
+        Kind::Text,
+        Absent::Value("\"jobs\""),
+        "Folder with a folder for each job.",
     ),
     key(
         "patience",
@@ -333,6 +384,7 @@ pub fn party_fields() -> &'static [Field] {
     static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
         [
             &IDENTITY[..],
+            &DIAL,
             &PARTY_ONLY,
             &PARTY_LIMITS,
             &STORE,
@@ -359,5 +411,12 @@ pub fn coordinator_fields() -> &'static [Field] {
         ]
         .concat()
     });
+    &FIELDS
+}
+
+/// Every key of `federation.toml`, tables before their keys.
+#[must_use]
+pub fn federation_fields() -> &'static [Field] {
+    static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| [&IDENTITY[..], &DIAL].concat());
     &FIELDS
 }

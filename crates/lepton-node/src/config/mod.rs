@@ -1,4 +1,4 @@
-//! The configuration of the daemons: `party.toml` and `coordinator.toml`, every key in `docs/configuration.md`.
+//! The configuration of the programs: `party.toml`, `coordinator.toml` and `federation.toml`, every key in `docs/configuration.md`.
 //!
 //! Paths are taken from the folder of the file they are written in. Secrets are never in the file: it names files or environment variables that hold them.
 
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use address::Address;
 pub use check::Finding;
-pub use fields::{coordinator_fields, party_fields};
+pub use fields::{coordinator_fields, federation_fields, party_fields};
 pub use reference::reference_markdown;
 pub use secret::SecretSource;
 pub use words::{LogFormat, LogLevel};
@@ -42,6 +42,8 @@ pub struct PartyConfig {
     pub policy: PathBuf,
     /// `ledger.file`.
     pub ledger: PathBuf,
+    /// `jobs.folder`.
+    pub jobs: PathBuf,
     /// `[store]`.
     pub store: StoreConfig,
     /// `[audit]`.
@@ -75,12 +77,33 @@ pub struct CoordinatorConfig {
     pub metrics: Option<SocketAddr>,
     /// `rounds.deadline_seconds`.
     pub deadline: Duration,
+    /// `rounds.join_seconds`.
+    pub join: Duration,
     /// `rounds.gather_seconds`.
     pub gather: Duration,
+    /// `parties.expected`.
+    pub expected: Vec<String>,
+    /// `parties.least`.
+    pub least_parties: usize,
+    /// `authority.folder`.
+    pub authority: Option<PathBuf>,
+    /// `jobs.folder`.
+    pub jobs: PathBuf,
     /// `patience.keep_alive_seconds`.
     pub keep_alive: Duration,
     /// `[limits]`.
     pub limits: CoordinatorLimits,
+}
+
+/// `federation.toml`: what a scientist's, an operator's or an auditor's commands need to reach the coordinator.
+#[derive(Debug, Clone)]
+pub struct FederationConfig {
+    /// Where it was read from.
+    pub file: PathBuf,
+    /// `[identity]`.
+    pub identity: IdentityConfig,
+    /// `[coordinator]`.
+    pub coordinator: DialSection,
 }
 
 /// Who the program is.
@@ -88,10 +111,6 @@ pub struct CoordinatorConfig {
 pub struct IdentityConfig {
     /// Folder that enrolment filled.
     pub folder: PathBuf,
-    /// A certificate of another authority.
-    pub certificate: Option<PathBuf>,
-    /// Its key.
-    pub key: Option<PathBuf>,
 }
 
 /// Where a party dials.
@@ -208,6 +227,7 @@ impl PartyConfig {
             tables: reader.tables(),
             policy: reader.path("policy.file"),
             ledger: reader.path("ledger.file"),
+            jobs: reader.path("jobs.folder"),
             store: reader.store(),
             audit: reader.audit(),
             log: reader.log(),
@@ -252,7 +272,12 @@ impl CoordinatorConfig {
             log: reader.log(),
             metrics: reader.metrics(),
             deadline: reader.seconds("rounds.deadline_seconds"),
+            join: reader.seconds("rounds.join_seconds"),
             gather: reader.seconds("rounds.gather_seconds"),
+            expected: reader.texts("parties.expected"),
+            least_parties: reader.count("parties.least"),
+            authority: reader.optional_path("authority.folder"),
+            jobs: reader.path("jobs.folder"),
             keep_alive: reader.seconds("patience.keep_alive_seconds"),
             limits: CoordinatorLimits {
                 connections: reader.count("limits.connections"),
@@ -260,6 +285,32 @@ impl CoordinatorConfig {
                 jobs: reader.count("limits.jobs"),
                 handshake: reader.seconds("limits.handshake_seconds"),
             },
+        };
+        reader.finish()?;
+        Ok(config)
+    }
+}
+
+impl FederationConfig {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`NodeError::File`] when it cannot be read, [`NodeError::Job`] with every problem in it.
+    pub fn load(path: &Path) -> Result<Self, NodeError> {
+        Ok(Self::parse(path, &read(path)?)?)
+    }
+
+    /// Reads a text as the file at `path`.
+    ///
+    /// # Errors
+    /// [`JobErrors`] with every problem found.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, JobErrors> {
+        let settings = Settings::read(&path.display().to_string(), text, federation_fields())?;
+        let mut reader = Reader::new(&settings, path);
+        let config = Self {
+            file: path.to_owned(),
+            identity: reader.identity(),
+            coordinator: reader.dial(),
         };
         reader.finish()?;
         Ok(config)

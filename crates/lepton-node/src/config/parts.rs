@@ -64,35 +64,19 @@ impl<'a> Reader<'a> {
         Duration::from_secs(self.whole(path))
     }
 
-    fn optional_path(&self, path: &str) -> Option<PathBuf> {
+    pub(super) fn texts(&self, path: &str) -> Vec<String> {
+        self.settings.texts(path).unwrap_or_default()
+    }
+
+    pub(super) fn optional_path(&self, path: &str) -> Option<PathBuf> {
         let text = self.settings.text(path)?;
         Some(self.folder.join(text))
     }
 
-    pub(super) fn identity(&mut self) -> IdentityConfig {
-        let config = IdentityConfig {
+    pub(super) fn identity(&self) -> IdentityConfig {
+        IdentityConfig {
             folder: self.path("identity.folder"),
-            certificate: self.optional_path("identity.certificate"),
-            key: self.optional_path("identity.key"),
-        };
-        match (&config.certificate, &config.key) {
-            (Some(_), None) => {
-                self.problem(
-                    "identity.certificate",
-                    " comes without identity.key",
-                    "give both, or neither",
-                );
-            }
-            (None, Some(_)) => {
-                self.problem(
-                    "identity.key",
-                    " comes without identity.certificate",
-                    "give both, or neither",
-                );
-            }
-            _ => {}
         }
-        config
     }
 
     fn address(&mut self, path: &str) -> Option<Address> {

@@ -2,14 +2,12 @@
 
 use lepton_protocol::job::tables_markdown;
 
-use super::fields::{coordinator_fields, party_fields};
+use super::fields::{coordinator_fields, federation_fields, party_fields};
 
 const HEAD: &str = "\
-# Configuration of the daemons
+# Configuration of the programs
 
-The programs that read these files, `party run` and `coordinator run`, are not in this version yet; the files are read and checked by the library.
-
-One TOML file for each program. Unknown keys are errors, and every problem is reported at once. Paths are taken from the folder of the file. Secrets are never written here: the file names
+One TOML file for each program: `lepton party`, `lepton coordinator`, and one with which a scientist, an operator or an auditor reaches a federation. Unknown keys are errors, and every problem is reported at once. Paths are taken from the folder of the file. Secrets are never written here: the file names
 files, which nobody but the program's user may read, or environment variables.
 
 This page is written from the tables of fields in `crates/lepton-node/src/config/fields.rs`; a test compares the two.
@@ -53,6 +51,18 @@ password_env = \"LEPTON_STORE_PASSWORD\"
 ```
 ";
 
+const FEDERATION: &str = "
+# The file of a scientist, an operator or an auditor
+
+```toml
+[identity]
+folder = \"ada\"
+
+[coordinator]
+address = \"coordinator.example.org:8443\"
+```
+";
+
 /// The text of `docs/configuration.md`.
 #[must_use]
 pub fn reference_markdown() -> String {
@@ -62,6 +72,8 @@ pub fn reference_markdown() -> String {
         &tables_markdown(party_fields()),
         COORDINATOR,
         &tables_markdown(coordinator_fields()),
+        FEDERATION,
+        &tables_markdown(federation_fields()),
     ]
     .concat()
 }

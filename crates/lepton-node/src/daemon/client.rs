@@ -1,6 +1,11 @@
 //! What a scientist's or an operator's command does over its link to the coordinator.
 
-use lepton_protocol::control::{Body, Control, JobDigest, JobEvent, JobLine, SignedJob};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use lepton_crypto::sha256;
+use lepton_protocol::control::{Body, Control, FileLine, JobDigest, JobEvent, JobLine, SignedJob};
 
 use super::Connection;
 use crate::error::NodeError;
@@ -58,6 +63,17 @@ impl Client {
         }
     }
 
+    /// Everything that a job has said so far.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn events(&mut self, job: JobDigest) -> Result<Vec<JobEvent>, NodeError> {
+        match self.ask(job, Body::Log).await? {
+            Body::Events(events) => Ok(events),
+            _ => Err(unexpected()),
+        }
+    }
+
     /// Ends a job.
     ///
     /// # Errors
@@ -66,15 +82,65 @@ impl Client {
         self.ask(job, Body::Stop).await.and_then(words)
     }
 
-    /// Results by name.
+    /// Fetches the results into a new folder, which is there only once every file of it has come whole.
     ///
     /// # Errors
-    /// [`NodeError`].
-    pub async fn pull(&mut self, job: JobDigest) -> Result<Vec<(String, Vec<u8>)>, NodeError> {
-        match self.ask(job, Body::Pull).await? {
-            Body::Files(files) => Ok(files),
-            _ => Err(unexpected()),
+    /// [`NodeError::Use`] when the folder exists; [`NodeError`] when a file did not come as it was announced.
+    pub async fn pull(&mut self, job: JobDigest, folder: &Path) -> Result<(), NodeError> {
+        if folder.exists() {
+            let words = format!("{} exists; name another folder", folder.display());
+            return Err(NodeError::Use(words));
         }
+        let Body::Files(files) = self.ask(job, Body::Pull).await? else {
+            return Err(unexpected());
+        };
+        let mut name = folder.file_name().unwrap_or_default().to_owned();
+        name.push(".partial");
+        let partial = folder.with_file_name(name);
+        let failed = |error: &std::io::Error| NodeError::file(&partial, error);
+        if partial.exists() {
+            // Of an earlier try.
+            std::fs::remove_dir_all(&partial).map_err(|error| failed(&error))?;
+        }
+        for file in &files {
+            self.fetch(job, file, &partial.join(&file.name)).await?;
+        }
+        std::fs::rename(&partial, folder).map_err(|error| failed(&error))
+    }
+
+    async fn fetch(
+        &mut self,
+        job: JobDigest,
+        file: &FileLine,
+        path: &Path,
+    ) -> Result<(), NodeError> {
+        let failed = |error: &std::io::Error| NodeError::file(path, error);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| failed(&error))?;
+        }
+        let mut out = File::create_new(path).map_err(|error| failed(&error))?;
+        let mut from = 0;
+        while from < file.bytes {
+            let body = Body::Fetch {
+                name: file.name.clone(),
+                from,
+            };
+            let part = match self.ask(job, body).await? {
+                Body::Part(part) if !part.is_empty() => part,
+                _ => return Err(unexpected()),
+            };
+            from += part.len() as u64;
+            out.write_all(&part).map_err(|error| failed(&error))?;
+        }
+        drop(out);
+        let bytes = std::fs::read(path).map_err(|error| failed(&error))?;
+        if *sha256(&bytes).as_bytes() != file.sha256 {
+            let name = &file.name;
+            return Err(NodeError::Data(format!(
+                "{name} did not come whole; pull again"
+            )));
+        }
+        Ok(())
     }
 
     async fn ask(&mut self, job: JobDigest, body: Body) -> Result<Body, NodeError> {

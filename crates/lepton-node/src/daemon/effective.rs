@@ -17,9 +17,16 @@ pub fn effective_text(path: &Path, overrides: &[String]) -> Result<String, NodeE
     let parse = |text: &String| {
         Override::parse(text).map_err(|error| NodeError::Use(format!("--set {text}: {error}")))
     };
-    let overrides = overrides.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-    let name = path.display().to_string();
-    let job = Job::parse(&name, &read_text(path)?, &overrides)?;
+    let mut overrides = overrides.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let (name, text) = (path.display().to_string(), read_text(path)?);
+    let mut job = Job::parse(&name, &text, &overrides)?;
+    if let DataSource::Dealt { table, .. } = &job.data().source
+        && let Some(stem) = stem(table).filter(|stem| stem != table)
+    {
+        // A simulation reads a file; parties list their tables by name.
+        overrides.push(parse(&format!("data.table={stem:?}"))?);
+        job = Job::parse(&name, &text, &overrides)?;
+    }
     check(&job).map_err(|refusal| {
         NodeError::Use(format!("{name}: {}: {}", refusal.rule, refusal.words))
     })?;
@@ -52,11 +59,21 @@ pub(crate) fn plan(job: Job, parties: usize) -> Result<Plan, String> {
     Plan::new(job, parties).map_err(|error| error.to_string())
 }
 
-/// Name of the table that a job reads, as parties list theirs: the file name of `data.table` without its ending.
-pub(crate) fn table_name(job: &Job) -> Option<String> {
-    let DataSource::Dealt { table, .. } = &job.data().source else {
-        return None;
-    };
+/// Most parties that are tried before it is known how many there are.
+const TRIED: usize = 64;
+
+/// The plan of an admitted job for the fewest parties, `least` or more, that can run it: before it is known who takes part.
+///
+/// # Errors
+/// Why `least` parties cannot run it, where somewhat more cannot either.
+pub(crate) fn smallest_plan(job: &Job, least: usize) -> Result<Plan, String> {
+    let first = plan(job.clone(), least);
+    let mut more = (least + 1..=least + TRIED).filter_map(|n| plan(job.clone(), n).ok());
+    first.or_else(|why| more.next().ok_or(why))
+}
+
+/// Name of a table as parties list theirs: the file name of `data.table` without its ending.
+fn stem(table: &str) -> Option<String> {
     let stem = Path::new(table).file_stem()?;
     Some(stem.to_string_lossy().into_owned())
 }
@@ -74,7 +91,11 @@ fn check(job: &Job) -> Result<(), Refusal> {
             "a federation cannot start from a file that its parties do not have; leave it out",
         ));
     }
-    if table_name(job).is_none() {
+    let named = match &job.data().source {
+        DataSource::Dealt { table, .. } => stem(table).as_ref() == Some(table),
+        DataSource::PerParty(_) => false,
+    };
+    if !named {
         return Err(Refusal::new(
             "data.table",
             "name one table as every party lists it; one path per party is for simulation",

@@ -9,43 +9,21 @@ pub mod effective;
 mod own_table;
 pub mod party;
 mod record;
+pub mod service;
+mod trail;
 pub mod wired;
 
 use lepton_crypto::{IdentityKey, IdentityPublic};
 use lepton_protocol::control::Control;
 use tokio::sync::{mpsc, watch};
 
-/// What a member of the federation is there for, as its certificate says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Holds data.
-    Party,
-    /// Relays messages and adds masked vectors.
-    Coordinator,
-    /// Submits jobs and reads results.
-    Scientist,
-    /// Keeps the federation running.
-    Operator,
-    /// Reads logs and reports.
-    Auditor,
-}
+use crate::error::NodeError;
 
-impl Role {
-    /// Its word.
-    #[must_use]
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Party => "party",
-            Self::Coordinator => "coordinator",
-            Self::Scientist => "scientist",
-            Self::Operator => "operator",
-            Self::Auditor => "auditor",
-        }
-    }
-}
+pub use crate::net::pki::Role;
+pub use trail::Trail;
 
 /// A member of the federation, as its certificate says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Member {
     /// Its name, unique in the federation within its role.
     pub name: String,
@@ -53,6 +31,16 @@ pub struct Member {
     pub role: Role,
     /// Its identity key.
     pub key: IdentityPublic,
+    /// Serial number of the certificate, in hexadecimal digits.
+    pub serial: String,
+}
+
+impl Member {
+    /// Whether both are the same member, under this certificate or another.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        (&self.name, self.role, &self.key) == (&other.name, other.role, &other.key)
+    }
 }
 
 /// The federation's root: says whose certificate is genuine.
@@ -107,9 +95,29 @@ pub fn in_memory(left: Member, right: Member) -> (Connection, Connection) {
     (at_left, at_right)
 }
 
-/// Sends without waiting; `false` when the link is lost or its queue is full, which counts as lost.
-fn post(out: &mpsc::Sender<Vec<u8>>, message: &Control) -> bool {
-    out.try_send(message.to_bytes()).is_ok()
+/// Writes down that a message is sent, and sends it without waiting; `false` when the link is lost or its queue is full, which counts as lost.
+fn post(
+    trail: &Trail,
+    (peer, out): (&str, &mpsc::Sender<Vec<u8>>),
+    message: &Control,
+) -> Result<bool, NodeError> {
+    let bytes = message.to_bytes();
+    trail.sent(peer, message, bytes.len())?;
+    Ok(out.try_send(bytes).is_ok())
+}
+
+/// Reads a message and writes down that it came; what is wrong with one that is none, in words.
+fn receive(trail: &Trail, peer: &str, bytes: &[u8]) -> Result<Result<Control, String>, NodeError> {
+    match Control::from_bytes(bytes) {
+        Ok(message) => {
+            trail.received(peer, &message, bytes.len())?;
+            Ok(Ok(message))
+        }
+        Err(error) => {
+            trail.connection(peer, "refused", Some(format!("it sent {error}")))?;
+            Ok(Err(error.to_string()))
+        }
+    }
 }
 
 /// Returns when the daemon is to end; never when nobody can say so any more.
@@ -122,5 +130,5 @@ async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
 /// First eight hexadecimal digits of a job's digest: enough for people.
 #[must_use]
 pub fn short(job: &[u8; 32]) -> String {
-    crate::simulate::hex(job).chars().take(8).collect()
+    crate::hex::hex(job).chars().take(8).collect()
 }

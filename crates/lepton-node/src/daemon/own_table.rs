@@ -1,13 +1,12 @@
 //! A party's own table, held against a job. What the coordinator is told names columns of the job; everything else stays here (rule JC-04).
 
-use std::path::Path;
-
 use lepton_protocol::control::Refusal;
 use lepton_protocol::job::Job;
 use lepton_protocol::plan::Plan;
 use lepton_protocol::work::PartyRows;
 use lepton_table::{ReadOptions, Table, TableError, split};
 
+use crate::config::TableConfig;
 use crate::error::NodeError;
 use crate::tables::{self, Part};
 
@@ -34,7 +33,8 @@ impl Mismatch {
 }
 
 /// Reads the table and checks its columns and types.
-pub(crate) fn read(job: &Job, name: &str, path: &Path) -> Result<Part, Mismatch> {
+pub(crate) fn read(job: &Job, name: &str, config: &TableConfig) -> Result<Part, Mismatch> {
+    let path = &config.path;
     let typed_read = || {
         let read = Table::from_csv_path(path, &tables::read_options(job));
         read.map_err(|error| typed(job, &error))
@@ -51,6 +51,7 @@ pub(crate) fn read(job: &Job, name: &str, path: &Path) -> Result<Part, Mismatch>
             return Err(Mismatch::new("data.features", words.clone(), &words));
         }
     }
+    stated(job, config)?;
     let table = typed_read()?;
     let part = Part {
         name: name.to_owned(),
@@ -58,12 +59,9 @@ pub(crate) fn read(job: &Job, name: &str, path: &Path) -> Result<Part, Mismatch>
     };
     tables::check_part(job, &part).map_err(|error| Mismatch::unsaid(&error))?;
     if part.table.rows() < split::MIN_ROWS {
+        // How many there are, or that they are few, is told to nobody (rule PO-17).
         let own = format!("a party needs at least {} rows", split::MIN_ROWS);
-        return Err(Mismatch::new(
-            "data.rows",
-            "it has too few rows".to_owned(),
-            &own,
-        ));
+        return Err(Mismatch::unsaid(&own));
     }
     Ok(part)
 }
@@ -78,6 +76,19 @@ pub(crate) fn rows(plan: &Plan, part: &Part) -> Result<PartyRows, Mismatch> {
     tables::check_declared_classes(plan, parts).map_err(unsaid)?;
     tables::check_missing(plan, parts).map_err(unsaid)?;
     Ok(tables::party_table(plan, part).map_err(unsaid)?.rows)
+}
+
+/// What the owner says a column holds is what a job must take it for.
+fn stated(job: &Job, config: &TableConfig) -> Result<(), Mismatch> {
+    let other = |(column, own): &(&String, _)| {
+        let asked = job.data().types.get(*column);
+        asked.is_some_and(|asked| asked != *own)
+    };
+    let Some((column, own)) = config.types.iter().find(other) else {
+        return Ok(());
+    };
+    let words = format!("column `{column}` of its table is a {own}, as its owner says");
+    Err(Mismatch::new("data.types", words.clone(), &words))
 }
 
 /// A cell that is no number says so of its column only, and only if the job names that column.

@@ -1,59 +1,110 @@
-//! Small durable documents of the daemons: one JSON file each, replaced in one step and forced to the disk.
+//! Small durable documents of the daemons: in the member's store, and, for people to read, as JSON files.
 
 use std::path::Path;
 
 use lepton_crypto::{IdentityPublic, Signature};
 use lepton_protocol::control::SignedJob;
+use lepton_protocol::store::Store;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::NodeError;
-use crate::federation::from_hex;
 use crate::files::{Durability, replace};
-use crate::simulate::hex;
+use crate::hex::{hex, unhex};
+use crate::store::{Database, SqlStore};
 
-/// Writes a document.
+/// Documents of one kind in a member's store, each under a name of its own.
+#[derive(Clone)]
+pub(crate) struct Documents(SqlStore);
+
+impl Documents {
+    pub(crate) fn new(database: &Database, kind: &str) -> Self {
+        Self(database.store(kind))
+    }
+
+    /// Durable when it returns.
+    pub(crate) fn save(&self, name: &str, document: &impl Serialize) -> Result<(), NodeError> {
+        let bytes =
+            serde_json::to_vec(document).map_err(|error| NodeError::Internal(error.to_string()))?;
+        Ok(self.0.clone().put(name, &bytes)?)
+    }
+
+    pub(crate) fn load<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, NodeError> {
+        let bytes = self.0.get(name)?;
+        bytes.map(|bytes| parsed(name, &bytes)).transpose()
+    }
+
+    pub(crate) fn all<T: DeserializeOwned>(&self) -> Result<Vec<(String, T)>, NodeError> {
+        let found = self.0.values("")?;
+        let one = |(name, bytes): (String, Vec<u8>)| Ok((name.clone(), parsed(&name, &bytes)?));
+        found.into_iter().map(one).collect()
+    }
+}
+
+fn parsed<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, NodeError> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        NodeError::Data(format!(
+            "the stored document {name} cannot be read ({error}); use the version that wrote it, or restore the store from a backup"
+        ))
+    })
+}
+
+/// The job that a document is about.
+pub(crate) fn job_of(name: &str) -> Result<[u8; 32], NodeError> {
+    unhex(name).ok_or_else(|| {
+        NodeError::Data(format!(
+            "the store holds a job called {name}, which is no digest"
+        ))
+    })
+}
+
+/// Makes a folder that only its owner reads, where it is missing.
+pub(crate) fn make_folder(path: &Path) -> Result<(), NodeError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(path)
+        .map_err(|error| NodeError::file(path, &error))
+}
+
+/// Writes a document for people.
 pub(crate) fn save(path: &Path, document: &impl Serialize) -> Result<(), NodeError> {
     let bytes = serde_json::to_vec_pretty(document)
         .map_err(|error| NodeError::Internal(error.to_string()))?;
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| NodeError::file(folder, &error))?;
+        make_folder(folder)?;
     }
     replace(path, &bytes, Durability::Machine).map_err(|error| NodeError::file(path, &error))
 }
 
-/// Reads a document; `None` when there is none.
+/// Reads a document that was written for people or by them; `None` when there is none.
 pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, NodeError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(NodeError::file(path, &error)),
     };
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-        NodeError::Data(format!(
-            "{}: cannot be read ({error}); restore it from a backup",
-            path.display()
-        ))
-    })
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| NodeError::Data(format!("{}: cannot be read ({error})", path.display())))
 }
 
 /// Folders of jobs, one per digest.
-pub(crate) fn job_folders(home: &Path) -> Result<Vec<([u8; 32], std::path::PathBuf)>, NodeError> {
-    let jobs = home.join("jobs");
-    let entries = match std::fs::read_dir(&jobs) {
+pub(crate) fn job_folders(jobs: &Path) -> Result<Vec<([u8; 32], std::path::PathBuf)>, NodeError> {
+    let entries = match std::fs::read_dir(jobs) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(NodeError::file(&jobs, &error)),
+        Err(error) => return Err(NodeError::file(jobs, &error)),
     };
     let mut found = Vec::new();
     for entry in entries {
-        let path = entry
-            .map_err(|error| NodeError::file(&jobs, &error))?
-            .path();
+        let path = entry.map_err(|error| NodeError::file(jobs, &error))?.path();
         let name = path
             .file_name()
             .map(|name| name.to_string_lossy().into_owned());
-        if let Some(digest) = name.as_deref().and_then(from_hex) {
+        if let Some(digest) = name.as_deref().and_then(unhex) {
             found.push((digest, path));
         }
     }
@@ -108,7 +159,7 @@ impl Place {
     }
 
     pub(crate) fn key(&self) -> Option<IdentityPublic> {
-        from_hex(&self.key).map(IdentityPublic::from_bytes)
+        unhex(&self.key).map(IdentityPublic::from_bytes)
     }
 }
 
@@ -120,19 +171,4 @@ pub(crate) fn keys(roster: &[Place]) -> Result<Vec<IdentityPublic>, NodeError> {
         .iter()
         .map(|place| place.key().ok_or_else(damaged))
         .collect()
-}
-
-/// Keeps other processes out of a daemon's folder for as long as the file lives.
-pub(crate) fn lock(home: &Path) -> Result<std::fs::File, NodeError> {
-    std::fs::create_dir_all(home).map_err(|error| NodeError::file(home, &error))?;
-    let path = home.join("lock");
-    let file = std::fs::File::create(&path).map_err(|error| NodeError::file(&path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(NodeError::Use(format!(
-            "{} is in use by another process; end it first",
-            home.display()
-        ))),
-        Err(std::fs::TryLockError::Error(error)) => Err(NodeError::file(&path, &error)),
-    }
 }

@@ -3,29 +3,17 @@
 //! A lost connection ends a daemon's [`Connection`], and the same session's return begins another: who lost what is then said anew (rule JC-08).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use lepton_crypto::IdentityKey;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{Authority, Connection, Member, Own, QUEUE, Role};
+use super::{Authority, Connection, Member, Own, QUEUE};
 use crate::net::pki::{MemberFolder, Trust, Usage, chain_from_pem};
 use crate::net::{
     Credentials, DialConfig, Dialer, Event, IncomingStream, Link, Listener, NetError, PeerIdentity,
-    pki,
 };
-
-impl From<pki::Role> for Role {
-    fn from(role: pki::Role) -> Self {
-        match role {
-            pki::Role::Party => Self::Party,
-            pki::Role::Coordinator => Self::Coordinator,
-            pki::Role::Scientist => Self::Scientist,
-            pki::Role::Operator => Self::Operator,
-            pki::Role::Auditor => Self::Auditor,
-        }
-    }
-}
 
 /// A member who has enrolled.
 pub struct Enrolled {
@@ -63,20 +51,24 @@ impl Authority for Trust {
         let leaf = self.verify(&chain, Usage::Client).map_err(words)?;
         Ok(Member {
             name: leaf.member.name.to_string(),
-            role: leaf.member.role.into(),
+            role: leaf.member.role,
             key: leaf.key,
+            serial: leaf.serial.to_string(),
         })
     }
 }
+
+/// Told, in words, why there is no connection.
+pub type Trouble = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Keeps one link to the coordinator; a connection comes out each time it is up.
 ///
 /// # Errors
 /// [`NetError::Use`] for an address that is none.
-pub fn dial(config: DialConfig) -> Result<mpsc::Receiver<Connection>, NetError> {
+pub fn dial(config: DialConfig, trouble: Trouble) -> Result<mpsc::Receiver<Connection>, NetError> {
     let link = Dialer::connect(config)?;
     let (connections, inbox) = mpsc::channel(1);
-    tokio::spawn(pump(link, connections));
+    tokio::spawn(pump(link, connections, trouble));
     Ok(inbox)
 }
 
@@ -86,7 +78,10 @@ pub fn listen(mut listener: Listener) -> mpsc::Receiver<Connection> {
     let (connections, inbox) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
         while let Some(peer) = listener.accept().await {
-            tokio::spawn(pump(peer.link, connections.clone()));
+            let name = peer.identity.member.name.to_string();
+            let trouble: Trouble =
+                Arc::new(move |why| tracing::info!(peer = name, "no connection: {why}"));
+            tokio::spawn(pump(peer.link, connections.clone(), trouble));
             if connections.is_closed() {
                 return;
             }
@@ -107,7 +102,7 @@ impl Drop for Up {
     }
 }
 
-async fn pump(mut link: Link, connections: mpsc::Sender<Connection>) {
+async fn pump(mut link: Link, connections: mpsc::Sender<Connection>, trouble: Trouble) {
     let mut up: Option<Up> = None;
     let mut peer: Option<PeerIdentity> = None;
     while let Some(event) = link.recv().await {
@@ -123,16 +118,16 @@ async fn pump(mut link: Link, connections: mpsc::Sender<Connection>) {
                 None => continue,
             },
             Event::Lost(reason) => {
-                tracing::warn!("the connection is lost: {reason}");
+                trouble(&reason);
                 up = None;
                 continue;
             }
             Event::Waiting(reason) => {
-                tracing::warn!("no connection yet: {reason}");
+                trouble(&reason);
                 continue;
             }
             Event::Closed(reason) => {
-                tracing::info!("closed: {reason}");
+                trouble(&reason);
                 return;
             }
         };
@@ -171,8 +166,9 @@ async fn open(
     });
     let peer = Member {
         name: peer.member.name.to_string(),
-        role: peer.member.role.into(),
+        role: peer.member.role,
         key: peer.key,
+        serial: peer.serial.to_string(),
     };
     let connection = Connection { peer, out, inbox };
     let up = Up { to_daemon, writer };

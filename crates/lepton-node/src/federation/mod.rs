@@ -22,6 +22,7 @@ use crate::ledger::{self, JobLedger, SignedHead};
 use crate::random::Entropy;
 use crate::scenario::Scenario;
 use hub::{Hub, Link};
+pub(crate) use party_task::Left;
 use party_task::PartyTask;
 
 /// How long the coordinator waits for a party that is connected but silent.

@@ -190,9 +190,10 @@ impl PartyTask {
     }
 }
 
-impl FileStore {
+/// What a party's machine left in its store.
+pub(crate) trait Left: Store {
     /// The slot key of an earlier epoch (rule PR-02).
-    pub(crate) fn slot_key(&self) -> Result<Option<Seed>, NodeError> {
+    fn slot_key(&self) -> Result<Option<Seed>, NodeError> {
         let kept = self.get(party::SLOT_KEY)?;
         let Some(bytes) = kept else { return Ok(None) };
         let bytes = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| {
@@ -203,7 +204,7 @@ impl FileStore {
     }
 
     /// The last epoch that this party answered (rule SA-21).
-    pub(crate) fn last_epoch(&self) -> Result<u64, NodeError> {
+    fn last_epoch(&self) -> Result<u64, NodeError> {
         let Some(record) = self.get(party::EPOCH)? else {
             return Ok(0);
         };
@@ -217,7 +218,7 @@ impl FileStore {
     }
 
     /// Survivor sets signed earlier (rule FT-11).
-    pub(crate) fn signed_sets(&self) -> Result<BTreeMap<[u8; 32], Vec<u8>>, NodeError> {
+    fn signed_sets(&self) -> Result<BTreeMap<[u8; 32], Vec<u8>>, NodeError> {
         Ok(self
             .values("signed-")?
             .into_iter()
@@ -225,3 +226,5 @@ impl FileStore {
             .collect())
     }
 }
+
+impl<S: Store> Left for S {}

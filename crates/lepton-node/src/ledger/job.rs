@@ -90,7 +90,11 @@ impl JobLedger {
                     seats: read.seats.clone(),
                 })
             };
-            let tables = federation.reads.iter().map(read).collect::<Result<_, NodeError>>()?;
+            let tables = federation
+                .reads
+                .iter()
+                .map(read)
+                .collect::<Result<_, NodeError>>()?;
             this.reserve(&federation.plan, tables)?;
         }
         federation.reads.clear();
@@ -240,6 +244,7 @@ fn withheld(error: LedgerError) -> LedgerError {
 pub struct Door {
     file: FileLedger,
     durable: Option<(JobLedger, String)>,
+    entry: u64,
 }
 
 impl Door {
@@ -247,7 +252,19 @@ impl Door {
     #[must_use]
     pub fn new(file: FileLedger, durable: Option<JobLedger>, seat: &str) -> Self {
         let durable = durable.map(|job| (job, seat.to_owned()));
-        Self { file, durable }
+        Self {
+            file,
+            durable,
+            entry: 0,
+        }
+    }
+
+    /// Number of the last charge's entry: in the durable ledger, or, without one, in the job's own.
+    pub(crate) fn last_entry(&self) -> u64 {
+        match &self.durable {
+            Some(_) => self.entry,
+            None => self.file.charges().len() as u64,
+        }
     }
 }
 
@@ -255,9 +272,8 @@ impl Ledger for Door {
     fn reserve(&mut self, charge: &Charge) -> Result<(), LedgerError> {
         if let Some((job, seat)) = &self.durable {
             self.file.check(charge)?;
-            job.ledger
-                .charge(&job.job, seat, charge)
-                .map_err(withheld)?;
+            let charged = job.ledger.charge(&job.job, seat, charge);
+            self.entry = charged.map_err(withheld)?;
         }
         self.file.reserve(charge)
     }

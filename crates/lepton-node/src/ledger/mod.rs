@@ -205,6 +205,7 @@ impl DurableLedger {
             plan,
             warn_at,
         })
+        .map(drop)
     }
 
     /// Opens a new block for those rows of `table` that were never seen (LG-09), and says how many they are.
@@ -274,11 +275,11 @@ impl DurableLedger {
         })
     }
 
-    /// Charges one release of a job (LG-04). The same release is never charged twice: it is refused the second time.
+    /// Charges one release of a job (LG-04) and gives the number of its entry. The same release is never charged twice: it is refused the second time.
     ///
     /// # Errors
     /// [`BudgetError`] when it does not fit, was charged before, or the job has ended.
-    pub fn charge(&self, job: &str, seat: &str, charge: &Charge) -> Result<(), LedgerError> {
+    pub fn charge(&self, job: &str, seat: &str, charge: &Charge) -> Result<u64, LedgerError> {
         let cost = Curve::of(&accountant_of([charge], charge.side)?);
         let what = What::Charged {
             job: job.to_owned(),
@@ -294,9 +295,8 @@ impl DurableLedger {
     /// # Errors
     /// [`BudgetError`] when it is not open.
     pub fn close(&self, job: &str) -> Result<(), LedgerError> {
-        self.append_plain(What::Closed {
-            job: job.to_owned(),
-        })
+        let job = job.to_owned();
+        self.append_plain(What::Closed { job }).map(drop)
     }
 
     /// Keeps a peer's signature on a head of this ledger, and checks it first (LG-07).
@@ -339,10 +339,11 @@ impl DurableLedger {
         })
     }
 
-    fn append_plain(&self, what: What) -> Result<(), LedgerError> {
+    fn append_plain(&self, what: What) -> Result<u64, LedgerError> {
         self.call(move |runtime, core| {
             let draft = Draft { what, prints: None };
-            runtime.block_on(core.append(move |_, _| Ok(vec![draft]), false))
+            runtime.block_on(core.append(move |_, _| Ok(vec![draft]), false))?;
+            Ok(core.head.count)
         })
     }
 

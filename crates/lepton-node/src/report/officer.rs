@@ -87,6 +87,11 @@ fn signed(report: &PrivacyReport) -> Markup {
                 .any(|one| one.party.as_deref() == Some(name))
         })
         .collect();
+    if !report.simulated {
+        return html! {
+            "The coordinator, in " code { (crate::signed_report::FILE) } ". " (report.identities)
+        };
+    }
     html! {
         "The coordinator and " (parties.count()) " of " (report.parties.len()) " parties, in " code { (crate::signed_report::FILE) } ". "
         @if !silent.is_empty() {

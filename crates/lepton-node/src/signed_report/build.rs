@@ -28,6 +28,10 @@ const FALSE_ALARMS: [f64; 6] = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5];
 /// Deltas of the pairs that support the trade-off: these, at each power of ten down to 1e-9.
 const SUPPORTS: [f64; 3] = [0.5, 0.2, 0.1];
 
+/// What a signature on the report of a federation says.
+const REAL_IDENTITY: &str = "The coordinator signed with its identity key: hold it against the certificate that the federation's authority issued to it. \
+                             No party signed: what its ledger was charged is known to each party alone.";
+
 /// What a report is made from.
 pub(crate) struct Sources<'a> {
     pub(crate) plan: &'a Plan,
@@ -38,9 +42,11 @@ pub(crate) struct Sources<'a> {
     pub(crate) signers: Vec<Signer>,
     /// Where the ledger of the parties stood; a simulation's parties share one.
     pub(crate) ledger_head: Option<Head>,
+    /// Whether one process held all rows, and made the signers' keys up.
+    pub(crate) simulated: bool,
 }
 
-/// The report of a simulated run.
+/// The report of a run.
 pub(crate) fn build(sources: Sources<'_>) -> Result<PrivacyReport, NodeError> {
     let Sources {
         plan,
@@ -49,6 +55,7 @@ pub(crate) fn build(sources: Sources<'_>) -> Result<PrivacyReport, NodeError> {
         folder,
         signers,
         ledger_head,
+        simulated,
     } = sources;
     let adversaries = adversaries(plan, training)?;
     let seeded = plan.job().job().insecure_seed.is_some();
@@ -65,7 +72,7 @@ pub(crate) fn build(sources: Sources<'_>) -> Result<PrivacyReport, NodeError> {
         kind: PRIVACY_REPORT.to_owned(),
         version: VERSION,
         lepton_version: report.lepton_version.clone(),
-        simulated: true,
+        simulated,
         summary: summary(report, &adversaries, seeded),
         run: RunFacts {
             job: report.name.clone(),
@@ -87,10 +94,14 @@ pub(crate) fn build(sources: Sources<'_>) -> Result<PrivacyReport, NodeError> {
         law: law::law(&Facts {
             bound: bound.as_deref(),
             adversary: &coordinator,
-            simulated: true,
+            simulated,
             seeded,
         }),
-        identities: identities(seeded),
+        identities: if simulated {
+            identities(seeded)
+        } else {
+            REAL_IDENTITY.to_owned()
+        },
         adversaries,
         signers,
     })

@@ -37,8 +37,11 @@ pub const FILE: &str = "privacy.json";
 /// Folder of the signers' public keys in a run folder.
 pub const KEYS: &str = "keys";
 
-/// A simulated run, for [`write`].
-pub(crate) struct Simulated<'a> {
+/// File of the coordinator's public key.
+const COORDINATOR: &str = "coordinator.pem";
+
+/// A run, for [`write`] and [`write_real`].
+pub(crate) struct Finished<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) training: &'a Training,
     pub(crate) report: &'a Report,
@@ -50,9 +53,34 @@ pub(crate) struct Simulated<'a> {
 
 /// Builds the report of a simulated run, signs it as the coordinator and as every party would, and writes it with the signers' public keys. The model
 /// must lie in the folder already.
-pub(crate) fn write(run: &Simulated<'_>) -> Result<PrivacyReport, NodeError> {
+pub(crate) fn write(run: &Finished<'_>) -> Result<PrivacyReport, NodeError> {
+    write_signed(run, &seats(run)?, true)
+}
+
+/// Builds the report of a federation's run as its coordinator knows it, signs it with the coordinator's `identity`, and writes it with the public key.
+/// The model must lie in the folder already.
+pub(crate) fn write_real(
+    run: &Finished<'_>,
+    identity: IdentityKey,
+) -> Result<PrivacyReport, NodeError> {
+    let seat = Seat {
+        signer: Signer {
+            role: "coordinator".to_owned(),
+            party: None,
+            public_key: identity.public().to_string(),
+        },
+        key: identity,
+        file: COORDINATOR.to_owned(),
+    };
+    write_signed(run, &[seat], false)
+}
+
+fn write_signed(
+    run: &Finished<'_>,
+    seats: &[Seat],
+    simulated: bool,
+) -> Result<PrivacyReport, NodeError> {
     let internal = |error: String| NodeError::Internal(format!("the privacy report: {error}"));
-    let seats = seats(run)?;
     let report = build::build(build::Sources {
         plan: run.plan,
         training: run.training,
@@ -60,10 +88,11 @@ pub(crate) fn write(run: &Simulated<'_>) -> Result<PrivacyReport, NodeError> {
         folder: run.folder.root(),
         ledger_head: run.ledger_head,
         signers: seats.iter().map(|seat| seat.signer.clone()).collect(),
+        simulated,
     })?;
     let keys: Vec<&IdentityKey> = seats.iter().map(|seat| &seat.key).collect();
     let signed = sign(report, &keys).map_err(internal)?;
-    write_keys(run.folder, &seats)?;
+    write_keys(run.folder, seats)?;
     let mut text =
         serde_json::to_string_pretty(&signed).map_err(|error| internal(error.to_string()))?;
     text.push('\n');
@@ -82,7 +111,7 @@ struct Seat {
 }
 
 /// Everybody who signs, with keys made for this run. A party signs what its own ledger bears out: not a total below what it was charged.
-fn seats(run: &Simulated<'_>) -> Result<Vec<Seat>, NodeError> {
+fn seats(run: &Finished<'_>) -> Result<Vec<Seat>, NodeError> {
     let stated = run.report.privacy.epsilon_coordinator;
     let agrees = |charged: Option<f64>| charged.zip(stated).is_none_or(|(own, all)| own <= all);
     let seat = |party: Option<&str>, actor: &str, file: String| {
@@ -97,7 +126,7 @@ fn seats(run: &Simulated<'_>) -> Result<Vec<Seat>, NodeError> {
         };
         Ok::<_, NodeError>(Seat { signer, key, file })
     };
-    let mut seats = vec![seat(None, "coordinator", "coordinator.pem".to_owned())?];
+    let mut seats = vec![seat(None, "coordinator", COORDINATOR.to_owned())?];
     for (index, party) in run.report.parties.iter().enumerate() {
         if agrees(party.epsilon_charged) {
             let file = format!("party-{}.pem", index + 1);

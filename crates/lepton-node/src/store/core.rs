@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lepton_protocol::store::StoreError;
+use lepton_protocol::store::{Record, StoreError};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Connection, Executor, Row};
 
@@ -99,20 +99,17 @@ impl Core {
         }
     }
 
-    pub(super) async fn put(
-        &mut self,
-        actor: &str,
-        name: &str,
-        value: &[u8],
-    ) -> Result<(), StoreError> {
+    pub(super) async fn put(&mut self, actor: &str, records: &[Record]) -> Result<(), StoreError> {
         self.check_name(actor)?;
-        self.check_name(name)?;
-        let sealed = self
-            .key
-            .seal(&[&self.state.owner, actor, name], value)
-            .map_err(|error| self.trouble(&error.to_string()))?;
+        let mut sealed = Vec::with_capacity(records.len());
+        for Record { key: name, value } in records {
+            self.check_name(name)?;
+            let value = self.key.seal(&[&self.state.owner, actor, name], value);
+            let value = value.map_err(|error| self.trouble(&error.to_string()))?;
+            sealed.push((name.as_str(), value));
+        }
         self.reconnect().await?;
-        let written = self.write(actor, name, sealed).await;
+        let written = self.write(actor, sealed).await;
         self.settle(written)?;
         self.state.generation += 1;
         self.anchor_now()
@@ -172,8 +169,12 @@ impl Core {
         self.settle(done).map(drop)
     }
 
-    /// Counts the write and makes it, together. Counting first takes the database's lock, and finds out whether somebody else was here.
-    async fn write(&mut self, actor: &str, name: &str, sealed: Vec<u8>) -> Result<(), sqlx::Error> {
+    /// Counts the write and makes it, all together. Counting first takes the database's lock, and finds out whether somebody else was here.
+    async fn write(
+        &mut self,
+        actor: &str,
+        sealed: Vec<(&str, Vec<u8>)>,
+    ) -> Result<(), sqlx::Error> {
         let (state, next) = (self.state.clone(), number(self.state.generation + 1));
         let Some(connection) = self.connection.as_mut() else {
             return Err(sqlx::Error::PoolClosed);
@@ -191,15 +192,17 @@ impl Core {
         if counted.rows_affected() != 1 {
             return Err(sqlx::Error::RowNotFound);
         }
-        sqlx::query(
-            "INSERT INTO lepton_values (owner, actor, name, value) VALUES ($1, $2, $3, $4) ON CONFLICT (owner, actor, name) DO UPDATE SET value = excluded.value",
-        )
-        .bind(state.owner)
-        .bind(actor.to_owned())
-        .bind(name.to_owned())
-        .bind(sealed)
-        .execute(&mut *transaction)
-        .await?;
+        for (name, value) in sealed {
+            sqlx::query(
+                "INSERT INTO lepton_values (owner, actor, name, value) VALUES ($1, $2, $3, $4) ON CONFLICT (owner, actor, name) DO UPDATE SET value = excluded.value",
+            )
+            .bind(state.owner.clone())
+            .bind(actor.to_owned())
+            .bind(name.to_owned())
+            .bind(value)
+            .execute(&mut *transaction)
+            .await?;
+        }
         transaction.commit().await
     }
 

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
-use lepton_protocol::store::{Store, StoreError};
+use lepton_protocol::store::{Record, Store, StoreError};
 use tokio::runtime::Runtime;
 
 use self::core::{Core, Setup};
@@ -180,9 +180,18 @@ pub struct SqlStore {
 
 impl Store for SqlStore {
     fn put(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        let (actor, key, value) = (self.actor.clone(), key.to_owned(), value.to_vec());
+        let (key, value) = (key.to_owned(), value.to_vec());
+        self.put_all(&[Record { key, value }])
+    }
+
+    /// All or nothing, in one transaction.
+    fn put_all(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let (actor, records) = (self.actor.clone(), records.to_vec());
         self.database
-            .call(move |runtime, core| runtime.block_on(core.put(&actor, &key, &value)))
+            .call(move |runtime, core| runtime.block_on(core.put(&actor, &records)))
     }
 
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

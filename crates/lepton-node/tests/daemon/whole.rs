@@ -75,12 +75,12 @@ pub async fn finish(world: &World, text: &str) -> String {
 
 pub async fn report(world: &World, text: &str) -> Report {
     let digest = signed(text, &ada()).digest();
-    let files = world.client(&ada()).await.pull(digest).await.unwrap();
-    let report = files
-        .iter()
-        .find(|(name, _)| name == "report.json")
-        .unwrap();
-    serde_json::from_slice(&report.1).unwrap()
+    let out = tempfile::tempdir().unwrap();
+    let out = out.path().join("results");
+    let mut client = world.client(&ada()).await;
+    client.pull(digest, &out).await.unwrap();
+    let text = std::fs::read(out.join("report.json")).unwrap();
+    serde_json::from_slice(&text).unwrap()
 }
 
 /// The churn job over five daemons gives, number for number, what one process gives for the same rows and seeds.
@@ -106,6 +106,7 @@ async fn five_daemons_learn_what_one_process_learns() {
         source,
         scenario: None,
         folder: place,
+        comparison: true,
     };
     let (events, _inbox) = mpsc::unbounded_channel();
     let (_stop, stopped) = watch::channel(false);
@@ -163,19 +164,15 @@ async fn roles_and_signatures_are_enforced() {
     assert!(refused.to_string().contains("(submitter)"), "{refused}");
     let end = finish(&world, &text).await;
     assert!(end.starts_with("finished"), "{end}");
-    assert!(world.client(&bob).await.pull(digest).await.is_err());
+    let elsewhere = world.folder.path().join("elsewhere");
+    let pulled = world.client(&bob).await.pull(digest, &elsewhere).await;
+    assert!(pulled.unwrap_err().to_string().contains("(role)") && !elsewhere.exists());
     assert!(world.client(&bob).await.stop(digest).await.is_err());
     let operator = Someone::new(Role::Operator, "ops");
-    assert_eq!(
-        world
-            .client(&operator)
-            .await
-            .pull(digest)
-            .await
-            .unwrap()
-            .len(),
-        5
-    );
+    let out = world.folder.path().join("pulled");
+    let pulled = world.client(&operator).await.pull(digest, &out).await;
+    pulled.unwrap();
+    assert!(out.join("model/model.safetensors").exists());
     // JC-11: the same text is the same job.
     let again = world
         .client(&ada())
@@ -232,7 +229,7 @@ async fn a_table_that_does_not_fit_is_named_without_its_values() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_may_decide() {
     let (mut world, text) = tumours(&[]);
-    world.ask = true;
+    world.policy = "[approval]\nperson = \"always\"\n".to_owned();
     world.up().await;
     let mut client = world.client(&ada()).await;
     let job = signed(&text, &ada());
@@ -249,16 +246,10 @@ async fn a_person_may_decide() {
         while party::decide(&home, "tumours", &decision(index != 1)).is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let (_, words) = party::explain(&home, "tumours").unwrap();
-        assert!(
-            words.contains("WARNING: the job has no privacy goal"),
-            "{words}"
-        );
+        let words = party::find(&home, "tumours").unwrap().explained;
+        assert!(words.contains("No privacy goal"), "{words}");
     }
     let end = client.watch(digest, 0, |_| {}).await.unwrap();
-    assert!(
-        end.contains("p1 refused (policy.approval): not this one"),
-        "{end}"
-    );
+    assert!(end.contains("p1 refused (PO-15): not this one"), "{end}");
     assert_eq!(client.list().await.unwrap()[0].state, JobState::Failed);
 }

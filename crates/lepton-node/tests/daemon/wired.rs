@@ -8,15 +8,18 @@ use lepton_node::daemon::client::Client;
 use lepton_node::daemon::coordinator::{CoordinatorDaemon, CoordinatorSetup, Times};
 use lepton_node::daemon::party::{PartyDaemon, PartySetup};
 use lepton_node::daemon::wired::{Enrolled, dial, listen};
+use lepton_node::metrics::Readiness;
 use lepton_node::net::pki::{Authority, Member, MemberFolder, Role};
 use lepton_node::net::{Credentials, DialConfig, Limits, ListenConfig, Listener};
 use lepton_node::random::Entropy;
+use lepton_node::signed_report::{Keys, verify_file};
+use lepton_node::store::Database;
 use lepton_protocol::control::SignedJob;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
 use crate::whole::tumours;
-use crate::world::{Open, World};
+use crate::world::{Someone, World, owner, store, trail};
 
 struct Enrolment {
     folder: TempDir,
@@ -52,6 +55,10 @@ impl Enrolment {
     }
 }
 
+fn time() -> String {
+    "2026-01-01T00:00:00Z".to_owned()
+}
+
 fn config(address: &str, credentials: Credentials) -> DialConfig {
     let mut config = DialConfig::new(address.to_owned(), credentials);
     config.pause = (Duration::from_millis(20), Duration::from_millis(200));
@@ -76,7 +83,15 @@ async fn a_job_runs_over_mutual_tls() {
     let address = listener.address().to_string();
     let coordinator = CoordinatorDaemon::open(CoordinatorSetup {
         own,
-        home: world.folder.path().join("hub-home"),
+        database: Database::open(&store(world.folder.path(), "hub"), "hub").unwrap(),
+        folder: world.folder.path().join("hub-jobs"),
+        trail: trail(
+            world.folder.path(),
+            &Someone::new(Role::Coordinator, "hub"),
+            time,
+        )
+        .unwrap(),
+        most_jobs: 16,
         authority: trust,
         min_parties: 3,
         expected: (0..3).map(|index| format!("p{index}")).collect(),
@@ -86,7 +101,7 @@ async fn a_job_runs_over_mutual_tls() {
             waiting: Duration::from_secs(60),
         },
         entropy: Entropy::System,
-        clock: || "2026-01-01T00:00:00Z".to_owned(),
+        clock: time,
     });
     let (_stop, stopped) = watch::channel(false);
     tokio::spawn(
@@ -97,25 +112,26 @@ async fn a_job_runs_over_mutual_tls() {
     for (index, table) in world.tables.iter().enumerate() {
         let name = format!("p{index}");
         let (credentials, own) = enrolment.enrol(Role::Party, &name);
+        world.write_policy(index);
+        let folder = world.folder.path();
         let daemon = PartyDaemon::open(PartySetup {
-            name,
             own,
-            home: world.home(index),
+            database: Database::open(&store(folder, &name), &name).unwrap(),
+            folder: world.home(index),
             authority: Arc::new(credentials.trust().clone()),
-            gate: Arc::new(Open {
-                table: table.clone(),
-                least: 3,
-                ask: false,
-            }),
+            owner: owner(folder, &name, table),
             ledger: None,
+            trail: trail(folder, &World::party(index), time).unwrap(),
+            readiness: Readiness::new(),
+            most_jobs: 4,
             entropy: Entropy::System,
-            clock: || "2026-01-01T00:00:00Z".to_owned(),
+            clock: time,
         });
-        let links = dial(config(&address, credentials)).unwrap();
+        let links = dial(config(&address, credentials), Arc::new(|_| {})).unwrap();
         tokio::spawn(daemon.unwrap().serve(links, stopped.clone()));
     }
     let (credentials, ada) = enrolment.enrol(Role::Scientist, "ada");
-    let mut links = dial(config(&address, credentials)).unwrap();
+    let mut links = dial(config(&address, credentials), Arc::new(|_| {})).unwrap();
     let mut client = Client::new(links.recv().await.unwrap());
     let job = SignedJob::sign(text, ada.certificate(), &ada.identity());
     let digest = job.digest();
@@ -126,5 +142,11 @@ async fn a_job_runs_over_mutual_tls() {
         end.starts_with("finished: 3 of 3 rounds") && events > 5,
         "{end}"
     );
-    assert_eq!(client.pull(digest).await.unwrap().len(), 5);
+    let out = world.folder.path().join("results");
+    client.pull(digest, &out).await.unwrap();
+    // What was pulled verifies as it lies there, under the coordinator's key.
+    let mut keys = Keys::default();
+    keys.require(&out.join("keys/coordinator.pem")).unwrap();
+    let verified = verify_file(&out.join("privacy.json"), &keys).unwrap();
+    assert!(verified.verified && verified.authenticated, "{verified:?}");
 }

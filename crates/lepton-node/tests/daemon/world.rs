@@ -5,14 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lepton_crypto::{IdentityKey, IdentityPublic, Seed, Signature, sha256};
+use lepton_node::audit_log::AuditLog;
+use lepton_node::config::{StoreConfig, TableConfig};
 use lepton_node::daemon::client::Client;
 use lepton_node::daemon::coordinator::{CoordinatorDaemon, CoordinatorSetup, Times};
-use lepton_node::daemon::party::{Gate, PartyDaemon, PartySetup, Verdict};
-use lepton_node::daemon::{Authority, Connection, Member, Own, Role, in_memory};
+use lepton_node::daemon::party::{Owner, PartyDaemon, PartySetup};
+use lepton_node::daemon::{Authority, Connection, Member, Own, Role, Trail, in_memory};
 use lepton_node::error::NodeError;
+use lepton_node::ledger::DurableLedger;
+use lepton_node::metrics::{Metrics, Readiness};
 use lepton_node::random::Entropy;
+use lepton_node::store::Database;
 use lepton_protocol::control::SignedJob;
-use lepton_protocol::job::Job;
+use lepton_protocol::policy::Moment;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -40,6 +45,7 @@ impl Someone {
             name: self.name.clone(),
             role: self.role,
             key: self.identity().public(),
+            serial: "01".to_owned(),
         }
     }
 }
@@ -54,12 +60,12 @@ fn root(stranger: bool) -> IdentityKey {
 
 impl Own for Someone {
     fn identity(&self) -> IdentityKey {
-        key_of(&format!("{} {}", self.role.words(), self.name))
+        key_of(&format!("{} {}", self.role, self.name))
     }
 
     fn certificate(&self) -> Vec<u8> {
         let mut bytes = self.identity().public().to_bytes().to_vec();
-        bytes.extend(format!("{} {}", self.role.words(), self.name).into_bytes());
+        bytes.extend(format!("{} {}", self.role, self.name).into_bytes());
         let signature = root(self.stranger).sign("test certificate", &bytes);
         [signature.to_bytes().to_vec(), bytes].concat()
     }
@@ -79,48 +85,58 @@ impl Authority for Root {
         let (key, text) = signed.split_at_checked(32).ok_or_else(wrong)?;
         let text = std::str::from_utf8(text).map_err(|_| wrong())?;
         let (role, name) = text.split_once(' ').ok_or_else(wrong)?;
-        let roles = [
-            Role::Party,
-            Role::Coordinator,
-            Role::Scientist,
-            Role::Operator,
-            Role::Auditor,
-        ];
-        let role = roles
-            .into_iter()
-            .find(|one| one.words() == role)
-            .ok_or_else(wrong)?;
+        let role = role.parse().map_err(|_| wrong())?;
         let key = IdentityPublic::try_from(key).map_err(|_| wrong())?;
         Ok(Member {
             name: name.to_owned(),
             role,
             key,
+            serial: "01".to_owned(),
         })
     }
 }
 
-/// Lets every job read one table, asks a person if told to.
-pub struct Open {
-    pub table: PathBuf,
-    pub least: usize,
-    pub ask: bool,
+/// A policy that opens every table to scientists; [`World::policy`] is written after it.
+pub const OPEN: &str = "[submit]\nroles = [\"scientist\"]\n[privacy]\nrequired = false\nepsilon = 20\ndelta = 1e-4\nperiod_epsilon = 1000\nperiod_delta = 0.5\n";
+
+fn policy(tables: &[&str], more: &str) -> String {
+    let mut text = String::from(OPEN);
+    for table in tables {
+        text += &format!("[tables.{table}]\n");
+    }
+    text + more
 }
 
-impl Gate for Open {
-    fn judge(&self, _: &Job, _: &Member) -> Verdict {
-        if self.ask {
-            Verdict::Ask
-        } else {
-            Verdict::Accept
-        }
+/// A store in one SQLite file, or in the PostgreSQL database that the environment names.
+pub fn store(folder: &Path, owner: &str) -> StoreConfig {
+    StoreConfig {
+        url: format!("sqlite:{}", folder.join(format!("{owner}.db")).display()),
+        key_file: folder.join(format!("{owner}.key")),
+        anchor: folder.join(format!("{owner}.anchor")),
+        password: None,
     }
+}
 
-    fn least_parties(&self) -> usize {
-        self.least
-    }
+pub fn trail(folder: &Path, who: &Someone, clock: fn() -> String) -> Result<Trail, NodeError> {
+    let log = folder.join(format!("{}-audit", who.name));
+    let signer = Arc::new(who.identity());
+    let audit = AuditLog::open(&log, 10_000, (&who.name, signer), clock)?;
+    Ok(Trail::new(audit, Arc::new(Metrics::new("test", "0"))))
+}
 
-    fn table(&self, _: &str) -> Option<PathBuf> {
-        Some(self.table.clone())
+pub fn owner(folder: &Path, name: &str, table: &Path) -> Owner {
+    let table = TableConfig {
+        path: table.to_owned(),
+        types: std::collections::BTreeMap::new(),
+    };
+    Owner {
+        name: name.to_owned(),
+        policy: folder.join(format!("{name}-policy.toml")),
+        tables: ["breast_cancer", "telecom_churn"]
+            .into_iter()
+            .map(|name| (name.to_owned(), table.clone()))
+            .collect(),
+        now: || Moment::from_unix(1_750_000_000),
     }
 }
 
@@ -138,7 +154,10 @@ pub struct World {
     parties: Vec<Option<Running>>,
     pub min_parties: usize,
     pub expected: usize,
-    pub ask: bool,
+    /// Written into every policy after [`OPEN`] and the tables.
+    pub policy: String,
+    /// Whether every party has a durable ledger, with a budget for its table.
+    pub ledger: bool,
 }
 
 fn no_time() -> String {
@@ -153,7 +172,8 @@ impl World {
             parties: tables.iter().map(|_| None).collect(),
             min_parties: tables.len(),
             expected: tables.len(),
-            ask: false,
+            policy: "[approval]\nperson = \"never\"\n".to_owned(),
+            ledger: false,
             tables,
         }
     }
@@ -179,7 +199,14 @@ impl World {
         let daemon = retry(|| {
             CoordinatorDaemon::open(CoordinatorSetup {
                 own: Arc::new(Someone::new(Role::Coordinator, "hub")),
-                home: self.folder.path().join("hub-home"),
+                database: Database::open(&store(self.folder.path(), "hub"), "hub")?,
+                folder: self.folder.path().join("hub-jobs"),
+                trail: trail(
+                    self.folder.path(),
+                    &Someone::new(Role::Coordinator, "hub"),
+                    no_time,
+                )?,
+                most_jobs: 16,
                 authority: Arc::new(Root),
                 min_parties: self.min_parties,
                 expected: (0..self.expected)
@@ -209,18 +236,19 @@ impl World {
     }
 
     pub async fn start_party(&mut self, index: usize) {
+        let (folder, name) = (self.folder.path(), format!("p{index}"));
+        self.write_policy(index);
         let daemon = retry(|| {
             PartyDaemon::open(PartySetup {
-                name: format!("p{index}"),
                 own: Arc::new(Self::party(index)),
-                home: self.home(index),
+                database: Database::open(&store(folder, &name), &name)?,
+                folder: self.home(index),
                 authority: Arc::new(Root),
-                gate: Arc::new(Open {
-                    table: self.tables[index].clone(),
-                    least: 2,
-                    ask: self.ask,
-                }),
-                ledger: None,
+                owner: owner(folder, &name, &self.tables[index]),
+                ledger: self.ledger(index),
+                trail: trail(folder, &Self::party(index), no_time)?,
+                readiness: Readiness::new(),
+                most_jobs: 4,
                 entropy: Entropy::InsecureSeed(5),
                 clock: no_time,
             })
@@ -235,6 +263,18 @@ impl World {
             _stop: stop,
         });
         self.link(index).await;
+    }
+
+    pub fn write_policy(&self, index: usize) {
+        let path = self.folder.path().join(format!("p{index}-policy.toml"));
+        let text = policy(&["breast_cancer", "telecom_churn"], &self.policy);
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn ledger(&self, index: usize) -> Option<Arc<DurableLedger>> {
+        let path = self.folder.path().join(format!("p{index}-ledger.db"));
+        self.ledger
+            .then(|| Arc::new(DurableLedger::open_or_create(&path, no_time).unwrap()))
     }
 
     /// A new link between a party and the coordinator, where both run.

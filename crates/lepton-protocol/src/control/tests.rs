@@ -33,6 +33,8 @@ fn every_body() -> Vec<Body> {
         Body::List,
         Body::Watch(7),
         Body::Stop,
+        Body::Log,
+        Body::Events(Vec::new()),
         Body::Pull,
         Body::Done("submitted".to_owned()),
         Body::Refused(refusal),
@@ -54,7 +56,16 @@ fn every_body() -> Vec<Body> {
                 text: "x".to_owned(),
             },
         })),
-        Body::Files(vec![("model.safetensors".to_owned(), vec![1])]),
+        Body::Files(vec![FileLine {
+            name: "model/model.safetensors".to_owned(),
+            bytes: 12,
+            sha256: [6; 32],
+        }]),
+        Body::Fetch {
+            name: "report.json".to_owned(),
+            from: 3,
+        },
+        Body::Part(vec![1, 2, 3]),
     ]
 }
 
@@ -114,11 +125,14 @@ fn a_message_with_one_wrong_field_is_refused() {
     ] {
         assert!(matches!(twin.verify(), Err(ControlError::Malformed(_))));
     }
-    for name in ["", "..", ".hidden", "a/b", "a\\b", "ü"] {
+    for name in [
+        "", "..", ".hidden", "a/../b", "/a", "a/", "a//b", "a/.b", "a/b/c/d", "a\\b", "ü",
+    ] {
         let files = FilesIn {
             files: vec![FileIn {
                 name: name.to_owned(),
-                content: Vec::new(),
+                bytes: 0,
+                sha256: vec![0; 32],
             }],
         };
         assert!(files.verify().is_err(), "{name}");

@@ -4,8 +4,8 @@ use lepton_crypto::Signature;
 use prost::Message;
 
 use super::{
-    Answer, Body, Control, Ended, MAX_CERTIFICATE_BYTES, MAX_FILE_BYTES, MAX_JOB_BYTES, MAX_WORDS,
-    Refusal, SignedJob, VERSION,
+    Answer, Body, Control, Ended, FileLine, MAX_CERTIFICATE_BYTES, MAX_JOB_BYTES, MAX_PART_BYTES,
+    MAX_WORDS, Refusal, SignedJob, VERSION,
 };
 use crate::frame::MAX_FRAME_BYTES;
 
@@ -30,7 +30,7 @@ pub struct ControlIn {
     /// What is said.
     #[prost(
         oneof = "BodyIn",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29"
     )]
     pub body: Option<BodyIn>,
 }
@@ -86,6 +86,18 @@ pub enum BodyIn {
     /// Files.
     #[prost(message, tag = "25")]
     Files(FilesIn),
+    /// Fetch a file.
+    #[prost(message, tag = "26")]
+    Fetch(FetchIn),
+    /// Part of a file.
+    #[prost(bytes, tag = "27")]
+    Part(Vec<u8>),
+    /// All events so far.
+    #[prost(message, tag = "28")]
+    Log(NothingIn),
+    /// Events, as JSON.
+    #[prost(string, tag = "29")]
+    Events(String),
 }
 
 /// A boot number and a certificate.
@@ -178,9 +190,23 @@ pub struct FileIn {
     /// Its name within the results' folder.
     #[prost(string, tag = "1")]
     pub name: String,
-    /// Its content.
-    #[prost(bytes = "vec", tag = "2")]
-    pub content: Vec<u8>,
+    /// Its length.
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+    /// SHA-256 of its content.
+    #[prost(bytes = "vec", tag = "3")]
+    pub sha256: Vec<u8>,
+}
+
+/// A file and a place in it.
+#[derive(Clone, PartialEq, Message)]
+pub struct FetchIn {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// The first byte wanted.
+    #[prost(uint64, tag = "2")]
+    pub from: u64,
 }
 
 /// Why a message was refused.
@@ -212,7 +238,7 @@ impl ControlIn {
     /// # Errors
     /// [`ControlError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, ControlError> {
-        within("a message", bytes.len(), MAX_FILE_BYTES + MAX_JOB_BYTES)?;
+        within("a message", bytes.len(), MAX_FRAME_BYTES + MAX_JSON)?;
         Self::decode(bytes).map_err(|_| ControlError::Malformed("the bytes are not an envelope"))
     }
 
@@ -267,12 +293,22 @@ impl BodyIn {
             Self::List(_) => Body::List,
             Self::Watch(from) => Body::Watch(from),
             Self::Stop(_) => Body::Stop,
+            Self::Log(_) => Body::Log,
+            Self::Events(json) => Body::Events(from_json(&json)?),
             Self::Pull(_) => Body::Pull,
             Self::Done(text) => Body::Done(words(text)?),
             Self::Refused(refusal) => Body::Refused(refusal.verify()?),
             Self::Jobs(json) => Body::Jobs(from_json(&json)?),
             Self::Event(json) => Body::Event(from_json(&json)?),
             Self::Files(files) => Body::Files(files.verify()?),
+            Self::Fetch(FetchIn { name, from }) => Body::Fetch {
+                name: place(name)?,
+                from,
+            },
+            Self::Part(bytes) => {
+                within("a part of a file", bytes.len(), MAX_PART_BYTES)?;
+                Body::Part(bytes)
+            }
         })
     }
 }
@@ -336,26 +372,31 @@ impl RosterIn {
 }
 
 impl FilesIn {
-    pub(super) fn verify(self) -> Result<Vec<(String, Vec<u8>)>, ControlError> {
+    pub(super) fn verify(self) -> Result<Vec<FileLine>, ControlError> {
         if self.files.len() > MAX_FILES {
             return Err(ControlError::Malformed("more files than a result can have"));
         }
-        let safe =
-            |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.');
-        let mut files = Vec::new();
-        for FileIn { name, content } in self.files {
-            // A name is written to the puller's disk: no folder, nothing hidden.
-            if name.is_empty()
-                || name.len() > 100
-                || name.starts_with('.')
-                || !name.chars().all(safe)
-            {
-                return Err(ControlError::Malformed("a file name that is none"));
-            }
-            files.push((name, content));
-        }
-        Ok(files)
+        let line = |file: FileIn| {
+            Ok(FileLine {
+                name: place(file.name)?,
+                bytes: file.bytes,
+                sha256: fixed(&file.sha256, "the digest of a file has a wrong length")?,
+            })
+        };
+        self.files.into_iter().map(line).collect()
     }
+}
+
+/// A place below a folder of results. The puller writes there: nothing leads out of the folder, nothing is hidden.
+fn place(name: String) -> Result<String, ControlError> {
+    let safe = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.');
+    let plain = |part: &str| {
+        !part.is_empty() && part.len() <= 100 && !part.starts_with('.') && part.chars().all(safe)
+    };
+    if name.split('/').count() > 3 || !name.split('/').all(plain) {
+        return Err(ControlError::Malformed("a file name that is none"));
+    }
+    Ok(name)
 }
 
 impl Control {
@@ -405,6 +446,8 @@ impl Body {
             Self::List => BodyIn::List(NothingIn {}),
             Self::Watch(from) => BodyIn::Watch(*from),
             Self::Stop => BodyIn::Stop(NothingIn {}),
+            Self::Log => BodyIn::Log(NothingIn {}),
+            Self::Events(events) => BodyIn::Events(to_json(events)),
             Self::Pull => BodyIn::Pull(NothingIn {}),
             Self::Done(words) => BodyIn::Done(words.clone()),
             Self::Refused(refusal) => BodyIn::Refused(refusal.to_wire()),
@@ -413,12 +456,18 @@ impl Body {
             Self::Files(files) => BodyIn::Files(FilesIn {
                 files: files
                     .iter()
-                    .map(|(name, content)| FileIn {
-                        name: name.clone(),
-                        content: content.clone(),
+                    .map(|file| FileIn {
+                        name: file.name.clone(),
+                        bytes: file.bytes,
+                        sha256: file.sha256.to_vec(),
                     })
                     .collect(),
             }),
+            Self::Fetch { name, from } => BodyIn::Fetch(FetchIn {
+                name: name.clone(),
+                from: *from,
+            }),
+            Self::Part(bytes) => BodyIn::Part(bytes.clone()),
         }
     }
 }

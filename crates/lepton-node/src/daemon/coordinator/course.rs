@@ -168,6 +168,7 @@ impl Course {
             tally: std::mem::take(&mut self.tally),
             plan,
             training,
+            identity: self.desk.setup.own.identity(),
             began,
         };
         let written = tokio::task::spawn_blocking(move || results::write(facts)).await;

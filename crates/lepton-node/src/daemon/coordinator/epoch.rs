@@ -16,8 +16,10 @@ use lepton_protocol::training::Training;
 use super::Input;
 use super::course::{Course, Ending};
 use crate::daemon::record::keys;
+use crate::error::NodeError;
 use crate::federation::{Clock, PartyOutcome};
-use crate::files::{Durability, FileStore};
+use crate::hex::hex;
+use crate::store::SqlStore;
 
 /// How far ahead of the coordinator's own a party's epoch may be: more than a restored backup explains is a lie.
 const MOST_AHEAD: u64 = 1 << 32;
@@ -48,7 +50,7 @@ pub(super) struct Tally {
 /// A machine at work.
 struct Machine {
     coordinator: Coordinator,
-    store: FileStore,
+    store: SqlStore,
     rng: ChaCha20Rng,
     queue: VecDeque<Event>,
     deadline: Option<(u64, tokio::time::Instant)>,
@@ -96,8 +98,8 @@ impl Course {
         let seen = self.joined.values().map(|(_, epoch)| *epoch);
         let seen = seen.filter(|epoch| *epoch < record.epoch + MOST_AHEAD);
         let epoch = seen.fold(record.epoch, u64::max) + 1;
-        let store = FileStore::open(&self.shelf.folder.join("machine"), Durability::Machine)
-            .map_err(crate::error::NodeError::from)?;
+        let actor = format!("job {}", hex(&self.shelf.job));
+        let store = self.desk.setup.database.store(&actor);
         let training = match Training::restore(&store).map_err(Ending::Failed)? {
             Some(mut training) => {
                 let words =
@@ -124,7 +126,7 @@ impl Course {
         let rng = self.desk.setup.entropy.generator("coordinator", epoch);
         Ok(Machine {
             coordinator: Coordinator::new(seat, plan.clone(), training),
-            rng: rng.map_err(crate::error::NodeError::from)?,
+            rng: rng.map_err(NodeError::from)?,
             store,
             queue: VecDeque::new(),
             deadline: None,
@@ -210,12 +212,10 @@ impl Course {
         machine: &mut Machine,
         effects: Effects,
     ) -> Result<Option<EpochEnd>, Ending> {
-        for record in &effects.persist {
-            machine
-                .store
-                .put(&record.key, &record.value)
-                .map_err(crate::error::NodeError::from)?;
-        }
+        machine
+            .store
+            .put_all(&effects.persist)
+            .map_err(NodeError::from)?;
         for progress in effects.progress {
             self.tell(machine, progress)?;
         }
@@ -258,6 +258,14 @@ impl Course {
         };
         if let Some(survivors) = survivors {
             machine.sums |= !survivors.is_empty();
+            let metrics = self.desk.setup.trail.metrics();
+            match survivors.is_empty() {
+                true => metrics.round_lost(),
+                false => metrics.round(),
+            }
+            if let Some((_, began)) = &machine.began {
+                metrics.round_took_at_the_coordinator(began.elapsed().as_secs_f64());
+            }
             for (index, party) in (0_u16..).zip(&mut self.tally.parties) {
                 let joined = survivors.contains(&index);
                 *(if joined {

@@ -29,9 +29,13 @@ impl Course {
         }
         loop {
             let now = Instant::now();
-            let due = now >= joining;
-            if (due || self.all_answered(&answers)) && self.fix(&answers, now >= waiting)? {
-                return Ok(());
+            let (due, late) = (now >= joining, now >= waiting);
+            let awaiting = awaiting(&answers);
+            if due && !late && !awaiting.is_empty() {
+                let words = format!("persons decide at {}", awaiting.join(", "));
+                self.shelf.enter(JobState::Joining, &words)?;
+            } else if due || self.all_answered(&answers) {
+                return self.fix(&answers);
             }
             let until = if due { waiting } else { joining };
             tokio::select! {
@@ -87,33 +91,23 @@ impl Course {
         !expected.is_empty() && expected.iter().all(decided)
     }
 
-    /// Fixes the roster with all that accepted; `false` while persons still decide.
-    fn fix(&self, answers: &Answers, late: bool) -> Result<bool, Ending> {
+    /// Fixes the roster with all that accepted.
+    fn fix(&self, answers: &Answers) -> Result<(), Ending> {
         let accepted: Vec<String> = answers
             .iter()
             .filter(|(_, answer)| matches!(answer, Answer::Accepted | Answer::Joined { .. }))
             .map(|(name, _)| name.clone())
             .collect();
         let problem = match self.enough(&accepted) {
-            Ok(()) => return self.set_roster(&accepted).map(|()| true),
+            Ok(()) => return self.set_roster(&accepted),
             Err(problem) => problem,
         };
-        let awaiting: Vec<&str> = answers
-            .iter()
-            .filter(|(_, answer)| **answer == Answer::AwaitingApproval)
-            .map(|(name, _)| name.as_str())
-            .collect();
-        if awaiting.is_empty() || late {
-            let reasons = answers.iter().filter_map(|(name, answer)| match answer {
-                Answer::Refused(refusal) => Some(refused(name, refusal)),
-                _ => None,
-            });
-            let words: Vec<String> = std::iter::once(problem).chain(reasons).collect();
-            return Err(Ending::Failed(format!("no roster: {}", words.join("; "))));
-        }
-        let words = format!("{problem}; persons decide at {}", awaiting.join(", "));
-        self.shelf.enter(JobState::Joining, &words)?;
-        Ok(false)
+        let reasons = answers.iter().filter_map(|(name, answer)| match answer {
+            Answer::Refused(refusal) => Some(refused(name, refusal)),
+            _ => None,
+        });
+        let words: Vec<String> = std::iter::once(problem).chain(reasons).collect();
+        Err(Ending::Failed(format!("no roster: {}", words.join("; "))))
     }
 
     fn enough(&self, accepted: &[String]) -> Result<(), String> {
@@ -269,6 +263,14 @@ impl Course {
         let roster = self.shelf.record().roster;
         roster.into_iter().map(|place| place.name).collect()
     }
+}
+
+/// Parties at which a person decides.
+fn awaiting(answers: &Answers) -> Vec<&str> {
+    let asked = answers
+        .iter()
+        .filter(|(_, answer)| **answer == Answer::AwaitingApproval);
+    asked.map(|(name, _)| name.as_str()).collect()
 }
 
 fn refused(name: &str, refusal: &Refusal) -> String {

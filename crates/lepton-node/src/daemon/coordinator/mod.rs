@@ -17,10 +17,12 @@ use lepton_protocol::control::{Answer, Body, Control, JobDigest};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::record::{job_folders, lock};
-use super::{Authority, Clock, Connection, Member, Own, Role, post};
+use super::record::{Documents, make_folder};
+use super::{Authority, Clock, Connection, Member, Own, Role, Trail, post};
 use crate::error::NodeError;
+use crate::metrics::JobState;
 use crate::random::Entropy;
+use crate::store::Database;
 use course::Course;
 use shelf::Shelf;
 
@@ -39,8 +41,10 @@ pub struct Times {
 pub struct CoordinatorSetup {
     /// Its key and certificate.
     pub own: Arc<dyn Own>,
-    /// Folder for everything durable.
-    pub home: PathBuf,
+    /// Its store.
+    pub database: Database,
+    /// Folder for the events and results of jobs.
+    pub folder: PathBuf,
     /// The federation's root.
     pub authority: Arc<dyn Authority>,
     /// Fewest parties of a roster.
@@ -49,6 +53,10 @@ pub struct CoordinatorSetup {
     pub expected: Vec<String>,
     /// How long it waits.
     pub times: Times,
+    /// Jobs at a time.
+    pub most_jobs: usize,
+    /// What it writes down about itself.
+    pub trail: Trail,
     /// Where randomness comes from: the operating system, anything else is for tests.
     pub entropy: Entropy,
     /// The wall clock.
@@ -67,9 +75,8 @@ pub struct CoordinatorDaemon {
 /// What all jobs share.
 struct Desk {
     setup: CoordinatorSetup,
+    records: Documents,
     parties: Mutex<BTreeMap<String, Present>>,
-    #[expect(dead_code, reason = "held for the lock on it")]
-    lock: std::fs::File,
 }
 
 /// A party that is connected and said hello.
@@ -132,10 +139,14 @@ impl Desk {
 
     /// Sends to a party that is here; a party that is not hears nothing, and is told anew when it is back.
     fn send(&self, party: &str, message: &Control) {
-        if let Some(present) = self.party(party)
-            && !post(&present.out, message)
-        {
-            tracing::warn!(party, "its link takes no more messages");
+        let Some(present) = self.party(party) else {
+            return;
+        };
+        match post(&self.setup.trail, (party, &present.out), message) {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(party, "its link takes no more messages"),
+            // The next message that comes ends the daemon: it cannot be written down either.
+            Err(error) => tracing::error!(party, "nothing is sent to it: {error}"),
         }
     }
 }
@@ -146,16 +157,19 @@ impl CoordinatorDaemon {
     /// # Errors
     /// [`NodeError`] when it cannot be read or written.
     pub fn open(setup: CoordinatorSetup) -> Result<Self, NodeError> {
-        let lock = lock(&setup.home)?;
-        let mut shelves = Vec::new();
-        for (job, folder) in job_folders(&setup.home)? {
-            shelves.extend(Shelf::open(job, folder, setup.clock)?);
+        make_folder(&setup.folder)?;
+        if let Some(why) = setup.database.restored() {
+            // Every epoch is above those that the parties have seen (rule JC-07): nothing else has to be known.
+            tracing::warn!("the store was restored: {why}");
+            setup.trail.program("restored")?;
+            setup.database.acknowledge()?;
         }
         let desk = Arc::new(Desk {
+            records: Documents::new(&setup.database, "jobs"),
             setup,
             parties: Mutex::default(),
-            lock,
         });
+        let shelves = Shelf::open_all(&desk)?;
         let mut this = Self {
             desk,
             jobs: BTreeMap::new(),
@@ -172,7 +186,7 @@ impl CoordinatorDaemon {
     /// Serves every link that comes until `stop` is true.
     ///
     /// # Errors
-    /// None of a single job or peer: those are told and logged.
+    /// [`NodeError`] when the audit log cannot be written; what concerns a single job or peer is told and logged.
     pub async fn serve(
         mut self,
         mut links: mpsc::Receiver<Connection>,
@@ -184,12 +198,12 @@ impl CoordinatorDaemon {
                 biased;
                 () = super::told_to_stop(&mut stop) => break,
                 next = links.recv() => match next {
-                    Some(link) => self.connected(link, to_us.clone()),
+                    Some(link) => self.connected(link, to_us.clone())?,
                     None => break,
                 },
                 Some((link, message)) = inbox.recv() => match message {
-                    Some(bytes) => self.on_bytes(link, bytes).await,
-                    None => self.disconnected(link),
+                    Some(bytes) => self.on_bytes(link, bytes).await?,
+                    None => self.disconnected(link)?,
                 },
                 Some(_) = self.readers.join_next(), if !self.readers.is_empty() => {}
             }
@@ -197,7 +211,11 @@ impl CoordinatorDaemon {
         Ok(())
     }
 
-    fn connected(&mut self, link: Connection, to_us: mpsc::Sender<(u64, Option<Vec<u8>>)>) {
+    fn connected(
+        &mut self,
+        link: Connection,
+        to_us: mpsc::Sender<(u64, Option<Vec<u8>>)>,
+    ) -> Result<(), NodeError> {
         let number = self.next_link;
         self.next_link += 1;
         let Connection {
@@ -205,7 +223,8 @@ impl CoordinatorDaemon {
             out,
             mut inbox,
         } = link;
-        tracing::info!(peer = peer.name, role = peer.role.words(), "linked");
+        tracing::info!(peer = peer.name, role = %peer.role, "linked");
+        self.trail().connection(&peer.name, "opened", None)?;
         let reader = self.readers.spawn(async move {
             while let Some(bytes) = inbox.recv().await {
                 if to_us.send((number, Some(bytes))).await.is_err() {
@@ -221,13 +240,21 @@ impl CoordinatorDaemon {
             reader,
         };
         self.links.insert(number, peer);
+        self.trail().metrics().peers(self.links.len());
+        Ok(())
+    }
+
+    fn trail(&self) -> &Trail {
+        &self.desk.setup.trail
     }
 
     /// The link is lost, or is closed for what came over it.
-    fn disconnected(&mut self, link: u64) {
+    fn disconnected(&mut self, link: u64) -> Result<(), NodeError> {
         let Some(peer) = self.links.remove(&link) else {
-            return;
+            return Ok(());
         };
+        self.trail().metrics().peers(self.links.len());
+        self.trail().connection(&peer.member.name, "closed", None)?;
         peer.reader.abort();
         let name = peer.member.name;
         tracing::info!(peer = name, "link lost");
@@ -241,13 +268,14 @@ impl CoordinatorDaemon {
             self.desk.locked().remove(&name);
             self.tell_all(|| Input::Gone(name.clone()));
         }
+        Ok(())
     }
 
-    async fn on_bytes(&mut self, link: u64, bytes: Vec<u8>) {
+    async fn on_bytes(&mut self, link: u64, bytes: Vec<u8>) -> Result<(), NodeError> {
         let Some(peer) = self.links.get(&link) else {
-            return;
+            return Ok(());
         };
-        let message = match Control::from_bytes(&bytes) {
+        let message = match super::receive(self.trail(), &peer.member.name, &bytes)? {
             Ok(message) => message,
             Err(error) => {
                 tracing::warn!(peer = peer.member.name, "it sent {error}");
@@ -261,9 +289,9 @@ impl CoordinatorDaemon {
     }
 
     /// Rule JC-10: parties send hello, answers and frames only.
-    fn on_party(&mut self, link: u64, message: Control) {
+    fn on_party(&mut self, link: u64, message: Control) -> Result<(), NodeError> {
         let Some(peer) = self.links.get(&link) else {
-            return;
+            return Ok(());
         };
         let name = peer.member.name.clone();
         let input = match message.body {
@@ -273,23 +301,25 @@ impl CoordinatorDaemon {
             _ => {
                 tracing::warn!(peer = name, "it sent what parties do not send");
                 let refused = Control::refused(message.job, "role", "parties do not ask for this");
-                post(&peer.out, &refused);
-                return;
+                post(self.trail(), (&name, &peer.out), &refused)?;
+                return Ok(());
             }
         };
         if let Some(job) = self.jobs.get(&message.job) {
             // A job's task lives as long as the daemon.
             let _ = job.inputs.send(input);
         }
+        Ok(())
     }
 
-    fn hello(&mut self, link: u64, boot: [u8; 16], certificate: Vec<u8>) {
+    fn hello(&mut self, link: u64, boot: [u8; 16], certificate: Vec<u8>) -> Result<(), NodeError> {
         let Some(peer) = self.links.get(&link) else {
-            return;
+            return Ok(());
         };
         let name = peer.member.name.clone();
         // The link has proved the key already; this certificate is what the others are shown.
-        if self.desk.setup.authority.member(&certificate).as_ref() != Ok(&peer.member) {
+        let shown = self.desk.setup.authority.member(&certificate);
+        if !shown.is_ok_and(|shown| shown.is(&peer.member)) {
             tracing::warn!(peer = name, "its certificate is not that of its link");
             return self.disconnected(link);
         }
@@ -309,6 +339,7 @@ impl CoordinatorDaemon {
             }
         }
         self.tell_all(|| Input::Here(name.clone()));
+        Ok(())
     }
 
     fn tell_all(&self, input: impl Fn() -> Input) {
@@ -321,6 +352,9 @@ impl CoordinatorDaemon {
     /// Starts the task of a job that is on the shelf.
     fn begin(&mut self, shelf: Arc<Shelf>) {
         let (inputs, inbox) = mpsc::unbounded_channel();
+        if !shelf.record().state.is_over() {
+            self.trail().metrics().job(JobState::Started);
+        }
         let course = Course::new(self.desk.clone(), shelf.clone(), inbox);
         let task = tokio::spawn(course.run());
         let job = Job {

@@ -1,9 +1,13 @@
 //! Model, model card and report of a finished job, as the coordinator knows it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use lepton_crypto::{IdentityKey, sha256};
+use lepton_protocol::control::{FileLine, MAX_PART_BYTES};
 use lepton_protocol::plan::Plan;
 use lepton_protocol::report::Report;
 use lepton_protocol::training::Training;
@@ -11,20 +15,21 @@ use lepton_protocol::training::Training;
 use super::epoch::Tally;
 use crate::error::NodeError;
 use crate::federation::Outcome;
-use crate::model_file;
+use crate::hex::hex;
 use crate::random::Entropy;
 use crate::run_folder::{RunFile, RunFolder};
-use crate::simulate::hex;
 use crate::summary::{self, Finished};
 use crate::tables::{Federation, Source};
 
-/// Files that are handed over, with their places in the folder.
-const FILES: [(&str, &str); 5] = [
-    (model_file::FILE, "model/model.safetensors"),
-    ("model_card.md", "model/model_card.md"),
-    ("report.json", "report.json"),
-    ("report.html", "report.html"),
-    ("job.toml", "job.toml"),
+/// Files that are handed over: the privacy report names them by these places.
+const FILES: [&str; 7] = [
+    "model/model.safetensors",
+    "model/model_card.md",
+    "report.json",
+    "report.html",
+    "privacy.json",
+    "keys/coordinator.pem",
+    "job.toml",
 ];
 
 /// What is known of the job.
@@ -38,6 +43,7 @@ pub(super) struct Facts {
     pub(super) tally: Tally,
     pub(super) plan: Plan,
     pub(super) training: Training,
+    pub(super) identity: IdentityKey,
     pub(super) began: Instant,
 }
 
@@ -46,7 +52,7 @@ pub(super) fn write(facts: Facts) -> Result<Report, NodeError> {
     let folder = RunFolder::adopt(&facts.folder)?;
     folder.write("job.toml", facts.job_text.as_bytes())?;
     let split = format!("{} parties, a table each", facts.names.len());
-    summary::write_federated(Finished {
+    let finished = Finished {
         federation: Federation {
             plan: facts.plan,
             job_text: facts.job_text,
@@ -55,6 +61,7 @@ pub(super) fn write(facts: Facts) -> Result<Report, NodeError> {
             parties: Vec::new(),
             split,
             values: BTreeMap::new(),
+            reads: Vec::new(),
         },
         outcome: Outcome {
             training: facts.training,
@@ -73,22 +80,48 @@ pub(super) fn write(facts: Facts) -> Result<Report, NodeError> {
             },
             scenario: None,
             job_sha256: hex(&facts.job),
+            rows_sha256: Vec::new(),
             started: facts.started,
             epoch: facts.epoch,
+            comparison: false,
+            ledger: None,
         },
         folder,
         names: facts.names,
         entropy: Entropy::System,
         began: facts.began,
-    })
+        // Every party keeps a ledger of its own.
+        ledger_head: None,
+    };
+    summary::write_federated(finished, facts.identity)
 }
 
-/// Reads what is handed over.
-pub(super) fn read(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, NodeError> {
-    let file = |(name, place): &(&str, &str)| {
-        let path = folder.join(place);
+/// What is handed over.
+pub(super) fn list(folder: &Path) -> Result<Vec<FileLine>, NodeError> {
+    let line = |name: &&str| {
+        let path = folder.join(name);
         let bytes = std::fs::read(&path).map_err(|error| NodeError::file(&path, &error))?;
-        Ok(((*name).to_owned(), bytes))
+        Ok(FileLine {
+            name: (*name).to_owned(),
+            bytes: bytes.len() as u64,
+            sha256: *sha256(&bytes).as_bytes(),
+        })
     };
-    FILES.iter().map(file).collect()
+    FILES.iter().map(line).collect()
+}
+
+/// A part of what is handed over, from a byte on; empty at its end.
+pub(super) fn part(folder: &Path, name: &str, from: u64) -> Result<Vec<u8>, NodeError> {
+    if !FILES.contains(&name) {
+        return Err(NodeError::Use(format!("there is no result {name}")));
+    }
+    let path = folder.join(name);
+    let read = || {
+        let mut file = File::open(&path)?;
+        file.seek(SeekFrom::Start(from))?;
+        let mut part = Vec::new();
+        file.take(MAX_PART_BYTES as u64).read_to_end(&mut part)?;
+        Ok(part)
+    };
+    read().map_err(|error: std::io::Error| NodeError::file(&path, &error))
 }

@@ -1,19 +1,19 @@
 //! What the coordinator keeps of one job: submission, roster, epoch and state, each durable before anybody hears of it (rules JC-07, JC-09).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lepton_protocol::control::{JobDigest, JobLine, JobState, SignedJob};
 use lepton_protocol::progress::Progress;
 use serde::{Deserialize, Serialize};
 
+use super::Desk;
 use super::journal::Journal;
-use crate::daemon::record::{Place, StoredJob, load, save};
-use crate::daemon::{Clock, Member, short};
+use crate::daemon::record::{Documents, Place, StoredJob, job_of, make_folder};
+use crate::daemon::{Member, Trail, short};
 use crate::error::NodeError;
-use crate::simulate::hex;
-
-const JOB: &str = "job.json";
+use crate::hex::hex;
+use crate::metrics::JobState as Counted;
 
 /// As stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,57 +35,54 @@ pub(super) struct Record {
 /// One job's place in the coordinator's store.
 pub(super) struct Shelf {
     pub(super) job: JobDigest,
-    pub(super) folder: PathBuf,
+    /// For people: events and results.
+    folder: PathBuf,
     pub(super) journal: Journal,
+    documents: Documents,
+    trail: Trail,
     record: Mutex<Record>,
 }
 
 impl Shelf {
     /// A new job, durable when this returns.
     pub(super) fn create(
-        home: &Path,
+        desk: &Desk,
         (submission, name): (&SignedJob, String),
         submitter: &Member,
-        clock: Clock,
     ) -> Result<Arc<Self>, NodeError> {
-        let job = submission.digest();
-        let folder = home.join("jobs").join(hex(&job));
         let record = Record {
             format: "lepton-coordinator-job/1".to_owned(),
             submission: StoredJob::new(submission),
             name,
             submitter: submitter.name.clone(),
-            submitted: clock(),
+            submitted: (desk.setup.clock)(),
             state: JobState::Joining,
             words: String::new(),
             roster: Vec::new(),
             certificates: Vec::new(),
             epoch: 0,
         };
-        save(&folder.join(JOB), &record)?;
-        Self::with(job, folder, record, clock)
+        let job = submission.digest();
+        desk.setup.trail.job(&job, "submitted")?;
+        desk.records.save(&hex(&job), &record)?;
+        Self::with(desk, job, record)
     }
 
-    /// A job of an earlier start; `None` where a folder holds none.
-    pub(super) fn open(
-        job: JobDigest,
-        folder: PathBuf,
-        clock: Clock,
-    ) -> Result<Option<Arc<Self>>, NodeError> {
-        match load(&folder.join(JOB))? {
-            Some(record) => Self::with(job, folder, record, clock).map(Some),
-            None => Ok(None),
-        }
+    /// The jobs of earlier starts.
+    pub(super) fn open_all(desk: &Desk) -> Result<Vec<Arc<Self>>, NodeError> {
+        let all = desk.records.all::<Record>()?;
+        all.into_iter()
+            .map(|(name, record)| Self::with(desk, job_of(&name)?, record))
+            .collect()
     }
 
-    fn with(
-        job: JobDigest,
-        folder: PathBuf,
-        record: Record,
-        clock: Clock,
-    ) -> Result<Arc<Self>, NodeError> {
+    fn with(desk: &Desk, job: JobDigest, record: Record) -> Result<Arc<Self>, NodeError> {
+        let folder = desk.setup.folder.join(hex(&job));
+        make_folder(&folder)?;
         Ok(Arc::new(Self {
-            journal: Journal::open(&folder, clock)?,
+            journal: Journal::open(&folder, desk.setup.clock)?,
+            documents: desk.records.clone(),
+            trail: desk.setup.trail.clone(),
             record: Mutex::new(record),
             folder,
             job,
@@ -105,7 +102,7 @@ impl Shelf {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = record.clone();
         change(&mut next);
-        save(&self.folder.join(JOB), &next)?;
+        self.documents.save(&hex(&self.job), &next)?;
         *record = next;
         Ok(())
     }
@@ -119,7 +116,11 @@ impl Shelf {
         let mut next = record.clone();
         next.state = state;
         words.clone_into(&mut next.words);
-        save(&self.folder.join(JOB), &next)?;
+        if record.state != state {
+            self.trail.job(&self.job, state.words())?;
+            self.count(state);
+        }
+        self.documents.save(&hex(&self.job), &next)?;
         *record = next;
         let text = match words {
             "" => state.words().to_owned(),
@@ -128,6 +129,15 @@ impl Shelf {
         tracing::info!(job = short(&self.job), name = record.name, "{text}");
         // Under the lock: whoever sees the new state finds its event in the journal.
         self.journal.add(Progress::Note { text }, Some(state))
+    }
+
+    fn count(&self, now: JobState) {
+        let metrics = self.trail.metrics();
+        match now {
+            JobState::Finished => metrics.job(Counted::Finished),
+            JobState::Failed | JobState::Stopped => metrics.job(Counted::Failed),
+            _ => {}
+        }
     }
 
     /// Something worth telling.

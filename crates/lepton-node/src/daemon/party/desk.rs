@@ -1,7 +1,6 @@
 //! What a party decides and keeps: answers, rosters, reservations. Blocking: called from threads that may wait for the disk.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,25 +9,35 @@ use lepton_protocol::control::{Answer, Body, Ended, JobDigest, Refusal, SignedJo
 use lepton_protocol::job::Job;
 use lepton_protocol::party::Seat;
 use lepton_protocol::plan::Plan;
+use lepton_table::Table;
 
-use super::jobs::{DECISION, Decision, EndedAs, JOB, Record, StoredAnswer};
+use super::PartySetup;
+use super::jobs::{DECISION, Decision, EndedAs, Record, StoredAnswer, Submitted, view};
 use super::machine::{JobMachine, Parts};
-use super::{PartySetup, Verdict};
-use crate::daemon::record::{Place, StoredJob, job_folders, keys, load, lock as lock_home, save};
+use super::owner::{Asked, Grants, No, Word, failed, granted};
+use crate::audit_log::Verdict;
+use crate::daemon::record::{
+    Documents, Place, StoredJob, job_folders, job_of, keys, load, make_folder, save,
+};
+use crate::daemon::trail::Decided;
 use crate::daemon::{Member, Role, effective, own_table, short};
 use crate::error::NodeError;
-use crate::files::{Durability, FileLedger, FileStore};
+use crate::federation::Left;
+use crate::files::{Durability, FileLedger};
+use crate::hex::hex;
 use crate::ledger::{Door, JobLedger};
-use crate::simulate::hex;
+
+/// File in which a person finds a job.
+pub(super) const VIEW: &str = "job.json";
 
 pub(super) struct Desk {
     setup: PartySetup,
+    records: Documents,
+    grants: Grants,
     /// Jobs whose record says that they were invited: looked at for every frame.
     invited: Mutex<BTreeSet<JobDigest>>,
     /// Records change one at a time.
     writing: Mutex<()>,
-    #[expect(dead_code, reason = "held for the lock on it")]
-    lock: File,
 }
 
 /// A roster that was found good.
@@ -41,13 +50,39 @@ pub(super) struct Joined {
 
 impl Desk {
     pub(super) fn open(setup: PartySetup) -> Result<Self, NodeError> {
-        let lock = lock_home(&setup.home)?;
-        Ok(Self {
+        make_folder(&setup.folder)?;
+        let this = Self {
+            records: Documents::new(&setup.database, "jobs"),
+            grants: Grants::new(&setup.database),
             setup,
             invited: Mutex::default(),
             writing: Mutex::default(),
-            lock,
-        })
+        };
+        this.after_a_restore()?;
+        Ok(this)
+    }
+
+    /// Rule JC-14: what a backup does not know of cannot be continued without a privacy goal.
+    fn after_a_restore(&self) -> Result<(), NodeError> {
+        let database = &self.setup.database;
+        let Some(why) = database.restored() else {
+            return Ok(());
+        };
+        tracing::warn!("the store was restored: {why}");
+        self.setup.trail.program("restored")?;
+        for (name, mut record) in self.records.all::<Record>()? {
+            let exact =
+                effective::admit(record.submission.text()).is_ok_and(|job| job.privacy().is_none());
+            if exact && record.ended.as_ref().is_none_or(|ended| !ended.finished) {
+                record.given_up = true;
+                self.keep(&job_of(&name)?, &record)?;
+            }
+        }
+        Ok(database.acknowledge()?)
+    }
+
+    pub(super) fn setup(&self) -> &PartySetup {
+        &self.setup
     }
 
     pub(super) fn hello(&self, boot: [u8; 16]) -> Body {
@@ -68,38 +103,75 @@ impl Desk {
     }
 
     fn answer(&self, job: JobDigest, offer: &SignedJob) -> Result<Answer, NodeError> {
-        if let Some(record) = self.record(&job)?
+        let known = self.record(&job)?;
+        if let Some(record) = &known
             && !matches!(record.answer, StoredAnswer::Refused { .. })
         {
             return Ok(record.answer.message());
         }
         let submitter = match self.genuine(job, offer) {
             Ok(member) => member,
-            // Nothing is kept of what nobody signed.
-            Err(refusal) => return Ok(Answer::Refused(refusal)),
+            // Nothing is kept of what nobody signed, but for that it came.
+            Err(refusal) => {
+                self.log(&job, "?", (Verdict::Refused, Some("JC-02".to_owned())))?;
+                return Ok(Answer::Refused(refusal));
+            }
         };
-        let (answer, own_words) = self.judge(offer, &submitter);
+        let judged = self.judge(&job, offer, &submitter);
+        let (verdict, rule, answer, own_words) = match judged {
+            Ok(Word::Accept) => (Verdict::Accepted, None, StoredAnswer::Accepted, None),
+            Ok(Word::Ask(why)) => (
+                Verdict::Asked,
+                None,
+                StoredAnswer::AwaitingApproval,
+                Some(why),
+            ),
+            Err(no) => (
+                Verdict::Refused,
+                no.rule.or(Some(no.refusal.rule.clone())),
+                no.refusal.into(),
+                Some(no.own),
+            ),
+        };
         let name = Job::parse("the offer", &offer.text, &[])
             .map_or_else(|_| "?".to_owned(), |job| job.name().to_string());
-        tracing::info!(
-            job = short(&job), name, submitter = submitter.name, answer = ?answer, own = own_words,
-            "a job was offered"
-        );
         let record = Record {
             format: "lepton-party-job/1".to_owned(),
             submission: StoredJob::new(offer),
             name,
-            submitter: submitter.name,
+            submitter: Submitted::of(&submitter),
             offered: (self.setup.clock)(),
             answer,
             own_words,
+            approved: false,
+            given_up: false,
             roster: Vec::new(),
             invited: false,
-            turn: 0,
+            turn: known.map_or(0, |known| known.turn),
             ended: None,
         };
+        tracing::info!(
+            job = short(&job), name = record.name, submitter = submitter.name, answer = ?record.answer,
+            own = record.own_words, "a job was offered"
+        );
+        self.log(&job, &submitter.name, (verdict, rule))?;
         self.keep(&job, &record)?;
         Ok(record.answer.message())
+    }
+
+    fn log(
+        &self,
+        job: &JobDigest,
+        submitter: &str,
+        (verdict, rule): (Verdict, Option<String>),
+    ) -> Result<(), NodeError> {
+        self.setup.trail.decided(Decided {
+            job,
+            by: &self.setup.owner.name,
+            submitter,
+            verdict,
+            rule,
+        })
     }
 
     /// Rule JC-02: what the coordinator hands on is its submitter's, unchanged.
@@ -112,7 +184,7 @@ impl Desk {
         if !matches!(submitter.role, Role::Scientist | Role::Operator) {
             let words = format!(
                 "a member with the role of {} submits no jobs",
-                submitter.role.words()
+                submitter.role
             );
             return Err(Refusal::new("submitter", words));
         }
@@ -125,35 +197,28 @@ impl Desk {
         Ok(submitter)
     }
 
-    fn judge(&self, offer: &SignedJob, submitter: &Member) -> (StoredAnswer, Option<String>) {
-        let job = match effective::admit(&offer.text) {
-            Ok(job) => job,
-            Err(refusal) => return (refusal.into(), None),
-        };
-        let ask = match self.setup.gate.judge(&job, submitter) {
-            Verdict::Refuse(refusal) => return (refusal.into(), None),
-            Verdict::Accept => false,
-            Verdict::Ask => true,
-        };
-        let table = match self.table(&job) {
-            Ok(table) => table,
-            Err(refusal) => return (refusal.into(), None),
-        };
-        match own_table::read(&job, &self.setup.name, &table) {
-            Err(mismatch) => (mismatch.public.into(), Some(mismatch.own)),
-            Ok(_) if ask => (StoredAnswer::AwaitingApproval, None),
-            Ok(_) => (StoredAnswer::Accepted, None),
+    fn judge(&self, digest: &JobDigest, offer: &SignedJob, submitter: &Member) -> Result<Word, No> {
+        let job = effective::admit(&offer.text)?;
+        if self.running()? >= self.setup.most_jobs {
+            let words =
+                "it takes part in as many jobs as it may; try again when one of them has ended";
+            return Err(Refusal::new("limits.jobs", words).into());
         }
+        let asked = Asked {
+            job: digest,
+            submitter,
+            approved: false,
+            parties: None,
+        };
+        let (word, _, _) = self.setup.owner.decide(&asked, (&self.grants, 0), job)?;
+        Ok(word)
     }
 
-    fn table(&self, job: &Job) -> Result<PathBuf, Refusal> {
-        let name = effective::table_name(job).unwrap_or_default();
-        self.setup.gate.table(&name).ok_or_else(|| {
-            Refusal::new(
-                "data.table",
-                format!("this party lets no job read a table `{name}`"),
-            )
-        })
+    /// Jobs that this party has accepted and that have not ended.
+    fn running(&self) -> Result<usize, NodeError> {
+        let open = |record: &Record| record.answer == StoredAnswer::Accepted && record.is_open();
+        let all = self.records.all::<Record>()?;
+        Ok(all.iter().filter(|(_, record)| open(record)).count())
     }
 
     /// Checks a roster and keeps it (rule JC-05).
@@ -168,6 +233,10 @@ impl Desk {
             .map_err(not_kept)?
             .filter(|record| record.answer == StoredAnswer::Accepted)
             .ok_or_else(|| Refusal::new("roster", "this party has not accepted the job"))?;
+        if record.given_up {
+            let words = "its store was restored from a backup, and without a privacy goal it cannot go on with what the backup may not know; change job.name to begin anew";
+            return Err(Refusal::new("party.restored", words));
+        }
         let roster = self.check_roster(certificates)?;
         let changed = record.roster != roster;
         if changed && record.invited {
@@ -201,115 +270,123 @@ impl Desk {
             if twice || !keys.insert(member.key) {
                 return Err(wrong(format!("{} stands in it twice", member.name)));
             }
-            own |=
-                member.name == self.setup.name && member.key == self.setup.own.identity().public();
+            own |= member.name == self.setup.owner.name
+                && member.key == self.setup.own.identity().public();
             roster.push(Place::new(&member.name, &member.key));
         }
         if !own {
             return Err(wrong("this party does not stand in it".to_owned()));
         }
-        let least = self.setup.gate.least_parties();
-        if roster.len() < least {
-            return Err(Refusal::new(
-                "policy.min_parties",
-                format!(
-                    "{} parties are fewer than the {least} that this party wants",
-                    roster.len()
-                ),
-            ));
-        }
         Ok(roster)
     }
 
-    /// Reads the rows, sets the job's cost aside, and builds its machine.
+    /// Decides once more, now that the roster is known, reads the rows, sets the job's cost aside, and builds its machine.
     pub(super) fn machine(
         &self,
         job: JobDigest,
         coordinator: IdentityPublic,
     ) -> Result<JobMachine, Refusal> {
         let _one = self.one_at_a_time();
-        let made = self.make(job, coordinator);
-        made.map_err(|(public, own)| {
-            tracing::error!(job = short(&job), rule = public.rule, "{own}");
-            public
+        self.make(job, coordinator).map_err(|no| {
+            tracing::error!(job = short(&job), rule = no.refusal.rule, "{}", no.own);
+            if let Err(error) = self.not_joined(&job, &no) {
+                tracing::error!(job = short(&job), "the refusal was not kept: {error}");
+            }
+            no.refusal
         })
     }
 
-    fn make(
-        &self,
-        job: JobDigest,
-        coordinator: IdentityPublic,
-    ) -> Result<JobMachine, (Refusal, String)> {
-        let own = |error: NodeError| (failed(), error.to_string());
-        let gone = || {
-            own(NodeError::Internal(
-                "the job is not in the store".to_owned(),
-            ))
+    fn not_joined(&self, job: &JobDigest, no: &No) -> Result<(), NodeError> {
+        let Some(mut record) = self.record(job)? else {
+            return Ok(());
         };
-        let record = self.record(&job).map_err(own)?.ok_or_else(gone)?;
-        let roster = keys(&record.roster).map_err(own)?;
-        let place = record
-            .roster
-            .iter()
-            .position(|place| place.name == self.setup.name);
-        let index = place
-            .and_then(|index| u16::try_from(index).ok())
-            .ok_or_else(gone)?;
-        let parsed = effective::admit(record.submission.text()).map_err(unsaid)?;
-        let plan = effective::plan(parsed, roster.len())
-            .map_err(|words| unsaid(Refusal::new("job", words)))?;
-        let table = self.table(plan.job()).map_err(unsaid)?;
-        let rows = own_table::read(plan.job(), &self.setup.name, &table)
-            .and_then(|part| own_table::rows(&plan, &part))
-            .map_err(|mismatch| (mismatch.public, mismatch.own))?;
-        let durable = self.reserve(&job, &record, (&plan, &table))?;
+        let rule = no.rule.clone().or(Some(no.refusal.rule.clone()));
+        self.log(job, &record.submitter.name, (Verdict::Refused, rule))?;
+        record.own_words = Some(no.own.clone());
+        if !record.invited {
+            record.roster.clear();
+        }
+        self.keep(job, &record)
+    }
+
+    fn make(&self, job: JobDigest, coordinator: IdentityPublic) -> Result<JobMachine, No> {
+        let gone = || NodeError::Internal("the job is not in the store".to_owned());
+        let record = self.record(&job)?.ok_or_else(gone)?;
+        let roster = keys(&record.roster)?;
+        let own = &self.setup.owner.name;
+        let place = record.roster.iter().position(|place| place.name == *own);
+        let index = place.and_then(|index| u16::try_from(index).ok());
+        let index = index.ok_or_else(gone)?;
+        let submitter = record.submitter.member().ok_or_else(gone)?;
+        let asked = Asked {
+            job: &job,
+            submitter: &submitter,
+            approved: record.approved,
+            parties: Some(roster.len()),
+        };
+        let parsed = effective::admit(record.submission.text())?;
+        let decided = self
+            .setup
+            .owner
+            .decide(&asked, (&self.grants, record.turn), parsed)?;
+        let (Word::Accept, plan, part) = decided else {
+            let words = "the policy was changed: a person has to approve it first";
+            return Err(Refusal::new("PO-15", words).into());
+        };
+        let rows = own_table::rows(&plan, &part)?;
+        if let Some(granted) = granted(&plan, (self.setup.owner.now)()) {
+            self.grants.add((&job, record.turn), &granted)?;
+        }
+        let durable = self.reserve(&job, &record, (&plan, &part.table))?;
         let folder = self.folder(&job);
-        let store = FileStore::open(&folder.join("machine"), Durability::Machine)
-            .map_err(|error| own(error.into()))?;
-        let file = FileLedger::open(
-            &folder.join("ledger.jsonl"),
-            plan.privacy().map(|privacy| privacy.limit),
-            Durability::Machine,
-        )
-        .map_err(|error| own(error.into()))?;
+        make_folder(&folder)?;
+        let limit = plan.privacy().map(|privacy| privacy.limit);
+        let file = FileLedger::open(&folder.join("ledger.jsonl"), limit, Durability::Machine);
+        let store = self.setup.database.store(&actor(&job));
         let seat = Seat {
             index,
             identity: self.setup.own.identity(),
             roster,
             coordinator,
             job,
-            signed_sets: store.signed_sets().map_err(own)?,
-            slot_key: store.slot_key().map_err(own)?,
-            last_epoch: store.last_epoch().map_err(own)?,
+            signed_sets: store.signed_sets()?,
+            slot_key: store.slot_key()?,
+            last_epoch: store.last_epoch()?,
         };
-        JobMachine::new(Parts {
+        Ok(JobMachine::new(Parts {
             seat,
             rows,
             store,
-            ledger: Door::new(file, durable, &self.setup.name),
+            ledger: Door::new(file.map_err(NodeError::from)?, durable, own),
             entropy: self.setup.entropy,
+            owner: self.setup.owner.clone(),
+            trail: self.setup.trail.clone(),
             folder,
-        })
-        .map_err(own)
+        })?)
     }
 
-    /// The whole cost of the job, set aside before anything of it is sampled (rules FT-08, JC-05).
+    /// The whole cost of a job with a goal, set aside before anything of it is sampled (rules FT-08, JC-05). Exact sums are the policy's to allow (PO-09).
     fn reserve(
         &self,
         job: &JobDigest,
         record: &Record,
-        (plan, table): (&Plan, &std::path::Path),
-    ) -> Result<Option<JobLedger>, (Refusal, String)> {
-        let Some(ledger) = &self.setup.ledger else {
+        (plan, table): (&Plan, &Table),
+    ) -> Result<Option<JobLedger>, No> {
+        let Some(ledger) = self
+            .setup
+            .ledger
+            .as_ref()
+            .filter(|_| plan.privacy().is_some())
+        else {
             return Ok(None);
         };
-        let name = ledger_name(job, record.turn);
-        let reserved =
-            JobLedger::of_party(Arc::clone(ledger), (&name, &self.setup.name), (plan, table));
+        let (name, seat) = (ledger_name(job, record.turn), &self.setup.owner.name);
+        let reserved = JobLedger::of_party(Arc::clone(ledger), (&name, seat), (plan, table));
         // What is left of a budget is the party's own business.
-        reserved.map(Some).map_err(|error| {
-            let words = "its privacy ledger does not cover the job";
-            (Refusal::new("ledger.budget", words), error.to_string())
+        reserved.map(Some).map_err(|error| No {
+            refusal: Refusal::new("ledger.budget", "its privacy ledger does not cover the job"),
+            rule: None,
+            own: error.to_string(),
         })
     }
 
@@ -345,6 +422,12 @@ impl Desk {
                 ledger.close(&name)?;
             }
         }
+        let state = if ended.finished {
+            "finished"
+        } else {
+            "stopped"
+        };
+        self.setup.trail.job(job, state)?;
         tracing::info!(
             job = short(job),
             finished = ended.finished,
@@ -363,61 +446,80 @@ impl Desk {
     /// Jobs that a person decided about since the last call, with the answers to give.
     pub(super) fn decided(&self) -> Result<Vec<(JobDigest, Answer)>, NodeError> {
         let mut answers = Vec::new();
-        for (job, folder) in job_folders(&self.setup.home)? {
+        for (job, folder) in job_folders(&self.setup.folder)? {
             let path = folder.join(DECISION);
             if !path.exists() {
                 continue;
             }
             let _one = self.one_at_a_time();
-            let (Some(decision), Some(mut record)) = (load::<Decision>(&path)?, self.record(&job)?)
-            else {
-                continue;
-            };
-            if record.answer == StoredAnswer::AwaitingApproval {
-                record.answer = match decision.approve {
-                    true => StoredAnswer::Accepted,
-                    false => Refusal::new("policy.approval", decision.words).into(),
-                };
-                record.own_words = Some(format!("decided by {} at {}", decision.by, decision.at));
-                self.keep(&job, &record)?;
-                answers.push((job, record.answer.message()));
+            if let (Some(decision), Some(record)) = (load::<Decision>(&path)?, self.record(&job)?)
+                && record.answer == StoredAnswer::AwaitingApproval
+            {
+                answers.push((job, self.person_decided(&job, record, decision)?));
             }
             std::fs::remove_file(&path).map_err(|error| NodeError::file(&path, &error))?;
         }
         Ok(answers)
     }
 
+    fn person_decided(
+        &self,
+        job: &JobDigest,
+        mut record: Record,
+        decision: Decision,
+    ) -> Result<Answer, NodeError> {
+        let rule = (!decision.approve).then(|| "PO-15".to_owned());
+        let verdict = match decision.approve {
+            true => Verdict::Approved,
+            false => Verdict::Denied,
+        };
+        record.approved = decision.approve;
+        record.answer = match decision.approve {
+            true => StoredAnswer::Accepted,
+            false => Refusal::new("PO-15", decision.words).into(),
+        };
+        record.own_words = Some(format!("decided by {} at {}", decision.by, decision.at));
+        self.log(job, &record.submitter.name, (verdict, rule))?;
+        self.keep(job, &record)?;
+        Ok(record.answer.message())
+    }
+
     /// Answers to jobs of which no end is known.
     pub(super) fn open_jobs(&self) -> Result<Vec<(JobDigest, Answer)>, NodeError> {
         let mut open = Vec::new();
-        for (job, folder) in job_folders(&self.setup.home)? {
+        for (name, record) in self.records.all::<Record>()? {
             // What was refused is considered anew when it is offered again.
-            let open_here = |record: &Record| {
-                let refused = matches!(record.answer, StoredAnswer::Refused { .. });
-                record.ended.is_none() && !refused
-            };
-            let record = load::<Record>(&folder.join(JOB))?.filter(open_here);
-            open.extend(record.map(|record| (job, record.answer.message())));
+            if record.is_open() && !matches!(record.answer, StoredAnswer::Refused { .. }) {
+                open.push((job_of(&name)?, record.answer.message()));
+            }
         }
         Ok(open)
     }
 
     /// The last epoch of the job that this party answered.
     fn epoch(&self, job: &JobDigest) -> Result<u64, NodeError> {
-        let store = FileStore::open(&self.folder(job).join("machine"), Durability::Machine)?;
-        store.last_epoch()
+        self.setup.database.store(&actor(job)).last_epoch()
     }
 
     fn folder(&self, job: &JobDigest) -> PathBuf {
-        self.setup.home.join("jobs").join(hex(job))
+        self.setup.folder.join(hex(job))
     }
 
     fn record(&self, job: &JobDigest) -> Result<Option<Record>, NodeError> {
-        load(&self.folder(job).join(JOB))
+        self.records.load(&hex(job))
     }
 
+    /// Durable when it returns; then also for people to read.
     fn keep(&self, job: &JobDigest, record: &Record) -> Result<(), NodeError> {
-        save(&self.folder(job).join(JOB), record)
+        self.records.save(&hex(job), record)?;
+        let parties = (!record.roster.is_empty()).then_some(record.roster.len());
+        let explained = self
+            .setup
+            .owner
+            .explain(record.submission.text(), parties)
+            .unwrap_or_else(|error| format!("It cannot be explained: {error}\n"));
+        let folder = self.folder(job);
+        save(&folder.join(VIEW), &view(job, record, (folder, explained)))
     }
 
     fn one_at_a_time(&self) -> MutexGuard<'_, ()> {
@@ -426,16 +528,11 @@ impl Desk {
     }
 }
 
+/// Whose values a job's machine keeps.
+fn actor(job: &JobDigest) -> String {
+    format!("job {}", hex(job))
+}
+
 fn ledger_name(job: &JobDigest, turn: u32) -> String {
     format!("{}-{turn}", hex(job))
-}
-
-fn failed() -> Refusal {
-    Refusal::new("party.failed", "it failed; its own log says why")
-}
-
-/// Words that may leave the party are words for its log as well.
-fn unsaid(refusal: Refusal) -> (Refusal, String) {
-    let own = refusal.words.clone();
-    (refusal, own)
 }

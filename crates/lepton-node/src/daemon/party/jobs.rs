@@ -2,17 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use lepton_crypto::IdentityPublic;
 use lepton_protocol::control::{Answer, Refusal};
-use lepton_protocol::job::Job;
 use serde::{Deserialize, Serialize};
 
-use crate::daemon::effective;
+use super::desk::VIEW;
+use crate::daemon::Member;
 use crate::daemon::record::{Place, StoredJob, job_folders, load, save};
 use crate::error::NodeError;
-use crate::simulate::hex;
-
-/// File of a job at a party.
-pub(super) const JOB: &str = "job.json";
+use crate::hex::{hex, unhex};
+use crate::net::pki::Role;
 
 /// File in which a person's decision is left for the daemon.
 pub(super) const DECISION: &str = "decision.json";
@@ -51,18 +50,58 @@ pub(super) struct Record {
     pub(super) format: String,
     pub(super) submission: StoredJob,
     pub(super) name: String,
-    pub(super) submitter: String,
+    pub(super) submitter: Submitted,
     pub(super) offered: String,
     #[serde(flatten)]
     pub(super) answer: StoredAnswer,
     /// Why, for the party itself: may say what the coordinator is not told.
     pub(super) own_words: Option<String>,
+    /// Whether a person approved this very text.
+    pub(super) approved: bool,
+    /// Whether the store was restored under it (rule JC-14).
+    pub(super) given_up: bool,
     pub(super) roster: Vec<Place>,
     /// Whether a frame of the job ever came: the roster is fixed from then on (rule JC-05).
     pub(super) invited: bool,
     /// How often the job ended: each time its reservation is given back, and another go needs another.
     pub(super) turn: u32,
     pub(super) ended: Option<EndedAs>,
+}
+
+impl Record {
+    pub(super) fn is_open(&self) -> bool {
+        self.ended.is_none() && !self.given_up
+    }
+}
+
+/// Who submitted a job, as the certificate said when it was offered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Submitted {
+    pub(super) name: String,
+    role: Role,
+    serial: String,
+    key: String,
+}
+
+impl Submitted {
+    pub(super) fn of(member: &Member) -> Self {
+        Self {
+            name: member.name.clone(),
+            role: member.role,
+            serial: member.serial.clone(),
+            key: hex(&member.key.to_bytes()),
+        }
+    }
+
+    /// `None` when the record is damaged.
+    pub(super) fn member(&self) -> Option<Member> {
+        Some(Member {
+            name: self.name.clone(),
+            role: self.role,
+            key: unhex(&self.key).map(IdentityPublic::from_bytes)?,
+            serial: self.serial.clone(),
+        })
+    }
 }
 
 /// How a job ended, as the coordinator said.
@@ -74,7 +113,7 @@ pub(super) struct EndedAs {
 }
 
 /// A job as a person at the party sees it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PartyJob {
     /// Its digest, lower-case hexadecimal.
     pub job: String,
@@ -90,29 +129,37 @@ pub struct PartyJob {
     pub words: String,
     /// The roster, once joined.
     pub parties: Vec<String>,
+    /// What would leave the party, in plain words.
+    pub explained: String,
     /// The effective job text.
     pub text: String,
     /// Folder with everything the party keeps of it.
     pub folder: PathBuf,
 }
 
-/// All jobs that a party's store knows.
+/// All jobs that a party was ever offered, from the folder that its daemon writes for people.
 ///
 /// # Errors
 /// [`NodeError`] when it cannot be read.
-pub fn list(home: &Path) -> Result<Vec<PartyJob>, NodeError> {
+pub fn list(folder: &Path) -> Result<Vec<PartyJob>, NodeError> {
     let mut jobs = Vec::new();
-    for (digest, folder) in job_folders(home)? {
-        if let Some(record) = load::<Record>(&folder.join(JOB))? {
-            jobs.push(view(&digest, record, folder));
-        }
+    for (_, folder) in job_folders(folder)? {
+        jobs.extend(load::<PartyJob>(&folder.join(VIEW))?);
     }
     jobs.sort_by(|a, b| a.offered.cmp(&b.offered));
     Ok(jobs)
 }
 
-fn view(digest: &[u8; 32], record: Record, folder: PathBuf) -> PartyJob {
+pub(super) fn view(
+    digest: &[u8; 32],
+    record: &Record,
+    (folder, explained): (PathBuf, String),
+) -> PartyJob {
     let (state, mut words) = match (&record.ended, &record.answer) {
+        _ if record.given_up => (
+            "given up",
+            "the store was restored from a backup".to_owned(),
+        ),
         (Some(ended), _) if ended.finished => ("finished", ended.words.clone()),
         (Some(ended), _) => ("ended", ended.words.clone()),
         (None, StoredAnswer::Refused { rule, words }) => ("refused", format!("{rule}: {words}")),
@@ -121,21 +168,20 @@ fn view(digest: &[u8; 32], record: Record, folder: PathBuf) -> PartyJob {
         (None, StoredAnswer::Accepted) => ("joined", String::new()),
     };
     if let Some(own) = &record.own_words {
-        words = format!("{words} ({own})");
+        let space = if words.is_empty() { "" } else { " " };
+        words = format!("{words}{space}({own})");
     }
+    let parties = record.roster.iter().map(|place| place.name.clone());
     PartyJob {
         job: hex(digest),
         state: state.to_owned(),
         words,
-        parties: record
-            .roster
-            .iter()
-            .map(|place| place.name.clone())
-            .collect(),
+        parties: parties.collect(),
+        explained,
         text: record.submission.text().to_owned(),
-        name: record.name,
-        submitter: record.submitter,
-        offered: record.offered,
+        name: record.name.clone(),
+        submitter: format!("{} ({})", record.submitter.name, record.submitter.role),
+        offered: record.offered.clone(),
         folder,
     }
 }
@@ -169,18 +215,11 @@ pub fn decide(home: &Path, job: &str, decision: &Decision) -> Result<PartyJob, N
     Ok(found)
 }
 
-/// The job whose digest begins with `job`, or whose name it is, with what would leave the party in plain words.
+/// The job whose digest begins with `job`, or whose name it is.
 ///
 /// # Errors
 /// [`NodeError::Use`] when no job, or more than one, is meant.
-pub fn explain(home: &Path, job: &str) -> Result<(PartyJob, String), NodeError> {
-    let found = find(home, job)?;
-    let parsed = Job::parse("the job", &found.text, &[])?;
-    let words = in_words(&parsed, &found);
-    Ok((found, words))
-}
-
-fn find(home: &Path, job: &str) -> Result<PartyJob, NodeError> {
+pub fn find(home: &Path, job: &str) -> Result<PartyJob, NodeError> {
     let mut found: Vec<PartyJob> = list(home)?
         .into_iter()
         .filter(|one| one.job.starts_with(job) || one.name == job)
@@ -191,38 +230,7 @@ fn find(home: &Path, job: &str) -> Result<PartyJob, NodeError> {
             "{job:?} means several jobs; give more of the digest"
         ))),
         (None, _) => Err(NodeError::Use(format!(
-            "there is no job {job:?} here; `lepton party jobs list` shows all"
+            "there is no job {job:?} here; list the jobs to see all"
         ))),
     }
-}
-
-fn in_words(job: &Job, found: &PartyJob) -> String {
-    let data = job.data();
-    let columns = data.features.clone().unwrap_or_default();
-    let mut text = format!(
-        "Job `{}`, submitted by {}, would train a model that predicts `{}` from {} columns of table `{}`: {}.\n\n",
-        found.name,
-        found.submitter,
-        data.label,
-        columns.len(),
-        effective::table_name(job).unwrap_or_default(),
-        columns.join(", ")
-    );
-    text += "What would leave this party:\n";
-    let rounds = job.training().rounds.get();
-    text += "- masked vectors only. The coordinator adds them over all parties and learns the sums, nothing about one party's share:\n";
-    text += "  row counts, class counts, means and spreads of the columns (once),\n";
-    text += &format!("  a change of the model ({rounds} times),\n");
-    text += "  counts of right and wrong predictions on rows kept aside (now and then).\n";
-    text += "- that this party takes part, when it answers, and how long its messages are.\n";
-    text += &match job.privacy() {
-        Some(goal) => format!(
-            "\nEach {:?} would be protected with epsilon {} at delta {:e}: noise that this party adds itself. The whole cost is set aside in this party's ledger before the job begins.\n",
-            goal.unit,
-            goal.epsilon.get(),
-            goal.delta.get()
-        ),
-        None => "\nWARNING: the job has no privacy goal. The sums are exact: the model, the metrics and differences between rounds may reveal single rows.\n".to_owned(),
-    };
-    text + "\nNo row of the table leaves this party.\n"
 }

@@ -5,30 +5,38 @@ use std::path::PathBuf;
 use chacha20::ChaCha20Rng;
 use lepton_crypto::IdentityPublic;
 use lepton_protocol::control::{Body, Control, JobDigest};
+use lepton_protocol::exchange::Kind;
 use lepton_protocol::ledger::{Charge, Ledger, LedgerError};
 use lepton_protocol::party::{self, Party, Seat};
-use lepton_protocol::store::Store;
+use lepton_protocol::store::{Record, Store};
 use lepton_protocol::work::{PartyRows, Worker};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::Inner;
-use crate::daemon::{record, short};
+use super::model::save_model;
+use super::owner::Owner;
+use crate::daemon::{Trail, record, short};
 use crate::error::NodeError;
-use crate::files::FileStore;
 use crate::ledger::Door;
 use crate::random::{Entropy, ratchet};
+use crate::store::SqlStore;
 
 /// File in which a party reads what a job did here.
 const REPORT: &str = "report.json";
+
+/// Key under which a party counts attempts.
+const ATTEMPTS: &str = "attempts";
 
 /// What a job's machine is made of.
 pub(super) struct Parts {
     pub(super) seat: Seat,
     pub(super) rows: PartyRows,
-    pub(super) store: FileStore,
+    pub(super) store: SqlStore,
     pub(super) ledger: Door,
     pub(super) entropy: Entropy,
+    pub(super) owner: Owner,
+    pub(super) trail: Trail,
     pub(super) folder: PathBuf,
 }
 
@@ -38,12 +46,23 @@ pub(super) struct JobMachine {
     last_epoch: u64,
     party: Party,
     worker: Option<Worker>,
-    store: FileStore,
+    store: SqlStore,
     ledger: Door,
+    owner: Owner,
+    trail: Trail,
+    attempts: Attempts,
     rng: ChaCha20Rng,
     work_rng: Option<ChaCha20Rng>,
     folder: PathBuf,
     report: OwnReport,
+}
+
+/// How often this party was asked to work for the exchange it was last asked for (rule PO-16).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Attempts {
+    kind: String,
+    round: u32,
+    count: u32,
 }
 
 /// What a job did at this party: for its owner, nobody else gets it.
@@ -68,8 +87,12 @@ impl JobMachine {
             store,
             ledger,
             entropy,
+            owner,
+            trail,
             folder,
         } = parts;
+        let attempts = store.get(ATTEMPTS)?;
+        let attempts = attempts.and_then(|kept| serde_json::from_slice(&kept).ok());
         let last_epoch = seat.last_epoch;
         let index = seat.index;
         // A fixed seed, in tests, must not repeat what an earlier start has drawn.
@@ -93,6 +116,9 @@ impl JobMachine {
             },
             store,
             ledger,
+            owner,
+            trail,
+            attempts: attempts.unwrap_or_default(),
             folder,
         })
     }
@@ -126,18 +152,28 @@ impl JobMachine {
         Ok(())
     }
 
-    /// Persist, charge, send, work: in this order (rules FT-08, FT-14).
+    /// Persist, look at the policy, charge, send, work: in this order (rules FT-08, FT-14).
     async fn carry_out(
         &mut self,
         effects: party::Effects,
         out: &mpsc::UnboundedSender<Inner>,
     ) -> Result<Option<party::Event>, NodeError> {
-        for record in &effects.persist {
-            self.store.put(&record.key, &record.value)?;
+        let mut persist = effects.persist;
+        let refused = match &effects.work {
+            Some(work) => self.admit(work, &mut persist)?,
+            None => None,
+        };
+        self.store.put_all(&persist)?;
+        if let (Some(refusal), Some(work)) = (refused, &effects.work) {
+            tracing::warn!(job = short(&self.job), "the policy refuses: {refusal}");
+            return Ok(Some(party::Event::Refused(work.place)));
         }
         if let Some((place, charge)) = &effects.charge {
             match self.ledger.reserve(charge) {
-                Ok(()) => {}
+                Ok(()) => {
+                    let entry = self.ledger.last_entry();
+                    self.trail.charged(&self.job, (entry, charge))?;
+                }
                 Err(LedgerError::Store(error)) => return Err(error.into()),
                 Err(refusal) => {
                     tracing::warn!(job = short(&self.job), "the ledger refuses: {refusal}");
@@ -155,14 +191,45 @@ impl JobMachine {
                 body: Body::Frame(frame),
             }));
         }
-        if effects.finished.is_some() {
+        if let Some(finished) = &effects.finished {
             self.report.finished = true;
             self.keep_report();
+            let plan = self.party.plan();
+            let saved = plan.map(|plan| save_model(&self.folder, (plan, &self.job), finished));
+            if let Some(Err(error)) = saved {
+                tracing::warn!(job = short(&self.job), "the model was not kept: {error}");
+            }
         }
         match effects.work {
             Some(work) => self.work(work).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Rules PO-13 and PO-16, asked of the policy as it is now: the exact size of the model, and how often one exchange is tried.
+    fn admit(
+        &mut self,
+        work: &party::Work,
+        persist: &mut Vec<Record>,
+    ) -> Result<Option<String>, NodeError> {
+        let (kind, round) = (work.exchange.kind, work.training_round);
+        let same = self.attempts.kind == kind.words() && self.attempts.round == round;
+        self.attempts = Attempts {
+            kind: kind.words().to_owned(),
+            round,
+            count: if same { self.attempts.count + 1 } else { 1 },
+        };
+        let value = serde_json::to_vec(&self.attempts)
+            .map_err(|error| NodeError::Internal(error.to_string()))?;
+        let key = ATTEMPTS.to_owned();
+        persist.push(Record { key, value });
+        let policy = self.owner.policy()?;
+        let mut asked = policy.admit_attempt(self.attempts.count);
+        if let (Kind::Training, Some(plan)) = (kind, self.party.plan()) {
+            let len = plan.model_len(&work.public)? as u64;
+            asked = asked.and_then(|()| policy.admit_model(len));
+        }
+        Ok(asked.err().map(|refusal| refusal.to_string()))
     }
 
     async fn work(&mut self, work: party::Work) -> Result<party::Event, NodeError> {

@@ -3,6 +3,8 @@
 mod desk;
 mod jobs;
 mod machine;
+mod model;
+mod owner;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,58 +13,47 @@ use std::time::Duration;
 
 use lepton_crypto::IdentityPublic;
 use lepton_protocol::control::{Answer, Body, Control, Ended, JobDigest, Refusal, SignedJob};
-use lepton_protocol::job::Job;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::{Authority, Clock, Connection, Member, Own, Role, post, short};
+use super::{Authority, Clock, Connection, Own, Role, Trail, post, short};
 use crate::error::NodeError;
 use crate::ledger::DurableLedger;
+use crate::metrics::Readiness;
 use crate::random::Entropy;
+use crate::store::Database;
 use desk::Desk;
 use machine::JobMachine;
 
-pub use jobs::{Decision, PartyJob, decide, explain, list};
+pub use jobs::{Decision, PartyJob, decide, find, list};
+pub use owner::Owner;
 
 /// How often decisions of persons are looked for.
 const DECISIONS: Duration = Duration::from_secs(1);
 
-/// What the party's policy says of a job.
-pub enum Verdict {
-    /// It takes part.
-    Accept,
-    /// It does not.
-    Refuse(Refusal),
-    /// A person decides.
-    Ask,
-}
-
-/// The party's policy and its tables.
-pub trait Gate: Send + Sync {
-    /// Decides about a job whose submission is genuine.
-    fn judge(&self, job: &Job, submitter: &Member) -> Verdict;
-
-    /// The smallest roster this party joins.
-    fn least_parties(&self) -> usize;
-
-    /// Where the table with this name is; `None` when jobs may not read it.
-    fn table(&self, name: &str) -> Option<PathBuf>;
-}
+/// The part of a party that is ready when it is linked.
+pub(super) const LINK: &str = "coordinator";
 
 /// What a party's daemon is given.
 pub struct PartySetup {
-    /// Its name in the federation.
-    pub name: String,
     /// Its key and certificate.
     pub own: Arc<dyn Own>,
-    /// Folder for everything durable.
-    pub home: PathBuf,
+    /// Its store.
+    pub database: Database,
+    /// Folder in which people find jobs, and leave decisions about them.
+    pub folder: PathBuf,
     /// The federation's root.
     pub authority: Arc<dyn Authority>,
-    /// Its policy.
-    pub gate: Arc<dyn Gate>,
+    /// Its policy and tables.
+    pub owner: Owner,
     /// Its ledger. Without one a job's own privacy goal is the only limit.
     pub ledger: Option<Arc<DurableLedger>>,
+    /// What it writes down about itself.
+    pub trail: Trail,
+    /// Where it says whether it is linked.
+    pub readiness: Readiness,
+    /// Jobs that it takes part in at a time.
+    pub most_jobs: usize,
     /// Where randomness comes from: the operating system, anything else is for tests.
     pub entropy: Entropy,
     /// The wall clock.
@@ -157,8 +148,8 @@ impl PartyDaemon {
                     Some(next) => { link = self.greet(next)?; false }
                     None => break,
                 },
-                Some(inner) = self.inner.recv() => !self.on_inner(inner, link.as_ref()),
-                message = receive(link.as_mut()) => match message {
+                Some(inner) = self.inner.recv() => !self.on_inner(inner, link.as_ref())?,
+                message = next_of(link.as_mut()) => match message {
                     Some(bytes) => !self.on_bytes(&bytes, link.as_ref())?,
                     None => true,
                 },
@@ -166,7 +157,10 @@ impl PartyDaemon {
             };
             if lost {
                 tracing::warn!("the link to the coordinator is lost");
-                link = None;
+                self.desk.setup().readiness.waiting(LINK, "no connection");
+                if let Some(lost) = link.take() {
+                    self.trail().connection(&lost.peer.name, "closed", None)?;
+                }
             }
         }
         Ok(())
@@ -188,23 +182,24 @@ impl PartyDaemon {
             // The receiver is ours.
             let _ = self.to_inner.send(inner);
         }
+        self.desk.setup().readiness.ready(LINK);
         tracing::info!(coordinator = link.peer.name, "linked");
-        let mut sent = post(&link.out, &Control::of_none(self.desk.hello(self.boot)));
+        self.trail().connection(&link.peer.name, "opened", None)?;
+        let mut sent = self.post(&link, &Control::of_none(self.desk.hello(self.boot)))?;
         // What is open here may be over there: the coordinator then says so (rule JC-12).
         for (job, answer) in self.desk.open_jobs()? {
             let body = Body::Answer(answer);
-            sent &= post(&link.out, &Control { job, body });
+            sent &= self.post(&link, &Control { job, body })?;
         }
         Ok(sent.then_some(link))
     }
 
-    fn on_inner(&mut self, inner: Inner, link: Option<&Connection>) -> bool {
-        let say = |message: &Control| link.is_none_or(|link| post(&link.out, message));
-        match inner {
-            Inner::Say(message) => say(&message),
+    fn on_inner(&mut self, inner: Inner, link: Option<&Connection>) -> Result<bool, NodeError> {
+        let message = match inner {
+            Inner::Say(message) => message,
             Inner::Ready(job, machine) => {
                 let answer = match *machine {
-                    Ok(made) => self.start(job, made),
+                    Ok(made) => self.start(job, made)?,
                     Err(refusal) => {
                         tracing::warn!(
                             job = short(&job),
@@ -215,30 +210,49 @@ impl PartyDaemon {
                         Answer::Refused(refusal)
                     }
                 };
-                say(&Control {
+                Control {
                     job,
                     body: Body::Answer(answer),
-                })
+                }
             }
             Inner::Failed(job, words) => {
                 tracing::error!(job = short(&job), "{words}");
                 self.machines.remove(&job);
                 let refusal = Refusal::new("party.failed", "it failed; its own log says why");
-                say(&Control {
+                self.trail().job(&job, "failed")?;
+                Control {
                     job,
                     body: Body::Answer(Answer::Refused(refusal)),
-                })
+                }
             }
-        }
+        };
+        self.say(link, &message)
     }
 
-    fn start(&mut self, job: JobDigest, Made { machine, changed }: Made) -> Answer {
+    fn trail(&self) -> &Trail {
+        &self.desk.setup().trail
+    }
+
+    fn post(&self, link: &Connection, message: &Control) -> Result<bool, NodeError> {
+        post(self.trail(), (&link.peer.name, &link.out), message)
+    }
+
+    /// Without a link there is nothing to say it over: whoever is back is told anew.
+    fn say(&self, link: Option<&Connection>, message: &Control) -> Result<bool, NodeError> {
+        link.map_or(Ok(true), |link| self.post(link, message))
+    }
+
+    fn start(
+        &mut self,
+        job: JobDigest,
+        Made { machine, changed }: Made,
+    ) -> Result<Answer, NodeError> {
         let (boot, epoch) = (self.boot, machine.last_epoch());
         let coordinator = machine.coordinator();
         let alive = self.machines.get(&job);
         if !changed && alive.is_some_and(|running| running.is_alive_for(&coordinator)) {
             // Asked twice while the first was being made: that one may hold an epoch's keys already.
-            return Answer::Joined { boot, epoch };
+            return Ok(Answer::Joined { boot, epoch });
         }
         let (frames, inbox) = mpsc::unbounded_channel();
         let out = self.to_inner.clone();
@@ -255,14 +269,15 @@ impl PartyDaemon {
         };
         // One that was there before ends with its keys.
         drop(self.machines.insert(job, running));
+        self.trail().job(&job, "joined")?;
         tracing::info!(job = short(&job), "joined");
-        Answer::Joined { boot, epoch }
+        Ok(Answer::Joined { boot, epoch })
     }
 
     /// Handles a message; `false` when the link is to be closed.
     fn on_bytes(&mut self, bytes: &[u8], link: Option<&Connection>) -> Result<bool, NodeError> {
         let Some(link) = link else { return Ok(true) };
-        let message = match Control::from_bytes(bytes) {
+        let message = match super::receive(self.trail(), &link.peer.name, bytes)? {
             Ok(message) => message,
             Err(error) => {
                 tracing::warn!("the coordinator sent {error}");
@@ -352,13 +367,13 @@ impl PartyDaemon {
                 job,
                 body: Body::Answer(answer),
             };
-            sent &= link.is_none_or(|link| post(&link.out, &message));
+            sent &= self.say(link, &message)?;
         }
         Ok(sent)
     }
 }
 
-async fn receive(link: Option<&mut Connection>) -> Option<Vec<u8>> {
+async fn next_of(link: Option<&mut Connection>) -> Option<Vec<u8>> {
     match link {
         Some(link) => link.inbox.recv().await,
         None => std::future::pending().await,

@@ -1,0 +1,225 @@
+//! What the owner of the data has said: the policy, the tables, what was granted so far. Blocking.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use lepton_crypto::Digest;
+use lepton_protocol::control::{JobDigest, Refusal};
+use lepton_protocol::job::Job;
+use lepton_protocol::plan::Plan;
+use lepton_protocol::policy::{
+    Decision, Figures, Granted, Moment, Policy, Refusal as Broken, Request, Role as PolicyRole,
+    Submitter, explain,
+};
+
+use crate::config::TableConfig;
+use crate::daemon::own_table::{self, Mismatch};
+use crate::daemon::record::Documents;
+use crate::daemon::{Member, Role, effective};
+use crate::error::NodeError;
+use crate::hex::hex;
+use crate::store::Database;
+use crate::tables::{Part, read_text};
+
+/// The owner's files.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    /// Name of the party.
+    pub name: String,
+    /// The policy; read anew for every decision, so that a change counts at once.
+    pub policy: PathBuf,
+    /// The tables, by name.
+    pub tables: BTreeMap<String, TableConfig>,
+    /// The wall clock.
+    pub now: fn() -> Moment,
+}
+
+/// What the owner says of a job.
+pub(super) enum Word {
+    Accept,
+    /// A person decides; why.
+    Ask(String),
+}
+
+/// A refusal, with the rule's number where it is one of the policy's.
+pub(super) struct No {
+    pub(super) refusal: Refusal,
+    pub(super) rule: Option<String>,
+    /// For the owner's own eyes.
+    pub(super) own: String,
+}
+
+impl From<Broken> for No {
+    fn from(broken: Broken) -> Self {
+        let rule = broken.rule.id();
+        Self {
+            refusal: Refusal::new(rule, broken.outward()),
+            rule: Some(rule.to_owned()),
+            own: broken.words,
+        }
+    }
+}
+
+impl From<Refusal> for No {
+    /// Words that may leave the party are words for its log as well.
+    fn from(refusal: Refusal) -> Self {
+        let own = refusal.words.clone();
+        Self {
+            refusal,
+            rule: None,
+            own,
+        }
+    }
+}
+
+impl From<Mismatch> for No {
+    fn from(mismatch: Mismatch) -> Self {
+        Self {
+            refusal: mismatch.public,
+            rule: None,
+            own: mismatch.own,
+        }
+    }
+}
+
+impl From<NodeError> for No {
+    fn from(error: NodeError) -> Self {
+        Self {
+            refusal: failed(),
+            rule: None,
+            own: error.to_string(),
+        }
+    }
+}
+
+/// What may be said of a failure: nothing but that there was one.
+pub(super) fn failed() -> Refusal {
+    Refusal::new("party.failed", "it failed; its own log says why")
+}
+
+/// What a decision is about, beside the plan.
+pub(super) struct Asked<'a> {
+    pub(super) job: &'a JobDigest,
+    pub(super) submitter: &'a Member,
+    /// Whether a person at the party has approved this very job.
+    pub(super) approved: bool,
+    /// Parties of the roster; none before it is known.
+    pub(super) parties: Option<usize>,
+}
+
+/// Accepted jobs with a goal, for the policy's period (rule PO-12).
+pub(super) struct Grants(Documents);
+
+impl Grants {
+    pub(super) fn new(database: &Database) -> Self {
+        Self(Documents::new(database, "granted"))
+    }
+
+    /// Counts a job from now on; each turn of it counts.
+    pub(super) fn add(
+        &self,
+        (job, turn): (&JobDigest, u32),
+        granted: &Granted,
+    ) -> Result<(), NodeError> {
+        self.0.save(&format!("{}-{turn}", hex(job)), granted)
+    }
+
+    /// All but those of this job's present turn.
+    fn others(&self, (job, turn): (&JobDigest, u32)) -> Result<Vec<Granted>, NodeError> {
+        let own = format!("{}-{turn}", hex(job));
+        let all = self.0.all::<Granted>()?;
+        Ok(all
+            .into_iter()
+            .filter(|(name, _)| *name != own)
+            .map(|(_, granted)| granted)
+            .collect())
+    }
+}
+
+impl Owner {
+    pub(super) fn policy(&self) -> Result<Policy, NodeError> {
+        let text = read_text(&self.policy)?;
+        Ok(Policy::parse(&self.policy.display().to_string(), &text)?)
+    }
+
+    /// Decides about a job, and reads its table once it may be read: nobody learns which columns there are who may not ask (rule JC-04).
+    pub(super) fn decide(
+        &self,
+        asked: &Asked<'_>,
+        (grants, turn): (&Grants, u32),
+        job: Job,
+    ) -> Result<(Word, Plan, Part), No> {
+        let policy = self.policy()?;
+        let plan = match asked.parties {
+            Some(parties) => effective::plan(job, parties),
+            None => effective::smallest_plan(&job, policy.least_parties().into()),
+        };
+        let plan = plan.map_err(|words| Refusal::new("job", words))?;
+        let figures = Figures::of(&plan);
+        let submitter = submitter(asked.submitter);
+        let granted = grants.others((asked.job, turn))?;
+        let approved: Option<Digest> = asked.approved.then(|| figures.digest());
+        let table = figures.table().and_then(|name| self.tables.get(name));
+        let decide = |rows: Option<u64>| {
+            policy.decide(&Request {
+                figures: &figures,
+                submitter: &submitter,
+                rows,
+                now: (self.now)(),
+                granted: &granted,
+                approved,
+            })
+        };
+        if let Decision::Refuse(broken) = decide(table.map(|_| u64::MAX)) {
+            return Err(broken.into());
+        }
+        let Some(table) = table else {
+            // The policy refuses a table that is not configured.
+            return Err(failed().into());
+        };
+        let part = own_table::read(plan.job(), &self.name, table)?;
+        match decide(Some(part.table.rows() as u64)) {
+            Decision::Refuse(broken) => Err(broken.into()),
+            Decision::NeedsApproval(why) => Ok((Word::Ask(why), plan, part)),
+            Decision::Accept => Ok((Word::Accept, plan, part)),
+        }
+    }
+
+    /// What a job takes out of the party, in plain words.
+    pub(super) fn explain(&self, text: &str, parties: Option<usize>) -> Result<String, NodeError> {
+        let job = effective::admit(text).map_err(|refusal| NodeError::Use(refusal.words))?;
+        let plan = match parties {
+            Some(parties) => effective::plan(job, parties),
+            None => effective::smallest_plan(&job, self.policy()?.least_parties().into()),
+        };
+        let plan = plan.map_err(NodeError::Use)?;
+        Ok(explain(plan.job(), &plan))
+    }
+}
+
+/// What a job with a privacy goal takes of the policy's period.
+pub(super) fn granted(plan: &Plan, now: Moment) -> Option<Granted> {
+    let figures = Figures::of(plan);
+    let (epsilon, delta) = figures.goal()?;
+    Some(Granted {
+        at: now,
+        table: figures.table()?.to_owned(),
+        epsilon,
+        delta,
+    })
+}
+
+fn submitter(member: &Member) -> Submitter {
+    let role = match member.role {
+        Role::Party => Some(PolicyRole::Party),
+        Role::Scientist => Some(PolicyRole::Scientist),
+        Role::Operator => Some(PolicyRole::Operator),
+        Role::Auditor => Some(PolicyRole::Auditor),
+        Role::Coordinator => None,
+    };
+    Submitter {
+        name: member.name.clone(),
+        serial: member.serial.clone(),
+        roles: role.into_iter().collect(),
+    }
+}

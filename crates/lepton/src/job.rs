@@ -1,0 +1,268 @@
+//! `lepton job`, and `lepton run --federation`: jobs of a real federation, from where a scientist sits.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use lepton_node::config::FederationConfig;
+use lepton_node::daemon::effective::effective_text;
+use lepton_node::daemon::service::{Asking, ask};
+use lepton_node::error::NodeError;
+use lepton_node::hex::unhex;
+use lepton_protocol::control::{JobDigest, JobEvent, JobLine};
+use lepton_protocol::progress::Progress;
+use lepton_protocol::report::Report;
+use tokio::sync::mpsc;
+
+use crate::{output, progress};
+
+/// Flags of `lepton job`.
+#[derive(Args)]
+pub(crate) struct JobArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// All jobs of the federation
+    List(Listed),
+    /// Follow a job until it is over
+    Watch(One),
+    /// End a job; what was charged for it stays charged
+    Stop(One),
+    /// Everything that a job has said so far, with times
+    Logs(Logged),
+    /// Fetch model, report and signed privacy report of a finished job
+    Pull(Pulled),
+}
+
+#[derive(Args)]
+pub(crate) struct Where {
+    /// How to reach the federation (docs/configuration.md)
+    #[arg(long, value_name = "TOML", default_value = "federation.toml")]
+    federation: PathBuf,
+}
+
+#[derive(Args)]
+struct Listed {
+    #[command(flatten)]
+    place: Where,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct One {
+    /// The beginning of the job's digest, or its name
+    job: String,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Args)]
+struct Logged {
+    #[command(flatten)]
+    one: One,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct Pulled {
+    #[command(flatten)]
+    one: One,
+    /// A new folder for the results
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+}
+
+impl JobArgs {
+    /// Carries out the command.
+    pub(crate) fn run(self) -> Result<(), NodeError> {
+        runtime()?.block_on(async {
+            match self.command {
+                Command::List(args) => {
+                    let jobs = args.place.ask().await?.client.list().await?;
+                    if args.json {
+                        return output::json(&jobs);
+                    }
+                    output::text(&table(&jobs))
+                }
+                Command::Watch(args) => {
+                    let (mut asking, job) = args.find().await?;
+                    follow(&mut asking, digest(&job)?, false).await
+                }
+                Command::Stop(args) => {
+                    let (mut asking, job) = args.find().await?;
+                    let words = asking.client.stop(digest(&job)?).await?;
+                    output::text(&format!("job `{}`: {}\n", job.name, output::plain(&words)))
+                }
+                Command::Logs(args) => args.run().await,
+                Command::Pull(args) => {
+                    let (mut asking, job) = args.one.find().await?;
+                    pull(&mut asking, digest(&job)?, &args.out).await
+                }
+            }
+        })
+    }
+}
+
+impl Where {
+    pub(crate) fn new(federation: PathBuf) -> Self {
+        Self { federation }
+    }
+
+    async fn ask(&self) -> Result<Asking, NodeError> {
+        ask(&FederationConfig::load(&self.federation)?).await
+    }
+}
+
+impl One {
+    /// The link, and the one job that is meant.
+    async fn find(&self) -> Result<(Asking, JobLine), NodeError> {
+        let mut asking = self.place.ask().await?;
+        let jobs = asking.client.list().await?;
+        let meant = |job: &JobLine| job.job.starts_with(&self.job) || job.name == self.job;
+        let mut found: Vec<JobLine> = jobs.into_iter().filter(meant).collect();
+        match (found.pop(), found.is_empty()) {
+            (Some(job), true) => Ok((asking, job)),
+            (Some(_), false) => Err(NodeError::Use(format!(
+                "{:?} means several jobs; give more of the digest",
+                self.job
+            ))),
+            (None, _) => Err(NodeError::Use(format!(
+                "there is no job {:?} at the coordinator; `lepton job list` shows all",
+                self.job
+            ))),
+        }
+    }
+}
+
+impl Logged {
+    async fn run(self) -> Result<(), NodeError> {
+        let (mut asking, job) = self.one.find().await?;
+        let events = asking.client.events(digest(&job)?).await?;
+        for event in &events {
+            if self.json {
+                let line = serde_json::to_string(event)
+                    .map_err(|error| NodeError::Internal(error.to_string()))?;
+                output::text(&format!("{line}\n"))?;
+            } else {
+                output::text(&format!("{}  {}\n", event.at, words(event)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Submits a job, and follows it to its results unless told not to.
+pub(crate) fn submit(
+    place: &Where,
+    (job, overrides): (&Path, &[String]),
+    (out, detach, quiet): (&Path, bool, bool),
+) -> Result<(), NodeError> {
+    let text = effective_text(job, overrides)?;
+    runtime()?.block_on(async {
+        let mut asking = place.ask().await?;
+        let signed = asking.sign(text);
+        let digest = signed.digest();
+        let said = asking.client.submit(signed).await?;
+        let short: String = lepton_node::daemon::short(&digest);
+        output::note(&format!("job {short}: {}", output::plain(&said)));
+        if detach {
+            return output::text(&format!("{short}\n"));
+        }
+        follow(&mut asking, digest, quiet).await?;
+        let jobs = asking.client.list().await?;
+        let hex = lepton_node::hex::hex(&digest);
+        let name = jobs.iter().find(|job| job.job == hex);
+        let name = name.map_or("job", |job| job.name.as_str());
+        pull(&mut asking, digest, &out.join(format!("{name}-{short}"))).await
+    })
+}
+
+async fn follow(asking: &mut Asking, job: JobDigest, quiet: bool) -> Result<(), NodeError> {
+    let (events, inbox) = mpsc::unbounded_channel();
+    let screen = tokio::spawn(progress::show(inbox, quiet));
+    let ended = asking.client.watch(job, 0, |event| {
+        // The screen lives as long as this sends.
+        let _ = events.send(plain(event.progress));
+    });
+    let ended = ended.await;
+    drop(events);
+    screen
+        .await
+        .map_err(|error| NodeError::Internal(error.to_string()))?;
+    let words = output::plain(&ended?);
+    if words.starts_with("finished") {
+        output::note(&words);
+        return Ok(());
+    }
+    Err(NodeError::Data(format!(
+        "the job is over without a result: {words}"
+    )))
+}
+
+async fn pull(asking: &mut Asking, job: JobDigest, out: &Path) -> Result<(), NodeError> {
+    asking.client.pull(job, out).await?;
+    let path = out.join("report.json");
+    let text = std::fs::read_to_string(&path).map_err(|error| NodeError::file(&path, &error))?;
+    let report: Report = serde_json::from_str(&text)
+        .map_err(|error| NodeError::Data(format!("{}: {error}", path.display())))?;
+    output::text(&crate::run::closing(&report, out))
+}
+
+/// Words of others end up on a terminal.
+fn plain(progress: Progress) -> Progress {
+    match progress {
+        Progress::Note { text } => Progress::Note {
+            text: output::plain(&text),
+        },
+        other => other,
+    }
+}
+
+fn words(event: &JobEvent) -> String {
+    match &event.progress {
+        Progress::Note { text } => output::plain(text),
+        other => output::plain(&serde_json::to_string(other).unwrap_or_default()),
+    }
+}
+
+fn table(jobs: &[JobLine]) -> String {
+    if jobs.is_empty() {
+        return "there are no jobs yet\n".to_owned();
+    }
+    let mut text = format!(
+        "{:<10}{:<22}{:<16}{:<22}{:<10}\n",
+        "job", "name", "submitter", "submitted", "state"
+    );
+    for job in jobs {
+        let short: String = job.job.chars().take(8).collect();
+        text += &format!(
+            "{short:<10}{:<22}{:<16}{:<22}{:<10}\n",
+            output::plain(&job.name),
+            output::plain(&job.submitter),
+            output::plain(&job.submitted),
+            job.state.words()
+        );
+        if !job.words.is_empty() {
+            text += &format!("          {}\n", output::plain(&job.words));
+        }
+    }
+    text
+}
+
+fn digest(job: &JobLine) -> Result<JobDigest, NodeError> {
+    unhex(&job.job)
+        .ok_or_else(|| NodeError::Data("the coordinator listed a job without a digest".to_owned()))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, NodeError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| NodeError::Internal(format!("the runtime does not start: {error}")))
+}

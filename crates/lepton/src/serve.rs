@@ -1,0 +1,97 @@
+//! `lepton party run` and `lepton coordinator run`: the daemons, until a signal ends them.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use clap::Args;
+use lepton_node::config::{CoordinatorConfig, Finding, LogConfig, PartyConfig};
+use lepton_node::daemon::service::{self, Clocks};
+use lepton_node::error::NodeError;
+use lepton_node::logging;
+use tokio::sync::watch;
+
+use crate::{clock, output};
+
+/// Flags of a daemon.
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    /// The configuration file (docs/configuration.md)
+    config: PathBuf,
+    /// Only look at the configuration and at everything that it names
+    #[arg(long)]
+    check: bool,
+}
+
+impl ServeArgs {
+    /// Runs a party.
+    pub(crate) fn party(self) -> Result<(), NodeError> {
+        let config = PartyConfig::load(&self.config)?;
+        if self.check {
+            return checked(&config.check());
+        }
+        drive(config.log, |stop| async move {
+            service::party(&config, CLOCKS, stop).await
+        })
+    }
+
+    /// Runs a coordinator.
+    pub(crate) fn coordinator(self) -> Result<(), NodeError> {
+        let config = CoordinatorConfig::load(&self.config)?;
+        if self.check {
+            return checked(&config.check());
+        }
+        drive(config.log, |stop| async move {
+            service::coordinator(&config, CLOCKS, stop).await
+        })
+    }
+}
+
+const CLOCKS: Clocks = Clocks {
+    text: crate::budget::time,
+    moment: clock::moment,
+};
+
+fn checked(findings: &[Finding]) -> Result<(), NodeError> {
+    if findings.is_empty() {
+        return output::text("the configuration is sound\n");
+    }
+    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    Err(NodeError::Use(lines.join("\n")))
+}
+
+fn drive<F: Future<Output = Result<(), NodeError>>>(
+    log: LogConfig,
+    serve: impl FnOnce(watch::Receiver<bool>) -> F,
+) -> Result<(), NodeError> {
+    logging::start(log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| NodeError::Internal(format!("the runtime does not start: {error}")))?;
+    runtime.block_on(async {
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(async move {
+            told_to_stop().await;
+            stop.send_replace(true);
+            // Kept alive: a dropped sender would never say so again.
+            std::future::pending::<()>().await;
+        });
+        serve(stopped).await
+    })
+}
+
+/// Waits for Ctrl-C or, where there is one, the signal with which service managers end programs.
+async fn told_to_stop() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        return;
+    }
+    // Without signals the program is ended by force, which loses nothing either.
+    let _ = tokio::signal::ctrl_c().await;
+}
