@@ -25,6 +25,7 @@ pub mod net;
 pub mod predict;
 mod privacy_statement;
 pub mod random;
+mod released;
 pub mod report;
 pub mod run_folder;
 pub mod scaffold;

@@ -19,11 +19,11 @@ use crate::{output, progress};
 #[derive(Args)]
 pub(crate) struct JobArgs {
     #[command(subcommand)]
-    command: Command,
+    command: JobCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum JobCommand {
     /// All jobs of the federation
     List(Listed),
     /// Follow a job until it is over
@@ -83,24 +83,24 @@ impl JobArgs {
     pub(crate) fn run(self) -> Result<(), NodeError> {
         runtime()?.block_on(async {
             match self.command {
-                Command::List(args) => {
+                JobCommand::List(args) => {
                     let jobs = args.place.ask().await?.client.list().await?;
                     if args.json {
                         return output::json(&jobs);
                     }
                     output::text(&table(&jobs))
                 }
-                Command::Watch(args) => {
+                JobCommand::Watch(args) => {
                     let (mut asking, job) = args.find().await?;
                     follow(&mut asking, digest(&job)?, false).await
                 }
-                Command::Stop(args) => {
+                JobCommand::Stop(args) => {
                     let (mut asking, job) = args.find().await?;
                     let words = asking.client.stop(digest(&job)?).await?;
                     output::text(&format!("job `{}`: {}\n", job.name, output::plain(&words)))
                 }
-                Command::Logs(args) => args.run().await,
-                Command::Pull(args) => {
+                JobCommand::Logs(args) => args.run().await,
+                JobCommand::Pull(args) => {
                     let (mut asking, job) = args.one.find().await?;
                     pull(&mut asking, digest(&job)?, &args.out).await
                 }

@@ -13,11 +13,11 @@ use crate::output;
 #[derive(Args)]
 pub(crate) struct PartyJobsArgs {
     #[command(subcommand)]
-    command: Command,
+    command: PartyJobsCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum PartyJobsCommand {
     /// All jobs that were ever offered to this party
     List(Listed),
     /// What a job would take out of this party, in plain words
@@ -83,22 +83,22 @@ impl PartyJobsArgs {
     /// Carries out the command.
     pub(crate) fn run(self) -> Result<(), NodeError> {
         match self.command {
-            Command::List(args) => {
+            PartyJobsCommand::List(args) => {
                 let jobs = list(&args.place.folder()?)?;
                 if args.json {
                     return output::json(&jobs);
                 }
                 output::text(&table(&jobs))
             }
-            Command::Show(args) => {
+            PartyJobsCommand::Show(args) => {
                 let job = find(&args.place.folder()?, &args.job)?;
                 if args.json {
                     return output::json(&job);
                 }
                 output::text(&shown(&job))
             }
-            Command::Approve(args) => args.decide(true, String::new()),
-            Command::Deny(args) => args.decided.decide(false, args.because),
+            PartyJobsCommand::Approve(args) => args.decide(true, String::new()),
+            PartyJobsCommand::Deny(args) => args.decided.decide(false, args.because),
         }
     }
 }

@@ -82,7 +82,7 @@ impl Client {
         self.ask(job, Body::Stop).await.and_then(words)
     }
 
-    /// Fetches the results into a new folder, which is there only once every file of it has come whole.
+    /// Fetches the results into a new folder, which is there only once every file of it has come whole (rule JC-16).
     ///
     /// # Errors
     /// [`NodeError::Use`] when the folder exists; [`NodeError`] when a file did not come as it was announced.

@@ -10,7 +10,7 @@ use crate::error::NodeError;
 use crate::hex::hex;
 use crate::metrics::{JobState, Metrics, Way};
 
-/// Audit log and figures of one daemon. Whatever cannot be written down must not be done: every error here ends what was under way.
+/// Audit log and figures of one daemon (rule JC-15). Whatever cannot be written down must not be done: every error here ends what was under way.
 #[derive(Clone)]
 pub struct Trail {
     audit: AuditLog,

@@ -11,6 +11,7 @@
 #![expect(unreachable_pub, reason = "modules of one test")]
 
 mod killed;
+mod owner;
 mod whole;
 mod wired;
 mod world;

@@ -65,11 +65,12 @@ fn config(address: &str, credentials: Credentials) -> DialConfig {
     config
 }
 
-/// JC-01 to JC-12 once over the network: enrol, submit, watch, pull.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_runs_over_mutual_tls() {
-    let (world, text): (World, String) = tumours(&[]);
-    let enrolment = Enrolment::new();
+/// A coordinator on a port of its own; gives its address.
+async fn start_hub(
+    world: &World,
+    enrolment: &Enrolment,
+    stopped: &watch::Receiver<bool>,
+) -> String {
     let (credentials, own) = enrolment.enrol(Role::Coordinator, "hub");
     let trust = Arc::new(credentials.trust().clone());
     let listener = Listener::bind(ListenConfig {
@@ -81,54 +82,68 @@ async fn a_job_runs_over_mutual_tls() {
     });
     let listener = listener.await.unwrap();
     let address = listener.address().to_string();
+    let (folder, hub) = (world.folder.path(), Someone::new(Role::Coordinator, "hub"));
+    let minute = Duration::from_secs(60);
     let coordinator = CoordinatorDaemon::open(CoordinatorSetup {
         own,
-        database: Database::open(&store(world.folder.path(), "hub"), "hub").unwrap(),
-        folder: world.folder.path().join("hub-jobs"),
-        trail: trail(
-            world.folder.path(),
-            &Someone::new(Role::Coordinator, "hub"),
-            time,
-        )
-        .unwrap(),
+        database: Database::open(&store(folder, "hub"), "hub").unwrap(),
+        folder: folder.join("hub-jobs"),
+        trail: trail(folder, &hub, time).unwrap(),
         most_jobs: 16,
         authority: trust,
         min_parties: 3,
         expected: (0..3).map(|index| format!("p{index}")).collect(),
         times: Times {
-            joining: Duration::from_secs(60),
-            patience: Duration::from_secs(60),
-            waiting: Duration::from_secs(60),
+            joining: minute,
+            patience: minute,
+            waiting: minute,
         },
         entropy: Entropy::System,
         clock: time,
     });
-    let (_stop, stopped) = watch::channel(false);
     tokio::spawn(
         coordinator
             .unwrap()
             .serve(listen(listener), stopped.clone()),
     );
-    for (index, table) in world.tables.iter().enumerate() {
-        let name = format!("p{index}");
-        let (credentials, own) = enrolment.enrol(Role::Party, &name);
-        world.write_policy(index);
-        let folder = world.folder.path();
-        let daemon = PartyDaemon::open(PartySetup {
-            own,
-            database: Database::open(&store(folder, &name), &name).unwrap(),
-            folder: world.home(index),
-            authority: Arc::new(credentials.trust().clone()),
-            owner: owner(folder, &name, table),
-            ledger: None,
-            trail: trail(folder, &World::party(index), time).unwrap(),
-            readiness: Readiness::new(),
-            most_jobs: 4,
-            entropy: Entropy::System,
-            clock: time,
-        });
-        let links = dial(config(&address, credentials), Arc::new(|_| {})).unwrap();
-        tokio::spawn(daemon.unwrap().serve(links, stopped.clone()));
+    address
+}
+
+fn start_party(
+    (world, index): (&World, usize),
+    (enrolment, address): (&Enrolment, &str),
+    stopped: &watch::Receiver<bool>,
+) {
+    let name = format!("p{index}");
+    let (credentials, own) = enrolment.enrol(Role::Party, &name);
+    world.write_policy(index);
+    let folder = world.folder.path();
+    let daemon = PartyDaemon::open(PartySetup {
+        own,
+        database: Database::open(&store(folder, &name), &name).unwrap(),
+        folder: world.home(index),
+        authority: Arc::new(credentials.trust().clone()),
+        owner: owner(folder, &name, &world.tables[index]),
+        ledger: None,
+        trail: trail(folder, &World::party(index), time).unwrap(),
+        readiness: Readiness::new(),
+        most_jobs: 4,
+        entropy: Entropy::System,
+        clock: time,
+    });
+    let links = dial(config(address, credentials), Arc::new(|_| {})).unwrap();
+    tokio::spawn(daemon.unwrap().serve(links, stopped.clone()));
+}
+
+/// JC-01 to JC-12 once over the network: enrol, submit, watch, pull.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_runs_over_mutual_tls() {
+    let (world, text): (World, String) = tumours(&[]);
+    let enrolment = Enrolment::new();
+    let (_stop, stopped) = watch::channel(false);
+    let address = start_hub(&world, &enrolment, &stopped).await;
+    for index in 0..3 {
+        start_party((&world, index), (&enrolment, &address), &stopped);
     }
     let (credentials, ada) = enrolment.enrol(Role::Scientist, "ada");
     let mut links = dial(config(&address, credentials), Arc::new(|_| {})).unwrap();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lepton_crypto::{IdentityKey, IdentityPublic, Seed, Signature, sha256};
+use lepton_dp::{Delta, Epsilon};
 use lepton_node::audit_log::AuditLog;
 use lepton_node::config::{StoreConfig, TableConfig};
 use lepton_node::daemon::client::Client;
@@ -12,11 +13,12 @@ use lepton_node::daemon::coordinator::{CoordinatorDaemon, CoordinatorSetup, Time
 use lepton_node::daemon::party::{Owner, PartyDaemon, PartySetup};
 use lepton_node::daemon::{Authority, Connection, Member, Own, Role, Trail, in_memory};
 use lepton_node::error::NodeError;
-use lepton_node::ledger::DurableLedger;
+use lepton_node::ledger::{Cells, DurableLedger};
 use lepton_node::metrics::{Metrics, Readiness};
 use lepton_node::random::Entropy;
 use lepton_node::store::Database;
 use lepton_protocol::control::SignedJob;
+use lepton_protocol::ledger::{Budget, Unit};
 use lepton_protocol::policy::Moment;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
@@ -158,6 +160,8 @@ pub struct World {
     pub policy: String,
     /// Whether every party has a durable ledger, with a budget for its table.
     pub ledger: bool,
+    /// Changes the text of every policy.
+    pub edit_policy: Box<dyn Fn(String) -> String + Send + Sync>,
 }
 
 fn no_time() -> String {
@@ -174,6 +178,7 @@ impl World {
             expected: tables.len(),
             policy: "[approval]\nperson = \"never\"\n".to_owned(),
             ledger: false,
+            edit_policy: Box::new(|policy| policy),
             tables,
         }
     }
@@ -268,11 +273,35 @@ impl World {
     pub fn write_policy(&self, index: usize) {
         let path = self.folder.path().join(format!("p{index}-policy.toml"));
         let text = policy(&["breast_cancer", "telecom_churn"], &self.policy);
-        std::fs::write(path, text).unwrap();
+        std::fs::write(path, (self.edit_policy)(text)).unwrap();
+    }
+
+    /// Every party gets a ledger with this budget for its table.
+    pub fn with_ledgers(&mut self, epsilon: f64) {
+        self.ledger = true;
+        for (index, table) in self.tables.iter().enumerate() {
+            let ledger = DurableLedger::open_or_create(&self.ledger_path(index), no_time).unwrap();
+            let numbers = (Epsilon::new(epsilon).unwrap(), Delta::new(1e-4).unwrap());
+            let budget = Budget::new(Unit::Record, numbers, Budget::WARN_AT).unwrap();
+            let cells = Cells::read(table).unwrap();
+            ledger.set_budget("cells", (cells, None), budget).unwrap();
+        }
+    }
+
+    pub fn ledger_path(&self, index: usize) -> PathBuf {
+        self.folder.path().join(format!("p{index}-ledger.db"))
+    }
+
+    pub fn audit(&self, index: usize) -> PathBuf {
+        self.folder.path().join(format!("p{index}-audit"))
+    }
+
+    pub fn hub_audit(&self) -> PathBuf {
+        self.folder.path().join("hub-audit")
     }
 
     fn ledger(&self, index: usize) -> Option<Arc<DurableLedger>> {
-        let path = self.folder.path().join(format!("p{index}-ledger.db"));
+        let path = self.ledger_path(index);
         self.ledger
             .then(|| Arc::new(DurableLedger::open_or_create(&path, no_time).unwrap()))
     }

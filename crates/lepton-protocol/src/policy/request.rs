@@ -227,6 +227,15 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// The rule that may be named to others (PO-17): that a table has too few rows looks as if it were not open.
+    #[must_use]
+    pub fn outward_rule(&self) -> Rule {
+        match self.rule {
+            Rule::Rows => Rule::Table,
+            rule => rule,
+        }
+    }
+
     /// What may be told to others (PO-17): made of the job and the policy, with nothing that comes from rows.
     #[must_use]
     pub fn outward(&self) -> &str {

@@ -8,6 +8,7 @@ use lepton_protocol::control::{Body, Control, JobDigest};
 use lepton_protocol::exchange::Kind;
 use lepton_protocol::ledger::{Charge, Ledger, LedgerError};
 use lepton_protocol::party::{self, Party, Seat};
+use lepton_protocol::policy::Refusal;
 use lepton_protocol::store::{Record, Store};
 use lepton_protocol::work::{PartyRows, Worker};
 use serde::{Deserialize, Serialize};
@@ -166,7 +167,10 @@ impl JobMachine {
         self.store.put_all(&persist)?;
         if let (Some(refusal), Some(work)) = (refused, &effects.work) {
             tracing::warn!(job = short(&self.job), "the policy refuses: {refusal}");
-            return Ok(Some(party::Event::Refused(work.place)));
+            let state = format!("refused {}", refusal.rule.id());
+            self.trail.job(&self.job, &state)?;
+            let words = refusal.outward().to_owned();
+            return Ok(Some(party::Event::Worked(work.place, Err(words))));
         }
         if let Some((place, charge)) = &effects.charge {
             match self.ledger.reserve(charge) {
@@ -206,12 +210,12 @@ impl JobMachine {
         }
     }
 
-    /// Rules PO-13 and PO-16, asked of the policy as it is now: the exact size of the model, and how often one exchange is tried.
+    /// Rules PO-13, PO-16 and JC-17, asked of the policy as it is now: the exact size of the model, and how often one exchange is tried.
     fn admit(
         &mut self,
         work: &party::Work,
         persist: &mut Vec<Record>,
-    ) -> Result<Option<String>, NodeError> {
+    ) -> Result<Option<Refusal>, NodeError> {
         let (kind, round) = (work.exchange.kind, work.training_round);
         let same = self.attempts.kind == kind.words() && self.attempts.round == round;
         self.attempts = Attempts {
@@ -229,7 +233,7 @@ impl JobMachine {
             let len = plan.model_len(&work.public)? as u64;
             asked = asked.and_then(|()| policy.admit_model(len));
         }
-        Ok(asked.err().map(|refusal| refusal.to_string()))
+        Ok(asked.err())
     }
 
     async fn work(&mut self, work: party::Work) -> Result<party::Event, NodeError> {

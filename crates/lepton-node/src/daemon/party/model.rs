@@ -9,7 +9,7 @@ use lepton_protocol::plan::Plan;
 
 use crate::error::NodeError;
 use crate::hex::hex;
-use crate::summary::Released;
+use crate::released::Released;
 
 /// Writes `model/` into the folder of the job.
 pub(super) fn save_model(

@@ -53,7 +53,7 @@ impl From<Broken> for No {
     fn from(broken: Broken) -> Self {
         let rule = broken.rule.id();
         Self {
-            refusal: Refusal::new(rule, broken.outward()),
+            refusal: Refusal::new(broken.outward_rule().id(), broken.outward()),
             rule: Some(rule.to_owned()),
             own: broken.words,
         }
