@@ -71,7 +71,8 @@ struct CrossArgs {
     json: bool,
 }
 
-fn public_key(text: &str) -> Result<IdentityPublic, String> {
+/// Reads a public key from its hexadecimal digits.
+pub(crate) fn public_key(text: &str) -> Result<IdentityPublic, String> {
     let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
     let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(byte).collect();
     let key = bytes.and_then(|bytes| IdentityPublic::try_from(bytes.as_slice()).ok());

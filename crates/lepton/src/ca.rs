@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use lepton_node::audit_log::IdentityPublic;
 use lepton_node::error::NodeError;
 use lepton_node::files::{Durability, replace};
 use lepton_node::net::NetError;
@@ -11,6 +12,7 @@ use lepton_node::tables::read_text;
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use crate::audit_log::public_key;
 use crate::output;
 
 /// Flags of `lepton ca`.
@@ -32,7 +34,7 @@ enum CaCommand {
     Invite(InviteArgs),
     /// Issue a certificate for a signing request
     #[command(
-        after_help = "Example: lepton ca approve ca hospital-a/request.csr.pem --out hospital-a.enrolled.pem\n\nCompare the printed key with the one the member sees, over another channel, before you send the file back."
+        after_help = "Example: lepton ca approve ca hospital-a/request.csr.pem --key HEX --out hospital-a.enrolled.pem\n\nHave the member tell you its key over another channel, and give it as --key: another key is then refused. Without --key, compare the printed key before you send the file back. Tell the member the root's fingerprint in the same way, for its --root."
     )]
     Approve(ApproveArgs),
     /// Revoke a member: its connections end, and it gets no more certificates
@@ -99,6 +101,9 @@ struct ApproveArgs {
     folder: PathBuf,
     /// The member's signing request
     request: PathBuf,
+    /// The key the member told you over another channel, 64 hexadecimal digits; a request over another one is refused
+    #[arg(long, value_name = "HEX", value_parser = public_key)]
+    key: Option<IdentityPublic>,
     /// A file for certificate, root and revocation list; without it they are printed
     #[arg(long, value_name = "PEM")]
     out: Option<PathBuf>,
@@ -150,11 +155,12 @@ fn init(args: &InitArgs) -> Result<(), NodeError> {
         .as_ref()
         .map(|(certificate, key)| Import { certificate, key });
     let federation = args.federation.clone();
-    Authority::create(&args.folder, federation, args.days, import.as_ref())?;
+    let authority = Authority::create(&args.folder, federation, args.days, import.as_ref())?;
     output::text(&format!(
-        "{} is the authority of {}: keep the folder to yourself. Whoever has it can admit members. Next:\n\n  lepton ca invite {} --role party --name NAME --address HOST:PORT\n",
+        "{} is the authority of {}: keep the folder to yourself. Whoever has it can admit members.\nThe fingerprint of its root is {}\nNext:\n\n  lepton ca invite {} --role party --name NAME --address HOST:PORT\n",
         args.folder.display(),
         args.federation,
+        authority.fingerprint()?,
         args.folder.display()
     ))
 }
@@ -181,10 +187,17 @@ fn invite(args: &InviteArgs) -> Result<(), NodeError> {
 
 fn approve(args: &ApproveArgs) -> Result<(), NodeError> {
     let authority = Authority::open(&args.folder)?;
-    let (member, issued) = authority.approve(&read_text(&args.request)?, args.replace)?;
+    let request = read_text(&args.request)?;
+    let (member, issued) = authority.approve_key(&request, args.key, args.replace)?;
     output::note(&format!(
-        "{member} is a member; its key is {}",
-        key_of(&issued)?
+        "{member} is a member; its key is {}{}\nThe fingerprint of the federation's root is {}; tell it to the member over another channel, for --root",
+        issued.leaf()?.key,
+        if args.key.is_some() {
+            ", as expected"
+        } else {
+            ""
+        },
+        authority.fingerprint()?
     ));
     give(args.out.as_deref(), &issued)
 }
@@ -206,9 +219,14 @@ fn list(args: &ListArgs) -> Result<(), NodeError> {
     if args.json {
         return output::json(&json!({
             "federation": authority.federation()?,
+            "root": authority.fingerprint()?.to_string(),
             "members": members,
         }));
     }
+    output::note(&format!(
+        "The fingerprint of the root is {}",
+        authority.fingerprint()?
+    ));
     let mut text = String::new();
     for member in members {
         let state = match (member.revoked, member.expires) {
@@ -238,10 +256,6 @@ fn give(out: Option<&Path>, issued: &Issued) -> Result<(), NodeError> {
         Some(path) => replace(path, bundle.as_bytes(), Durability::Machine)
             .map_err(|error| NodeError::file(path, &error)),
     }
-}
-
-fn key_of(issued: &Issued) -> Result<String, NetError> {
-    Ok(issued.leaf()?.key.to_string())
 }
 
 /// Writes a file that only its owner reads, and that did not exist.

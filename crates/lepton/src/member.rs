@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use lepton_node::error::NodeError;
 use lepton_node::net::pki::{
-    Authority, Invitation, Issued, Leaf, Member, MemberFolder, Name, Role,
+    Authority, Fingerprint, Invitation, Issued, Leaf, Member, MemberFolder, Name, Role,
 };
 use lepton_node::net::{Proxy, redeem};
 use lepton_node::tables::read_text;
@@ -31,7 +31,7 @@ pub(crate) struct PartyArgs {
 enum PartyCommand {
     /// Make this machine's key, and enrol it
     #[command(
-        after_help = "Examples:\n  lepton party init hospital-a --invitation hospital-a.invitation\n  lepton party init hospital-a --federation heart-study --name hospital-a\n  lepton party init hospital-a --accept hospital-a.enrolled.pem\n\nWith an invitation, one step is enough. Without, the second form makes a signing request for the authority, the third takes its answer."
+        after_help = "Examples:\n  lepton party init hospital-a --invitation hospital-a.invitation\n  lepton party init hospital-a --federation heart-study --name hospital-a\n  lepton party init hospital-a --accept hospital-a.enrolled.pem --root HEX\n\nWith an invitation, one step is enough. Without, the second form makes a signing request for the authority, the third takes its answer: give as --root the fingerprint of the root that the authority tells you over another channel."
     )]
     Init(PartyInit),
     /// Run this party until a signal ends it
@@ -55,7 +55,7 @@ pub(crate) struct CoordinatorArgs {
 enum CoordinatorCommand {
     /// Make the coordinator's key, and enrol it
     #[command(
-        after_help = "Examples:\n  lepton coordinator init hub --name hub --ca ca\n  lepton coordinator init hub --name hub --federation heart-study\n  lepton coordinator init hub --accept hub.enrolled.pem"
+        after_help = "Examples:\n  lepton coordinator init hub --name hub --ca ca\n  lepton coordinator init hub --name hub --federation heart-study\n  lepton coordinator init hub --accept hub.enrolled.pem --root HEX"
     )]
     Init(CoordinatorInit),
     /// Run the coordinator until a signal ends it
@@ -76,6 +76,9 @@ struct Enrol {
     /// What the authority sent back for the signing request
     #[arg(long, value_name = "PEM", conflicts_with_all = ["federation", "name"])]
     accept: Option<PathBuf>,
+    /// The fingerprint of the federation's root (SHA-256) that the authority told you over another channel; with another root nothing is installed. May be given more than once
+    #[arg(long, value_name = "HEX")]
+    root: Vec<Fingerprint>,
 }
 
 #[derive(Args)]
@@ -105,6 +108,19 @@ struct CoordinatorInit {
     ca: Option<PathBuf>,
 }
 
+impl Enrol {
+    /// The parser drops what a flag requires when that conflicts with another flag.
+    fn check(&self) -> Result<(), NodeError> {
+        if self.accept.is_none() && !self.root.is_empty() {
+            return Err(NodeError::Use(
+                "--root goes with --accept; an invitation carries the root's fingerprint itself"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
 impl PartyArgs {
     /// Carries out the command.
     pub(crate) fn run(self) -> Result<(), NodeError> {
@@ -113,6 +129,7 @@ impl PartyArgs {
             PartyCommand::Run(args) => return args.party(),
             PartyCommand::Jobs(args) => return args.run(),
         };
+        args.enrol.check()?;
         if let Some(path) = &args.invitation {
             return by_invitation(&args.enrol.folder, path, args.proxy.as_ref());
         }
@@ -127,6 +144,7 @@ impl CoordinatorArgs {
             CoordinatorCommand::Init(args) => args,
             CoordinatorCommand::Run(args) => return args.coordinator(),
         };
+        args.enrol.check()?;
         let Some(ca) = &args.ca else {
             return by_request(&args.enrol, Role::Coordinator, None);
         };
@@ -167,8 +185,18 @@ fn by_invitation(folder: &Path, path: &Path, proxy: Option<&Proxy>) -> Result<()
 fn by_request(enrol: &Enrol, role: Role, coordinator: Option<String>) -> Result<(), NodeError> {
     if let Some(path) = &enrol.accept {
         let folder = MemberFolder::open(&enrol.folder)?;
-        let leaf = folder.install(&Issued::from_bundle(&read_text(path)?)?)?;
-        return enrolled(&folder, &leaf);
+        let issued = Issued::from_bundle(&read_text(path)?)?;
+        if !enrol.root.is_empty() {
+            issued.check_roots(&enrol.root)?;
+        }
+        let first = folder.roots().is_err();
+        enrolled(&folder, &folder.install(&issued)?)?;
+        if first && enrol.root.is_empty() {
+            output::note(
+                "Compare the root's fingerprint with the one the authority tells you over another channel: whoever carried the answer could have put another root into it. With --root this is checked before anything is installed.",
+            );
+        }
+        return Ok(());
     }
     let member = Member {
         federation: needed(enrol.federation.as_ref(), "--federation")?.clone(),
@@ -180,7 +208,7 @@ fn by_request(enrol: &Enrol, role: Role, coordinator: Option<String>) -> Result<
     }
     let folder = MemberFolder::create(&enrol.folder, member, coordinator)?;
     output::text(&format!(
-        "The key of {} is {}\nSend {} to the federation's authority, tell it the key over another channel, and give its answer to --accept.\n",
+        "The key of {} is {}\nSend {} to the federation's authority and tell it the key over another channel; have it tell you the fingerprint of its root. Give its answer to --accept, and that fingerprint to --root.\n",
         folder.member(),
         folder.key()?.public(),
         folder.request_path().display()
@@ -188,12 +216,15 @@ fn by_request(enrol: &Enrol, role: Role, coordinator: Option<String>) -> Result<
 }
 
 fn enrolled(folder: &MemberFolder, leaf: &Leaf) -> Result<(), NodeError> {
+    let roots = folder.roots()?;
+    let roots: Vec<_> = roots.iter().map(Fingerprint::to_string).collect();
     output::text(&format!(
-        "{} of {} is enrolled until {}, and renews by itself while it is connected.\nIts key is {}\n",
+        "{} of {} is enrolled until {}, and renews by itself while it is connected.\nIts key is {}\nThe fingerprint of the federation's root is {}\n",
         leaf.member,
         folder.member().federation,
         crate::clock::at(leaf.not_after),
-        leaf.key
+        leaf.key,
+        roots.join(" and ")
     ))
 }
 

@@ -1,276 +1,75 @@
-//! Sessions at the listener: which connection goes on with which one.
+//! A session's connections at the listener, one after the other.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
-use super::driver::{Connection, Connector, Driver, Elsewhere, Ended, Joined, Stand};
-use super::enrol::EnrolConfig;
-use super::link::link;
-use super::listener::{Limits, ListenConfig, Observer, Peer};
-use super::pki::{Leaf, Role};
-use super::segment::{Hello, Kind, NEWEST, OLDEST, Segment, Welcome, agree};
-use super::service::random_id;
-use super::{Credentials, NetError};
+use super::NetError;
+use super::driver::{Connector, Elsewhere, Ended, Joined, Stand};
+use super::pki::Leaf;
+use super::segment::{Kind, OLDEST, Segment, Welcome};
+use super::sessions::{Attached, Sessions};
 
 /// A renewal is answered this often for each session.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
 
-/// All sessions.
-#[derive(Clone)]
-pub(super) struct Sessions(Arc<Inner>);
-
-struct Inner {
-    limits: Limits,
-    credentials: Credentials,
-    enrolment: Option<EnrolConfig>,
-    observer: Option<Observer>,
-    accepted: mpsc::Sender<Peer>,
-    table: Mutex<HashMap<Bytes, Entry>>,
-}
-
-/// A session, as connections find it.
-struct Entry {
-    leaf: Leaf,
-    began: Instant,
-    attach: mpsc::Sender<ToSession>,
-    controls: mpsc::Sender<Segment>,
-}
-
-/// What a session's task is told.
-enum ToSession {
-    Attached(Box<Attached>),
-    End(String),
-}
-
-struct Attached {
-    hello: Hello,
-    version: u32,
-    leaf: Leaf,
-    connection: Connection,
-}
-
-impl Sessions {
-    pub(super) fn new(config: &ListenConfig, accepted: mpsc::Sender<Peer>) -> Self {
-        Self(Arc::new(Inner {
-            limits: config.limits.clone(),
-            credentials: config.credentials.clone(),
-            enrolment: config.enrolment.clone(),
-            observer: config.observer.clone(),
-            accepted,
-            table: Mutex::default(),
-        }))
-    }
-
-    /// Gives a connection to the session it asks for, or to a new one. Sessions are found by their number *and* the member's key (TR-06).
-    pub(super) async fn attach(
-        &self,
-        (leaf, address): (Leaf, SocketAddr),
-        hello: Hello,
-        connection: Connection,
-    ) -> Result<(), NetError> {
-        let ours = (OLDEST, NEWEST);
-        let version = match agree(ours, (hello.oldest, hello.newest)) {
-            Ok(version) => version,
-            Err(error) => {
-                let refusal = Welcome {
-                    version: ours.1,
-                    oldest: ours.0,
-                    refused: true,
-                    ..Welcome::default()
-                };
-                // A courtesy to whoever leaves anyway.
-                let _ = connection.outbound.try_send(Kind::Welcome(refusal).into());
-                return Err(error);
-            }
-        };
-        let known = self
-            .table()
-            .get(&hello.session)
-            .filter(|entry| entry.leaf.key == leaf.key && entry.leaf.member == leaf.member)
-            .map(|entry| entry.attach.clone());
-        let attached = Box::new(Attached {
-            hello,
-            version,
-            leaf: leaf.clone(),
-            connection,
-        });
-        let attached = match known {
-            Some(session) => match session.send(ToSession::Attached(attached)).await {
-                Ok(()) => return Ok(()),
-                Err(mpsc::error::SendError(ToSession::Attached(attached))) => attached,
-                Err(_) => return Ok(()),
-            },
-            None => attached,
-        };
-        self.begin(leaf, address, attached).await
-    }
-
-    async fn begin(
-        &self,
-        leaf: Leaf,
-        address: SocketAddr,
-        attached: Box<Attached>,
-    ) -> Result<(), NetError> {
-        self.make_room(&leaf);
-        let (id, limits) = (random_id()?, &self.0.limits);
-        let (attach, attaching) = mpsc::channel(1);
-        let (controls, controlling) = mpsc::channel(4);
-        let (link, ends) = link();
-        let connector = AcceptConnector {
-            sessions: self.clone(),
-            id: id.clone(),
-            fresh: true,
-            attach: attaching,
-            pending: Some(ToSession::Attached(attached)),
-            controls: controlling,
-            answers: controls.clone(),
-            leaf: leaf.clone(),
-            renewed: None,
-        };
-        let entry = Entry {
-            leaf: leaf.clone(),
-            began: Instant::now(),
-            attach,
-            controls,
-        };
-        self.table().insert(id, entry);
-        let stand = Stand::new(limits.longest_message, limits.stream_above);
-        let peer = Peer {
-            identity: leaf.into(),
-            address,
-            link,
-        };
-        tokio::spawn(Driver::new(ends, stand).run(connector));
-        self.0
-            .accepted
-            .send(peer)
-            .await
-            .map_err(|_| NetError::Connection("nobody accepts links any more".to_owned()))
-    }
-
-    /// Ends the party's older session, or the oldest of too many of another member's.
-    fn make_room(&self, leaf: &Leaf) {
-        let most = match leaf.member.role {
-            Role::Party => 1,
-            _ => self.0.limits.sessions_per_member,
-        };
-        let mut table = self.table();
-        let mut same: Vec<_> = table
-            .iter()
-            .filter(|(_, entry)| entry.leaf.member == leaf.member)
-            .map(|(id, entry)| (entry.began, id.clone()))
-            .collect();
-        same.sort();
-        let excess = (same.len() + 1).saturating_sub(most);
-        for (_, id) in same.into_iter().take(excess) {
-            if let Some(entry) = table.remove(&id) {
-                entry.end("a newer session of the same member began".to_owned());
-            }
-        }
-    }
-
-    /// Ends every session of a certificate's owner.
-    pub(super) fn end(&self, leaf: &Leaf, reason: &str) {
-        self.table().retain(|_, entry| {
-            let same = entry.leaf.member == leaf.member && entry.leaf.key == leaf.key;
-            if same {
-                entry.end(reason.to_owned());
-            }
-            !same
-        });
-    }
-
-    pub(super) fn end_all(&self, reason: &str) {
-        for (_, entry) in self.table().drain() {
-            entry.end(reason.to_owned());
-        }
-    }
-
-    /// Sends revocation lists to everybody who is connected; who is not gets them when it is (EN-07).
-    pub(super) fn tell_lists(&self, lists: &[Vec<u8>]) {
-        for entry in self.table().values() {
-            for list in lists {
-                let segment = Kind::Revoked(Bytes::copy_from_slice(list)).into();
-                // One whose queue is full gets the list with its next connection.
-                let _ = entry.controls.try_send(segment);
-            }
-        }
-    }
-
-    fn table(&self) -> MutexGuard<'_, HashMap<Bytes, Entry>> {
-        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Entry {
-    fn end(&self, reason: String) {
-        let attach = self.attach.clone();
-        // The channel may hold a connection just now; the end follows it.
-        tokio::spawn(async move {
-            let _ = attach.send(ToSession::End(reason)).await;
-        });
-    }
-}
-
 /// A session's source of connections.
-struct AcceptConnector {
+pub(super) struct AcceptConnector {
     sessions: Sessions,
     id: Bytes,
     fresh: bool,
-    attach: mpsc::Receiver<ToSession>,
-    pending: Option<ToSession>,
-    controls: mpsc::Receiver<Segment>,
+    arrivals: Arrivals,
     answers: mpsc::Sender<Segment>,
-    leaf: Leaf,
+    /// What the newest connection showed.
+    leaf: Option<Leaf>,
     renewed: Option<Instant>,
+}
+
+/// What comes to a session from outside.
+pub(super) struct Arrivals {
+    /// A connection that waits for its welcome.
+    pub(super) pending: Option<Box<Attached>>,
+    pub(super) attach: mpsc::Receiver<Box<Attached>>,
+    pub(super) controls: mpsc::Receiver<Segment>,
+    pub(super) ended: oneshot::Receiver<String>,
 }
 
 impl Drop for AcceptConnector {
     fn drop(&mut self) {
-        self.sessions.table().remove(&self.id);
+        self.sessions.forget(&self.id);
     }
 }
 
 impl Connector for AcceptConnector {
     async fn join(&mut self, stand: &mut Stand) -> Result<Joined, Ended> {
-        let patience = self.sessions.0.limits.session;
+        let patience = self.sessions.limits().session;
         loop {
-            let next = match self.pending.take() {
-                Some(next) => Some(next),
-                None => timeout(patience, self.attach.recv())
-                    .await
-                    .map_err(|_| Ended::Closed("it did not come back".to_owned()))?,
+            let attached = match timeout(patience, self.arrivals.next()).await {
+                Ok(attached) => attached.map_err(Ended::Closed)?,
+                Err(_) => return Err(Ended::Closed("it did not come back".to_owned())),
             };
-            match next {
-                Some(ToSession::Attached(attached)) => {
-                    if let Some(joined) = self.welcome(attached, stand).await? {
-                        return Ok(joined);
-                    }
-                }
-                Some(ToSession::End(reason)) => return Err(Ended::Closed(reason)),
-                None => return Err(Ended::Closed("the listener was closed".to_owned())),
+            if let Some(joined) = self.welcome(attached, stand).await? {
+                return Ok(joined);
             }
         }
     }
 
     async fn elsewhere(&mut self, room: bool) -> Elsewhere {
-        if self.pending.is_some() {
-            return Elsewhere::Leave;
-        }
-        tokio::select! {
-            next = self.attach.recv() => {
-                let gone = || ToSession::End("the listener was closed".to_owned());
-                self.pending = Some(next.unwrap_or_else(gone));
-                Elsewhere::Leave
+        if self.arrivals.pending.is_none() {
+            let arrivals = &mut self.arrivals;
+            tokio::select! {
+                biased;
+                reason = &mut arrivals.ended => return Elsewhere::End(over(reason.ok())),
+                next = arrivals.attach.recv() => match next {
+                    Some(next) => arrivals.pending = Some(next),
+                    None => return Elsewhere::End(over(None)),
+                },
+                Some(segment) = arrivals.controls.recv(), if room => return Elsewhere::Send(segment),
             }
-            Some(segment) = self.controls.recv(), if room => Elsewhere::Send(segment),
         }
+        Elsewhere::Leave("a new connection takes over".to_owned())
     }
 
     fn starts_over(&mut self) -> bool {
@@ -288,26 +87,91 @@ impl Connector for AcceptConnector {
     }
 }
 
+impl Arrivals {
+    /// The next connection; the reason when the session is over, of which a connection that came meanwhile is told.
+    async fn next(&mut self) -> Result<Box<Attached>, String> {
+        if self.pending.is_none() {
+            tokio::select! {
+                biased;
+                reason = &mut self.ended => return Err(over(reason.ok())),
+                next = self.attach.recv() => self.pending = next,
+            }
+        }
+        let ended = match self.ended.try_recv() {
+            Err(oneshot::error::TryRecvError::Empty) => None,
+            reason => Some(over(reason.ok())),
+        };
+        match (self.pending.take(), ended) {
+            (Some(attached), None) => Ok(attached),
+            (attached, ended) => {
+                let reason = ended.unwrap_or_else(|| over(None));
+                if let Some(attached) = attached {
+                    attached.close(&reason);
+                }
+                Err(reason)
+            }
+        }
+    }
+}
+
+impl Attached {
+    /// Ends a connection that was not welcomed yet, with the reason.
+    fn close(&self, reason: &str) {
+        let close = Kind::Close(reason.to_owned()).into();
+        // A courtesy: it ends anyway.
+        let _ = self.connection.outbound.try_send(close);
+    }
+}
+
+/// Why a session is over: without a reason, because nobody is left to give one.
+fn over(reason: Option<String>) -> String {
+    reason.unwrap_or_else(|| "the listener was closed".to_owned())
+}
+
 impl AcceptConnector {
+    /// For a new session with its first connection; `answers` go into the session's own controls.
+    pub(super) fn new(
+        sessions: Sessions,
+        id: Bytes,
+        arrivals: Arrivals,
+        answers: mpsc::Sender<Segment>,
+    ) -> Self {
+        Self {
+            sessions,
+            id,
+            fresh: true,
+            arrivals,
+            answers,
+            leaf: None,
+            renewed: None,
+        }
+    }
+
+    /// Ends the session before it began, with the reason.
+    pub(super) fn refuse(mut self, reason: &str) {
+        if let Some(attached) = self.arrivals.pending.take() {
+            attached.close(reason);
+        }
+    }
+
     /// Answers a greeting; `None` when the connection broke meanwhile.
     async fn welcome(
         &mut self,
         attached: Box<Attached>,
         stand: &mut Stand,
     ) -> Result<Option<Joined>, Ended> {
+        if !self.fresh
+            && let Err(error) = stand.resume(attached.hello.received)
+        {
+            attached.close(&error.to_string());
+            return Err(Ended::Closed(error.to_string()));
+        }
         let Attached {
             hello,
             version,
-            leaf,
+            shown,
             connection,
         } = *attached;
-        if !self.fresh
-            && let Err(error) = stand.resume(hello.received)
-        {
-            let close = Kind::Close(error.to_string()).into();
-            let _ = connection.outbound.try_send(close);
-            return Err(Ended::Closed(error.to_string()));
-        }
         let welcome = Welcome {
             version,
             session: self.id.clone(),
@@ -317,21 +181,21 @@ impl AcceptConnector {
             } else {
                 stand.inbox.received()
             },
-            limit: self.sessions.0.limits.longest_message,
+            limit: self.sessions.limits().longest_message,
             refused: false,
             oldest: OLDEST,
         };
-        let lists = self.sessions.0.credentials.trust().lists_der();
+        let lists = self.sessions.credentials().trust().lists_der();
         let lists = lists.into_iter().map(|list| Kind::Revoked(list.into()));
         for kind in std::iter::once(Kind::Welcome(welcome)).chain(lists) {
-            let wait = self.sessions.0.limits.handshake;
+            let wait = self.sessions.limits().handshake;
             let sent = timeout(wait, connection.outbound.send(kind.into())).await;
             if !matches!(sent, Ok(Ok(()))) {
                 return Ok(None);
             }
         }
-        self.leaf = leaf;
-        let new = self.fresh.then(|| self.leaf.clone().into());
+        let new = self.fresh.then(|| shown.leaf.clone().into());
+        self.leaf = Some(shown.leaf);
         self.fresh = false;
         Ok(Some(Joined {
             connection,
@@ -343,12 +207,13 @@ impl AcceptConnector {
     /// Has the next certificate made, off this task (EN-06).
     fn renew(&mut self) {
         let recent = self.renewed.is_some_and(|at| at.elapsed() < RENEWAL_PAUSE);
-        let Some(enrolment) = self.sessions.0.enrolment.clone().filter(|_| !recent) else {
+        let (Some(enrolment), Some(leaf), false) =
+            (self.sessions.enrolment(), self.leaf.clone(), recent)
+        else {
             return;
         };
         self.renewed = Some(Instant::now());
-        let (leaf, answers) = (self.leaf.clone(), self.answers.clone());
-        let observer = self.sessions.0.observer.clone();
+        let (answers, observer) = (self.answers.clone(), self.sessions.observer());
         tokio::task::spawn_blocking(move || match enrolment.registrar.renew(&leaf) {
             // Gone meanwhile, or it does not read: it asks again. Waiting for it would hold a thread that others need.
             Ok(issued) => drop(answers.try_send(Kind::Renewed(issued.into()).into())),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_stream::StreamExt;
@@ -14,10 +15,10 @@ use super::enrol::server_name;
 use super::link::{Link, PeerIdentity, link};
 use super::pki::{Name, Usage, now};
 use super::segment::{Hello, Kind, NEWEST, Nothing, OLDEST, Segment, Welcome, agree};
+use super::service::AbortOnDrop;
+use super::shown::{Shown, reached};
 use super::{Credentials, Limits, NetError, Proxy, service, tls};
 
-/// Longest time between looks at the clock.
-const LOOK: u64 = 60;
 /// A connection that lasted this long was a good one: the next attempt follows at once.
 const STEADY: Duration = Duration::from_secs(5);
 
@@ -36,10 +37,12 @@ pub struct DialConfig {
     pub limits: Limits,
     /// Shortest and longest pause before another attempt.
     pub pause: (Duration, Duration),
+    /// How often the member's folder is looked at for a certificate or revocation list that was put there by hand.
+    pub look: Duration,
 }
 
 impl DialConfig {
-    /// The usual: pauses of 0.5 to 30 seconds.
+    /// The usual: pauses of 0.5 to 30 seconds, a look every 30 seconds.
     #[must_use]
     pub fn new(address: String, credentials: Credentials) -> Self {
         Self {
@@ -49,6 +52,7 @@ impl DialConfig {
             proxy: None,
             limits: Limits::default(),
             pause: (Duration::from_millis(500), Duration::from_secs(30)),
+            look: Duration::from_secs(30),
         }
     }
 }
@@ -65,8 +69,11 @@ impl Dialer {
         server_name(&config.address)?;
         let (link, ends) = link();
         let stand = Stand::new(config.limits.longest_message, config.limits.stream_above);
+        let looking = tokio::spawn(look(config.credentials.clone(), config.look));
         let connector = DialConnector {
             ask_at: config.credentials.leaf().renew_at(),
+            shown: None,
+            _looking: AbortOnDrop(looking),
             config,
             session: Bytes::new(),
             failures: 0,
@@ -89,6 +96,9 @@ struct DialConnector {
     ask_at: u64,
     /// There is a new certificate: the connection should show it.
     renewed: bool,
+    /// The coordinator's certificate on the present connection, with the changes of lists since it was verified.
+    shown: Option<(Shown, watch::Receiver<u64>)>,
+    _looking: AbortOnDrop,
 }
 
 impl Connector for DialConnector {
@@ -102,6 +112,10 @@ impl Connector for DialConnector {
         }
         self.failures = self.failures.saturating_add(1);
         self.renewed = false;
+        self.shown = None;
+        // One put there by hand is not asked for again.
+        let renew_at = self.config.credentials.leaf().renew_at();
+        self.ask_at = self.ask_at.max(renew_at);
         let limit = self.config.limits.handshake;
         match timeout(limit, self.dial(stand)).await {
             Ok(Ok(joined)) => {
@@ -116,23 +130,23 @@ impl Connector for DialConnector {
         }
     }
 
-    /// Asks for the next certificate in time, and again if no answer comes (EN-06).
+    /// Leaves a coordinator whose certificate holds no more (EN-07); asks for this member's next certificate in time, and again if no answer comes (EN-06).
     async fn elsewhere(&mut self, room: bool) -> Elsewhere {
         if self.renewed {
-            return Elsewhere::Leave;
+            return Elsewhere::Leave("the renewed certificate is shown".to_owned());
         }
-        if !room {
+        let Some((shown, changes)) = &mut self.shown else {
             return std::future::pending().await;
+        };
+        tokio::select! {
+            biased;
+            error = shown.fails(self.config.credentials.trust(), changes) => {
+                return Elsewhere::Leave(format!("{}: {error}", shown.leaf.member));
+            }
+            () = reached(self.ask_at), if room => {}
         }
-        while let Some(left) = self.ask_at.checked_sub(now()).filter(|left| *left > 0) {
-            sleep(Duration::from_secs(left.min(LOOK))).await;
-        }
-        let left = self
-            .config
-            .credentials
-            .leaf()
-            .not_after
-            .saturating_sub(now());
+        let not_after = self.config.credentials.leaf().not_after;
+        let left = not_after.saturating_sub(now());
         self.ask_at = now() + (left / 8).clamp(2, 600);
         Elsewhere::Send(Kind::Renew(Nothing {}).into())
     }
@@ -217,7 +231,7 @@ impl DialConnector {
     }
 
     /// An encrypted connection to a coordinator, and who it is.
-    async fn open(&self) -> Result<(Connection, PeerIdentity), NetError> {
+    async fn open(&mut self) -> Result<(Connection, PeerIdentity), NetError> {
         let config = &self.config;
         let failed =
             |error: std::io::Error| NetError::Connection(format!("{}: {error}", config.address));
@@ -232,10 +246,29 @@ impl DialConnector {
             .await
             .map_err(failed)?;
         tls::check_exchange(tls.get_ref().1)?;
-        let chain = tls.get_ref().1.peer_certificates().unwrap_or_default();
-        let leaf = config.credentials.trust().verify(chain, Usage::Server)?;
+        let (trust, shown) = (
+            config.credentials.trust(),
+            Shown::on(tls.get_ref().1, Usage::Server)?,
+        );
+        // Before it is verified, so that no change is missed.
+        let changes = trust.changes();
+        shown.verify(trust)?;
         let connection = service::open(tls, &config.limits).await?;
-        Ok((connection, leaf.into()))
+        let identity = shown.leaf.clone().into();
+        self.shown = Some((shown, changes));
+        Ok((connection, identity))
+    }
+}
+
+/// Takes over what was put into the member's folder.
+async fn look(credentials: Credentials, every: Duration) {
+    loop {
+        sleep(every).await;
+        let credentials = credentials.clone();
+        let looked = tokio::task::spawn_blocking(move || credentials.refresh()).await;
+        if let Ok(Err(error)) = looked {
+            tracing::warn!("what is in the member's folder is not taken over: {error}");
+        }
     }
 }
 

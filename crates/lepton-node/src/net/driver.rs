@@ -52,8 +52,10 @@ pub(super) struct Joined {
 pub(super) enum Elsewhere {
     /// To send a segment.
     Send(Segment),
-    /// To leave it for another one.
-    Leave,
+    /// To leave it for another one, with the reason.
+    Leave(String),
+    /// To end the session, with the reason, which the other side is told.
+    End(String),
 }
 
 /// The session is over, or a connection could not be had.
@@ -140,7 +142,7 @@ enum Left {
     Lost(String),
     /// The other side ended the session.
     Closed(String),
-    /// The other side broke the protocol (TR-09).
+    /// This side ends the session: the other one broke the protocol (TR-09), or may have none.
     Refused(String),
     /// The program dropped the link.
     Dropped,
@@ -207,8 +209,12 @@ impl Driver {
         }
         let left = self.talk(&mut connection, connector).await;
         match &left {
-            Left::Refused(reason) => say_goodbye(connection, reason).await,
-            Left::Dropped => say_goodbye(connection, "the other program ended the session").await,
+            // This side's program need not wait until the other side has heard it.
+            Left::Refused(reason) => drop(tokio::spawn(say_goodbye(connection, reason.clone()))),
+            Left::Dropped => {
+                let reason = "the other program ended the session".to_owned();
+                say_goodbye(connection, reason).await;
+            }
             Left::Lost(_) | Left::Closed(_) => {}
         }
         left
@@ -225,16 +231,18 @@ impl Driver {
             let room = self.stand.outbox.has_room();
             let idle = self.sending.is_none() && self.commands_open;
             let wake = tokio::select! {
-                segment = connection.inbound.next() => Wake::Segment(segment),
+                // First of all what says that no more may be heard or sent. What comes in is last: nothing of the rest goes on for long without it.
+                biased;
+                wanted = connector.elsewhere(controls.len() < 8) => Wake::Elsewhere(wanted),
+                () = self.ends.events.closed() => return Left::Dropped,
+                () = deliver(&mut self.ready, &self.ends.events, &mut self.parts) => Wake::Delivered,
                 permit = connection.outbound.reserve(), if due => match permit {
                     Ok(permit) => Wake::Permit(permit),
                     Err(_) => Wake::Segment(None),
                 },
-                wanted = connector.elsewhere(controls.len() < 8) => Wake::Elsewhere(wanted),
                 command = self.ends.commands.recv(), if idle => Wake::Command(command),
                 part = next_part(&mut self.sending), if room => Wake::Part(part),
-                () = deliver(&mut self.ready, &self.ends.events, &mut self.parts) => Wake::Delivered,
-                () = self.ends.events.closed() => return Left::Dropped,
+                segment = connection.inbound.next() => Wake::Segment(segment),
             };
             match wake {
                 Wake::Segment(segment) => {
@@ -248,9 +256,8 @@ impl Driver {
                     }
                 }
                 Wake::Elsewhere(Elsewhere::Send(segment)) => controls.push_back(segment),
-                Wake::Elsewhere(Elsewhere::Leave) => {
-                    return Left::Lost("a new connection takes over".to_owned());
-                }
+                Wake::Elsewhere(Elsewhere::Leave(reason)) => return Left::Lost(reason),
+                Wake::Elsewhere(Elsewhere::End(reason)) => return Left::Refused(reason),
                 Wake::Command(command) => self.on_command(command),
                 Wake::Part(part) => self.on_part(part),
                 Wake::Delivered => {}
@@ -469,13 +476,13 @@ async fn deliver_all(
 }
 
 /// Tells the other side why the session ends, and gives it the time to hear it.
-async fn say_goodbye(connection: Connection, reason: &str) {
+async fn say_goodbye(connection: Connection, reason: String) {
     let Connection {
         mut inbound,
         outbound,
         _guard,
     } = connection;
-    let close = Kind::Close(reason.to_owned()).into();
+    let close = Kind::Close(reason).into();
     let farewell = async {
         if outbound.send(close).await.is_ok() {
             drop(outbound);

@@ -67,21 +67,21 @@ pub struct EnrolConfig {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Question {
+pub(super) struct Question {
     #[prost(bytes = "vec", tag = "1")]
-    id: Vec<u8>,
+    pub(super) id: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
-    proof: Vec<u8>,
+    pub(super) proof: Vec<u8>,
     #[prost(string, tag = "3")]
-    request: String,
+    pub(super) request: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Answer {
+pub(super) struct Answer {
     #[prost(message, optional, tag = "1")]
-    issued: Option<Credential>,
+    pub(super) issued: Option<Credential>,
     #[prost(string, tag = "2")]
-    refused: String,
+    pub(super) refused: String,
 }
 
 /// Redeems an invitation for the member of `folder`, and puts the certificate there.
@@ -101,16 +101,7 @@ pub async fn redeem(
         return Err(NetError::Refused(answer.refused));
     };
     let issued = Issued::from(issued);
-    let root = super::pki::chain_from_pem(&issued.root)?;
-    if !root
-        .iter()
-        .all(|root| super::pki::fingerprint(root) == invitation.root)
-    {
-        return Err(NetError::certificate(
-            "the root certificate",
-            "it is not the invitation's",
-        ));
-    }
+    issued.check_roots(&[invitation.root])?;
     folder.install(&issued)
 }
 
@@ -222,7 +213,10 @@ async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> std::io:
 }
 
 /// Reads a length and that many bytes; refuses on the length (TR-09).
-async fn read(stream: &mut (impl AsyncRead + Unpin), longest: u32) -> std::io::Result<Vec<u8>> {
+pub(super) async fn read(
+    stream: &mut (impl AsyncRead + Unpin),
+    longest: u32,
+) -> std::io::Result<Vec<u8>> {
     let length = stream.read_u32().await?;
     if length > longest {
         return Err(std::io::Error::other("a message longer than allowed"));

@@ -13,8 +13,12 @@ mod listener;
 pub mod pki;
 mod proxy;
 mod segment;
+mod serve;
 mod service;
 mod session;
+mod sessions;
+mod shown;
+mod strangers;
 mod tls;
 
 pub use dialer::{DialConfig, Dialer};
@@ -26,4 +30,4 @@ pub use proxy::Proxy;
 pub use tls::Credentials;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

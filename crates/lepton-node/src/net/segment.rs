@@ -15,6 +15,8 @@ pub(crate) const CHUNK: usize = 128 * 1024;
 pub(crate) const WINDOW: usize = 32;
 /// Longest segment: a revocation list with its frame.
 pub(crate) const LONGEST: usize = super::pki::LONGEST_LIST_PEM + 64 * 1024;
+/// Longest segment from whoever dials: a chunk with its frame. Lists come from the listener only.
+pub(crate) const LONGEST_OF_DIALLER: usize = CHUNK + 64 * 1024;
 /// Path of the one gRPC method.
 pub(crate) const METHOD: &str = "/lepton.link.v1.Link/Attach";
 

@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use super::driver::{Connection, Inbound};
-use super::segment::{LONGEST, METHOD, Segment};
+use super::segment::{LONGEST, LONGEST_OF_DIALLER, METHOD, Segment};
 use super::{Limits, NetError};
 
 /// Segments between a link's task and HTTP/2.
@@ -28,7 +28,7 @@ const HTTP_WINDOW: u32 = 2 << 20;
 /// Longest header of a request.
 const HEADERS: u32 = 8 * 1024;
 
-type Codec = ProstCodec<Segment, Segment>;
+pub(super) type Codec = ProstCodec<Segment, Segment>;
 type Answer = Result<Response<Outbound>, Status>;
 
 /// Segments to the other side.
@@ -53,7 +53,8 @@ where
     if request.uri().path() != METHOD {
         return Ok(Status::unimplemented("no such method").into_http());
     }
-    let mut grpc = tonic::server::Grpc::new(Codec::default()).max_decoding_message_size(LONGEST);
+    let mut grpc =
+        tonic::server::Grpc::new(Codec::default()).max_decoding_message_size(LONGEST_OF_DIALLER);
     Ok(grpc.streaming(Attach(Some(attach)), request).await)
 }
 

@@ -7,9 +7,6 @@ use bytes::Bytes;
 use super::NetError;
 use super::segment::{CHUNK, Chunk, WINDOW};
 
-/// From this many bytes of a message on, the rest of its memory is taken at once.
-const EARNEST: usize = 1 << 20;
-
 /// Chunks the other side has not taken over.
 #[derive(Default)]
 pub(super) struct Outbox {
@@ -200,9 +197,11 @@ impl Inbox {
                     _ => (Vec::new(), chunk.length.unwrap_or(0)),
                 };
                 let left = left.saturating_sub(added);
-                let rest = usize::try_from(left).unwrap_or(0);
-                if left == 0 || bytes.len() >= EARNEST && bytes.capacity() < bytes.len() + rest {
-                    bytes.reserve_exact(chunk.bytes.len() + rest);
+                // Memory for what has come, for as much again, and for no more than the message: what is only announced costs nothing (TR-09).
+                if bytes.capacity() - bytes.len() < chunk.bytes.len() {
+                    let rest = usize::try_from(left).unwrap_or(usize::MAX);
+                    let as_much = bytes.len().max(chunk.bytes.len());
+                    bytes.reserve_exact(chunk.bytes.len() + rest.min(as_much));
                 }
                 bytes.extend_from_slice(&chunk.bytes);
                 if left == 0 {
@@ -283,6 +282,32 @@ mod tests {
         assert!(inbox.accept(chunk(0, Some(1 << 40), CHUNK + 1)).is_err());
         let full = (0..=WINDOW as u64).map(|number| chunk(number, Some(0), 0));
         refused(full.collect());
+    }
+
+    #[test]
+    fn an_announced_message_takes_memory_as_it_comes() {
+        const GIB: u64 = 1 << 30;
+        let mut inbox = Inbox::new(GIB, u64::MAX);
+        let used = allocation_counter::measure(|| {
+            for number in 0..24 {
+                let length = (number == 0).then_some(GIB);
+                inbox.accept(chunk(number, length, CHUNK)).unwrap();
+                assert_eq!(inbox.take(), None);
+            }
+        });
+        // Twice what came, and once more while it is moved.
+        assert!(used.bytes_max <= 4 * 24 * CHUNK as u64, "{used:?}");
+        // And no more than the message in the end.
+        let mut inbox = Inbox::new(GIB, u64::MAX);
+        for number in 0..25 {
+            let length = (number == 0).then_some(24 * CHUNK as u64 + 1);
+            let size = if number < 24 { CHUNK } else { 1 };
+            inbox.accept(chunk(number, length, size)).unwrap();
+            if let Some(Delivery::Whole(message)) = inbox.take() {
+                assert_eq!(message.capacity(), 24 * CHUNK + 1);
+            }
+        }
+        assert!(matches!(inbox.assembly, Assembly::None));
     }
 
     #[test]

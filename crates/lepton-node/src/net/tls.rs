@@ -18,8 +18,8 @@ use rustls::{
 
 use super::NetError;
 use super::pki::{
-    IdentityFile, Issued, Leaf, Member, MemberFolder, Name, Role, Trust, Usage, chain_from_pem,
-    fingerprint,
+    Fingerprint, IdentityFile, Issued, Leaf, Member, MemberFolder, Name, Role, Trust, Usage,
+    chain_from_pem, list_der,
 };
 
 /// HTTP/2.
@@ -110,13 +110,13 @@ impl Credentials {
         self.refresh_list()
     }
 
-    /// Takes over a revocation list that came over a connection, on disk too.
+    /// Takes over a revocation list in PEM or DER from somewhere else than the folder, into the folder too.
     pub(super) fn hear_list(&self, list: &[u8]) -> Result<(), NetError> {
         if !self.0.trust.update(list)? {
             return Ok(());
         }
         let path = self.0.folder.list_path();
-        let text = pem::encode(&pem::Pem::new("X509 CRL", list));
+        let text = pem::encode(&pem::Pem::new("X509 CRL", list_der(list)));
         crate::files::replace(&path, text.as_bytes(), crate::files::Durability::Machine)
             .map_err(|error| NetError::file(&path, &error))
     }
@@ -129,6 +129,12 @@ impl Credentials {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(NetError::file(&path, &error)),
         }
+    }
+
+    /// The certificate and what is sent along.
+    #[cfg(test)]
+    pub(super) fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.current().certified.cert.clone()
     }
 
     fn current(&self) -> Current {
@@ -173,7 +179,7 @@ impl Credentials {
 }
 
 /// A client without a certificate, that trusts one root by its fingerprint (EN-05).
-pub(super) fn pinned_client(root: [u8; 32], federation: Name) -> Result<ClientConfig, NetError> {
+pub(super) fn pinned_client(root: Fingerprint, federation: Name) -> Result<ClientConfig, NetError> {
     let verifier = Arc::new(Pinned { root, federation });
     let mut config = client_builder(verifier)?.with_no_client_auth();
     config.alpn_protocols = vec![ALPN_ENROL.to_vec()];
@@ -379,7 +385,7 @@ impl ServerCertVerifier for Verifier {
 /// Trusts the one root with this fingerprint.
 #[derive(Debug)]
 struct Pinned {
-    root: [u8; 32],
+    root: Fingerprint,
     federation: Name,
 }
 
@@ -392,7 +398,9 @@ impl ServerCertVerifier for Pinned {
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let root = between.iter().find(|root| fingerprint(root) == self.root);
+        let root = between
+            .iter()
+            .find(|root| Fingerprint::of(root) == self.root);
         let root = root.ok_or_else(|| not_the_one("its root is not the invitation's"))?;
         let trust = Trust::new(self.federation.clone(), vec![root.clone().into_owned()])
             .map_err(|error| not_the_one(&error.to_string()))?;

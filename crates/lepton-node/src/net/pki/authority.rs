@@ -5,21 +5,20 @@ use std::path::{Path, PathBuf};
 
 use lepton_crypto::IdentityPublic;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
-    KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ED25519, PublicKeyData, RevokedCertParams,
-    SerialNumber,
+    CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, PKCS_ED25519, PublicKeyData,
+    RevokedCertParams, SerialNumber,
 };
 use rustls_pki_types::CertificateDer;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::certificate::fingerprint;
 use super::invitation::proven;
 use super::issued::first;
 use super::key::only_owner;
 use super::registry::{Certificate, Entry, Invited, Locked, Registry};
 use super::request::{Request, date, dated, parameters};
-use super::{Invitation, Issued, Leaf, Member, Name, Role, Serial, now};
+use super::root::{Import, imported, root};
+use super::{Fingerprint, Invitation, Issued, Leaf, Member, Name, Role, Serial, now};
 use crate::files::{Durability, replace};
 use crate::hex::unhex;
 use crate::net::NetError;
@@ -28,26 +27,16 @@ const KEY: &str = "ca.key.pem";
 const CERTIFICATE: &str = "ca.pem";
 const LIST: &str = "revoked.pem";
 /// How far back a certificate begins, for members whose clock is behind.
-const SKEW: u64 = 300;
-/// Life of a root of our own, seconds.
-const ROOT_LIFE: u64 = 10 * 365 * 24 * 3600;
+pub(super) const SKEW: u64 = 300;
 /// After how long a list asks to be replaced, seconds. Nobody waits for it (EN-07).
 const LIST_LIFE: u64 = 30 * 24 * 3600;
-const WHAT: &str = "the authority";
+pub(super) const WHAT: &str = "the authority";
 /// Certificates of one member that have not expired: all of them may have to be on one list of revoked ones.
 const MOST_CERTIFICATES: usize = 64;
 
 /// A certificate authority.
 pub struct Authority {
     folder: PathBuf,
-}
-
-/// An organisation's own authority, to be used instead of a new one.
-pub struct Import<'a> {
-    /// Its certificate, in PEM.
-    pub certificate: &'a str,
-    /// Its key, in PEM.
-    pub key: &'a str,
 }
 
 /// A line of `lepton ca list`.
@@ -134,6 +123,14 @@ impl Authority {
         self.read(CERTIFICATE)
     }
 
+    /// The root's fingerprint, for members to compare.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub fn fingerprint(&self) -> Result<Fingerprint, NetError> {
+        Ok(Fingerprint::of(&self.root()?))
+    }
+
     /// Where the newest revocation list is.
     #[must_use]
     pub fn list_path(&self) -> PathBuf {
@@ -170,7 +167,7 @@ impl Authority {
             role,
             name: name.clone(),
         };
-        let root = fingerprint(&self.root()?);
+        let root = self.fingerprint()?;
         let invitation = Invitation::new((id, *secret), root, member, address.to_owned())?;
         // A new invitation replaces an open one for the same member.
         locked
@@ -179,7 +176,7 @@ impl Authority {
             .retain(|open| open.used_for.is_some() || open.role != role || open.name != *name);
         locked.state.invitations.push(Invited {
             id: hex(&id),
-            secret: Some(hex(secret.as_ref())),
+            secret: Some(Zeroizing::new(hex(secret.as_ref()))),
             name: name.clone(),
             role,
             expires: now() + u64::from(hours) * 3600,
@@ -204,7 +201,10 @@ impl Authority {
         let (number, time) = (hex(id), now());
         let found = locked.state.invitations.iter_mut().find(|i| i.id == number);
         let invited = found.filter(|i| i.expires > time).ok_or_else(refused)?;
-        let secret = invited.secret.as_deref().and_then(unhex::<16>);
+        let secret = invited
+            .secret
+            .as_ref()
+            .and_then(|secret| unhex::<16>(secret));
         let secret = secret.map(Zeroizing::new).ok_or_else(refused)?;
         if !proven(secret.as_ref(), id, request.as_bytes(), proof) {
             return Err(refused());
@@ -224,7 +224,26 @@ impl Authority {
     /// # Errors
     /// [`NetError`].
     pub fn approve(&self, request: &str, replace: bool) -> Result<(Member, Issued), NetError> {
+        self.approve_key(request, None, replace)
+    }
+
+    /// [`Authority::approve`], if the request is over the `expected` key.
+    ///
+    /// # Errors
+    /// [`NetError::Refused`] for another key; nothing is issued or revoked then.
+    pub fn approve_key(
+        &self,
+        request: &str,
+        expected: Option<IdentityPublic>,
+        replace: bool,
+    ) -> Result<(Member, Issued), NetError> {
         let request = Request::verify(request)?;
+        if expected.is_some_and(|key| key != request.key) {
+            return Err(NetError::Refused(format!(
+                "the request of {} is over the key {}, which is not the expected one",
+                request.member, request.key
+            )));
+        }
         let mut locked = Locked::open(&self.folder)?;
         let issued = self.issue(&mut locked, &request, replace)?;
         Ok((request.member, issued))
@@ -486,43 +505,6 @@ fn revoked(state: &Registry, time: u64) -> Result<Vec<RevokedCertParams>, NetErr
         .collect()
 }
 
-/// A root of our own: certificate and key, in PEM.
-fn root(federation: &Name) -> Result<(String, Zeroizing<String>), NetError> {
-    let bad = |error| NetError::certificate(WHAT, error);
-    let key = KeyPair::generate_for(&PKCS_ED25519).map_err(bad)?;
-    let mut params = CertificateParams::default();
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, format!("{federation} root"));
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let params = dated(params, &serial()?, (now() - SKEW, now() + ROOT_LIFE))?;
-    let certificate = params.self_signed(&key).map_err(bad)?;
-    Ok((certificate.pem(), Zeroizing::new(key.serialize_pem())))
-}
-
-/// An organisation's authority, if key and certificate belong together and it may sign certificates and lists.
-fn imported(import: &Import<'_>) -> Result<(String, Zeroizing<String>), NetError> {
-    let bad = |problem: &str| NetError::certificate("the imported authority", problem);
-    let key = KeyPair::from_pem(import.key).map_err(|error| bad(&error.to_string()))?;
-    let certificate = first(import.certificate)?;
-    let (_, parsed) = x509_parser::parse_x509_certificate(&certificate)
-        .map_err(|error| bad(&error.to_string()))?;
-    if parsed.public_key().raw != key.subject_public_key_info() {
-        return Err(bad("certificate and key do not belong together"));
-    }
-    let usage = parsed.key_usage().ok().flatten();
-    let signs = usage.is_none_or(|usage| usage.value.key_cert_sign() && usage.value.crl_sign());
-    if !parsed.is_ca() || !signs {
-        return Err(bad("it may not sign certificates and revocation lists"));
-    }
-    Ok((
-        import.certificate.to_owned(),
-        Zeroizing::new(import.key.to_owned()),
-    ))
-}
-
 /// A member's key, of which a renewal needs nothing but its 32 bytes.
 struct RawKey([u8; 32]);
 
@@ -537,7 +519,7 @@ impl PublicKeyData for RawKey {
 }
 
 /// A positive number of 127 random bits.
-fn serial() -> Result<[u8; 16], NetError> {
+pub(super) fn serial() -> Result<[u8; 16], NetError> {
     let mut bytes = [0; 16];
     random(&mut bytes)?;
     bytes[0] = bytes[0] & 0x3f | 0x40;

@@ -1,6 +1,7 @@
 //! What a leaf certificate says.
 
 use std::fmt;
+use std::str::FromStr;
 
 use lepton_crypto::IdentityPublic;
 use rustls_pki_types::CertificateDer;
@@ -143,11 +144,80 @@ pub fn chain_from_pem(text: &str) -> Result<Vec<CertificateDer<'static>>, NetErr
     }
 }
 
-/// SHA-256 of a certificate's DER form: what people compare (EN-04).
-#[must_use]
-pub fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
-    let mut out = [0; 32];
-    out.copy_from_slice(digest.as_ref());
-    out
+/// SHA-256 of a certificate's DER form: what people compare (EN-03, EN-04). As text 64 hexadecimal digits; read also in capitals and with colons, as other tools print it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Of a certificate.
+    #[must_use]
+    pub fn of(certificate: &CertificateDer<'_>) -> Self {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
+        let mut out = [0; 32];
+        out.copy_from_slice(digest.as_ref());
+        Self(out)
+    }
+
+    /// One that was stored.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&crate::hex::hex(&self.0))
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = NetError;
+
+    fn from_str(text: &str) -> Result<Self, NetError> {
+        let digits = text.replace(':', "").to_ascii_lowercase();
+        crate::hex::unhex(&digits).map(Self).ok_or_else(|| {
+            NetError::Use("a fingerprint is 64 hexadecimal digits (SHA-256)".to_owned())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Certificate and fingerprint by OpenSSL: `openssl req -x509 -newkey ed25519`, `openssl x509 -noout -fingerprint -sha256`.
+    #[test]
+    fn a_fingerprint_is_what_openssl_prints() {
+        let pem = "-----BEGIN CERTIFICATE-----\n\
+             MIIBPjCB8aADAgECAhRAO9DIklyNTN6kXJg7Qoh/b7UTaDAFBgMrZXAwFTETMBEG\n\
+             A1UEAwwKdHJpYWwgcm9vdDAeFw0yNjExMjExODU5NDFaFw0zNjExMTgxODU5NDFa\n\
+             MBUxEzARBgNVBAMMCnRyaWFsIHJvb3QwKjAFBgMrZXADIQCxtaMADGhpXCD308Jr\n\
+             u7WAPeAItN5AhQWgLXKlKBpOuaNTMFEwHQYDVR0OBBYEFGSjjdVsM64m5zntVtE9\n\
+             A1BZe9ifMB8GA1UdIwQYMBaAFGSjjdVsM64m5zntVtE9A1BZe9ifMA8GA1UdEwEB\n\
+             /wQFMAMBAf8wBQYDK2VwA0EAxYcQ8cfk3NcXw+yy3KWvBa7yyC0S0j7tGsi6qhiD\n\
+             U6oj79wmyEijs6AByAZgxplqdOcMlaoQcy/SSfdrRbbNBA==\n\
+             -----END CERTIFICATE-----\n";
+        let printed = "A1:67:AA:DB:5F:38:AE:9C:AF:4E:C6:F7:B5:E9:D2:51:A6:C6:19:F1:2F:F0:5E:FB:6B:E7:5C:41:55:82:2C:4B";
+        let [certificate] = chain_from_pem(pem).unwrap().try_into().unwrap();
+        let fingerprint = Fingerprint::of(&certificate);
+        assert_eq!(printed.parse::<Fingerprint>().unwrap(), fingerprint);
+        let plain = printed.replace(':', "").to_lowercase();
+        assert_eq!(fingerprint.to_string(), plain);
+        assert_eq!(plain.parse::<Fingerprint>().unwrap(), fingerprint);
+        for bad in [
+            &plain[1..],
+            &format!("{plain}0"),
+            &format!("+{}", &plain[1..]),
+            "",
+        ] {
+            assert!(bad.parse::<Fingerprint>().is_err(), "{bad:?}");
+        }
+    }
 }

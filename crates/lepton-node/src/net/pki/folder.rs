@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::certificate::chain_from_pem;
-use super::{IdentityFile, Issued, Leaf, Member, Trust, signing_request};
+use super::{Fingerprint, IdentityFile, Issued, Leaf, Member, Trust, signing_request};
 use crate::files::{Durability, replace};
 use crate::net::NetError;
 
@@ -27,10 +27,17 @@ pub struct MemberFolder {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct About {
+pub(super) struct About {
     member: Member,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     coordinator: Option<String>,
+}
+
+impl About {
+    /// Reads what [`MemberFolder::create`] wrote.
+    pub(super) fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
 }
 
 impl MemberFolder {
@@ -68,7 +75,7 @@ impl MemberFolder {
     pub fn open(folder: &Path) -> Result<Self, NetError> {
         let path = folder.join(ABOUT);
         let text = fs::read_to_string(&path).map_err(|error| NetError::file(&path, &error))?;
-        let about: About = serde_json::from_str(&text).map_err(|error| {
+        let about = About::from_json(&text).map_err(|error| {
             NetError::Use(format!(
                 "{}: not a member's folder ({error})",
                 path.display()
@@ -118,6 +125,17 @@ impl MemberFolder {
         self.write(ROOT, &issued.root)?;
         self.write(CERTIFICATE, &issued.certificate)?;
         Ok(leaf)
+    }
+
+    /// The fingerprints of the roots that this member trusts.
+    ///
+    /// # Errors
+    /// [`NetError`] when it has none yet.
+    pub fn roots(&self) -> Result<Vec<Fingerprint>, NetError> {
+        let path = self.root_path();
+        let text = fs::read_to_string(&path).map_err(|error| NetError::file(&path, &error))?;
+        let roots = chain_from_pem(&text)?;
+        Ok(roots.iter().map(Fingerprint::of).collect())
     }
 
     /// Who this is.

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::{Member, Name, Role};
+use super::{Fingerprint, Member, Name, Role};
 use crate::net::NetError;
 
 /// What a code begins with; the digit is its version.
@@ -26,7 +26,7 @@ pub struct Invitation {
     pub(crate) id: [u8; 8],
     secret: Secret,
     /// SHA-256 of the root certificate.
-    pub(crate) root: [u8; 32],
+    pub(crate) root: Fingerprint,
     /// Who is invited.
     pub member: Member,
     /// Where to redeem it, `host:port`.
@@ -39,7 +39,7 @@ struct Secret([u8; 16]);
 impl Invitation {
     pub(super) fn new(
         (id, secret): ([u8; 8], [u8; 16]),
-        root: [u8; 32],
+        root: Fingerprint,
         member: Member,
         address: String,
     ) -> Result<Self, NetError> {
@@ -67,7 +67,7 @@ impl Invitation {
         let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(LONGEST));
         bytes.extend_from_slice(&self.id);
         bytes.extend_from_slice(&self.secret.0);
-        bytes.extend_from_slice(&self.root);
+        bytes.extend_from_slice(&self.root.to_bytes());
         let texts = [
             self.member.federation.as_str(),
             self.member.role.as_str(),
@@ -149,6 +149,7 @@ impl FromStr for Invitation {
         let id = part(0, 8)?.try_into().map_err(|_| bad())?;
         let secret = part(8, 24)?.try_into().map_err(|_| bad())?;
         let root = part(24, FIXED)?.try_into().map_err(|_| bad())?;
+        let root = Fingerprint::from_bytes(root);
         Self::new((id, secret), root, member, address.to_owned())
     }
 }
@@ -171,7 +172,8 @@ mod tests {
             role: Role::Party,
             name: "hospital-a".parse().unwrap(),
         };
-        Invitation::new(([1; 8], [2; 16]), [3; 32], member, "[::1]:8440".to_owned()).unwrap()
+        let root = Fingerprint::from_bytes([3; 32]);
+        Invitation::new(([1; 8], [2; 16]), root, member, "[::1]:8440".to_owned()).unwrap()
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use rustls_pki_types::CertificateDer;
 
-use super::Leaf;
 use super::certificate::chain_from_pem;
+use super::{Fingerprint, Leaf};
 use crate::net::NetError;
 
 const WHAT: &str = "the authority's answer";
@@ -52,6 +52,30 @@ impl Issued {
             _ => Err(NetError::certificate(
                 "the authority's answer",
                 "it must hold the member's certificate and, after it, the root's",
+            )),
+        }
+    }
+
+    /// The fingerprints of its roots.
+    ///
+    /// # Errors
+    /// [`NetError::Certificate`] when there is none.
+    pub fn roots(&self) -> Result<Vec<Fingerprint>, NetError> {
+        let roots = chain_from_pem(&self.root)?;
+        Ok(roots.iter().map(Fingerprint::of).collect())
+    }
+
+    /// Refuses an answer with a root that is none of `expected` (EN-03, EN-05).
+    ///
+    /// # Errors
+    /// [`NetError::Certificate`] that names the strange one.
+    pub fn check_roots(&self, expected: &[Fingerprint]) -> Result<(), NetError> {
+        let roots = self.roots()?;
+        match roots.iter().find(|root| !expected.contains(root)) {
+            None => Ok(()),
+            Some(strange) => Err(NetError::certificate(
+                "the root certificate",
+                format!("its fingerprint is {strange}, which is not the expected one"),
             )),
         }
     }

@@ -87,7 +87,7 @@ impl IdentityFile {
         Zeroizing::new(text)
     }
 
-    fn from_pem(text: &str) -> Result<Self, String> {
+    pub(super) fn from_pem(text: &str) -> Result<Self, String> {
         let der = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes())
             .map_err(|error| format!("no PEM private key ({error:?})"))?;
         let seed = der

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{Name, Role, Serial};
 use crate::files::{Durability, replace};
@@ -15,7 +16,7 @@ const LOCK: &str = "members.lock";
 const MEMORY: u64 = 30 * 24 * 3600;
 
 /// The authority's state.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Registry {
     pub(super) federation: Name,
@@ -54,12 +55,12 @@ pub(super) struct Certificate {
 }
 
 /// An invitation that was given out.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Invited {
     pub(super) id: String,
-    /// The invitation's secret, in hexadecimal; gone once it was used.
-    pub(super) secret: Option<String>,
+    /// The invitation's secret, in hexadecimal. Stays after its use, since the same key may ask again (EN-05); gone once the invitation expired.
+    pub(super) secret: Option<Zeroizing<String>>,
     pub(super) name: Name,
     pub(super) role: Role,
     pub(super) expires: u64,
@@ -79,6 +80,11 @@ impl Registry {
         }
     }
 
+    /// Reads what [`Locked::save`] wrote.
+    pub(super) fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
     pub(super) fn member(&mut self, role: Role, name: &Name) -> Option<&mut Entry> {
         self.members
             .iter_mut()
@@ -94,6 +100,11 @@ impl Registry {
         self.withdrawn.retain(fresh);
         self.invitations
             .retain(|invited| invited.expires.saturating_add(MEMORY) > now);
+        for invited in &mut self.invitations {
+            if invited.expires <= now {
+                invited.secret = None;
+            }
+        }
     }
 }
 
@@ -110,7 +121,7 @@ impl Locked {
         let lock = lock(folder)?;
         let path = folder.join(STATE);
         let text = fs::read_to_string(&path).map_err(|error| NetError::file(&path, &error))?;
-        let state = serde_json::from_str(&text).map_err(|error| {
+        let state = Registry::from_json(&Zeroizing::new(text)).map_err(|error| {
             NetError::Use(format!(
                 "{}: not what `lepton ca` wrote ({error}); restore it",
                 path.display()
@@ -140,6 +151,7 @@ impl Locked {
     pub(super) fn save(&mut self) -> Result<(), NetError> {
         self.state.prune(super::now());
         let text = serde_json::to_string_pretty(&self.state)
+            .map(Zeroizing::new)
             .map_err(|error| NetError::certificate("the member list", error))?;
         replace(&self.path, text.as_bytes(), Durability::Machine)
             .map_err(|error| NetError::file(&self.path, &error))

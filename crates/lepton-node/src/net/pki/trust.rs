@@ -148,10 +148,7 @@ impl Trust {
         if list.len() > LONGEST_LIST_PEM {
             return Err(too_long());
         }
-        let der = match CertificateRevocationListDer::from_pem_slice(list) {
-            Ok(der) => der.to_vec(),
-            Err(_) => list.to_vec(),
-        };
+        let der = list_der(list);
         if der.len() > LONGEST_LIST {
             return Err(too_long());
         }
@@ -210,6 +207,14 @@ impl Trust {
 
     fn lists(&self) -> MutexGuard<'_, Vec<List>> {
         self.0.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A list in PEM or DER, as DER.
+pub(crate) fn list_der(list: &[u8]) -> Vec<u8> {
+    match CertificateRevocationListDer::from_pem_slice(list) {
+        Ok(der) => der.to_vec(),
+        Err(_) => list.to_vec(),
     }
 }
 

@@ -192,6 +192,115 @@ async fn a_revoked_member_is_cut_off_and_the_others_hear_of_it() {
     assert_eq!(listener.connections(), 1);
 }
 
+/// The second list is taken over like the first, also after a restart of the coordinator from its folder.
+#[tokio::test]
+async fn one_revocation_after_the_other_is_heard() {
+    let federation = Federation::new();
+    let config = federation.listen_config();
+    let mut listener = Listener::bind(config.clone()).await.unwrap();
+    let hub = crate::net::pki::MemberFolder::open(&federation.path(Role::Coordinator, "hub"));
+    for member in ["a", "b"] {
+        let mut link = dial(&listener, federation.member(Role::Party, member));
+        let _peer = listener.accept().await.unwrap();
+        until(&mut link, |e| matches!(e, Event::Connected(_))).await;
+        federation
+            .authority
+            .revoke(Role::Party, &name(member))
+            .unwrap();
+        let revoked = |e: &Event| matches!(e, Event::Waiting(reason) if reason.contains("Revoked"));
+        until(&mut link, revoked).await;
+        let chain = chain(&federation, Role::Party, member);
+        // The list is in force first, then on the coordinator's disk.
+        let heard = || {
+            let again = Credentials::open(hub.as_ref().unwrap()).unwrap();
+            again.trust().verify(&chain, Usage::Client).is_err()
+        };
+        eventually(heard).await;
+    }
+    assert!(!federation.notices().contains("revocation list"));
+    // Revoked while nothing listened: refused by the next listener from its first moment on, though its folder has no such list.
+    drop(listener);
+    let late = federation.member(Role::Party, "c");
+    federation
+        .authority
+        .revoke(Role::Party, &name("c"))
+        .unwrap();
+    let listener = Listener::bind(config).await.unwrap();
+    let mut link = dial(&listener, late);
+    assert!(trouble(&mut link).await.contains("Revoked"));
+}
+
+/// The coordinator is revoked, and says so itself or does not: who dialled it leaves, and does not come back (EN-07).
+#[tokio::test]
+async fn a_revoked_coordinator_is_left() {
+    for honest in [true, false] {
+        let federation = Federation::new();
+        let mut config = federation.listen_config();
+        if !honest {
+            config.enrolment = None;
+        }
+        let mut listener = Listener::bind(config).await.unwrap();
+        let party = federation.member(Role::Party, "a");
+        let mut dialling = dial_config(&listener, party.clone());
+        dialling.look = Duration::from_millis(100);
+        let mut link = Dialer::connect(dialling).unwrap();
+        let mut peer = listener.accept().await.unwrap();
+        link.send("before").await.unwrap();
+        assert_eq!(message(&mut peer.link).await, b"before");
+        federation
+            .authority
+            .revoke(Role::Coordinator, &name("hub"))
+            .unwrap();
+        if !honest {
+            // By hand, as a file from the authority.
+            let list = federation.authority.list_path();
+            std::fs::copy(list, federation.path(Role::Party, "a").join("revoked.pem")).unwrap();
+        }
+        let event = until(&mut link, |e| matches!(e, Event::Lost(_))).await;
+        assert!(
+            matches!(event, Event::Lost(reason) if reason.contains("coordinator hub") && reason.contains("revoked"))
+        );
+        let event = until(&mut link, |e| matches!(e, Event::Waiting(_))).await;
+        assert!(matches!(event, Event::Waiting(reason) if reason.contains("Revoked")));
+        // What is sent from now on stays here.
+        let sent = tokio::time::timeout(Duration::from_millis(300), link.send("after")).await;
+        assert!(sent.is_err() || sent.is_ok_and(|sent| sent.is_ok()));
+        let heard = tokio::time::timeout(Duration::from_millis(300), message(&mut peer.link));
+        assert!(heard.await.is_err(), "a revoked coordinator hears no more");
+        assert_eq!(listener.connections(), 0);
+    }
+}
+
+/// A coordinator whose certificate expires is left, and found again with its next one: the session goes on.
+#[tokio::test]
+async fn an_expired_coordinator_is_left_until_it_has_its_next_certificate() {
+    let federation = Federation::new();
+    set_life(&federation, 3);
+    let mut config = federation.listen_config();
+    config.enrolment = None;
+    set_life(&federation, 1000);
+    let party = federation.member(Role::Party, "a");
+    let mut listener = Listener::bind(config.clone()).await.unwrap();
+    let mut link = dial(&listener, party);
+    let mut peer = listener.accept().await.unwrap();
+    let event = until(&mut link, |e| matches!(e, Event::Lost(_))).await;
+    assert!(
+        matches!(event, Event::Lost(reason) if reason.contains("coordinator hub") && reason.contains("expired"))
+    );
+    assert!(now() > config.credentials.leaf().not_after);
+    let expired = |e: &Event| matches!(e, Event::Waiting(reason) if reason.contains("Expired"));
+    until(&mut link, expired).await;
+    let sender = link.sender();
+    let sending = tokio::spawn(async move { sender.send("meanwhile").await });
+    let next = federation
+        .authority
+        .reissue(Role::Coordinator, &name("hub"));
+    config.credentials.install(&next.unwrap()).unwrap();
+    until(&mut link, |e| matches!(e, Event::Back)).await;
+    assert_eq!(message(&mut peer.link).await, b"meanwhile");
+    sending.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn certificates_renew_while_messages_flow() {
     let federation = Federation::new();

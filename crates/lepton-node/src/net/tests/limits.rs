@@ -269,13 +269,14 @@ async fn one_address_and_one_member_have_only_so_many() {
     (config.limits.per_address, config.limits.sessions_per_member) = (3, 2);
     let mut listener = Listener::bind(config).await.unwrap();
     let scientist = federation.member(Role::Scientist, "s");
-    let (first, _) = greeted(&listener, &scientist, hello()).await;
+    let (mut first, _) = greeted(&listener, &scientist, hello()).await;
     let mut oldest = listener.accept().await.unwrap();
     let (second, _) = greeted(&listener, &scientist, hello()).await;
     let _newer = listener.accept().await.unwrap();
     let (third, _) = greeted(&listener, &scientist, hello()).await;
     let event = until(&mut oldest.link, |e| matches!(e, Event::Closed(_))).await;
     assert!(matches!(event, Event::Closed(reason) if reason.contains("newer session")));
+    assert!(last_words(&mut first).await.contains("newer session"));
     let _newest = listener.accept().await.unwrap();
     // Whether the first connection is closed yet or not: one of these is too many.
     let sockets = [

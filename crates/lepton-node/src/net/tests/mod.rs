@@ -4,7 +4,7 @@ mod certificates;
 mod cuts;
 mod decoders;
 mod enrolment;
-mod federation;
+pub(crate) mod federation;
 mod limits;
 mod strangers;
 mod talk;

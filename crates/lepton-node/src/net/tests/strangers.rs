@@ -237,6 +237,30 @@ async fn the_slow_are_shown_out() {
     assert_eq!(message(&mut peer.link).await, b"in time");
 }
 
+/// All places of strangers are taken from one address: a member at another address is let in at once (TR-10).
+#[tokio::test]
+async fn a_crowd_at_one_address_keeps_no_other_out() {
+    let federation = Federation::new();
+    let mut config = federation.listen_config();
+    config.limits.handshakes = 8;
+    let mut listener = Listener::bind(config).await.unwrap();
+    let mut crowd = Vec::new();
+    for _ in 0..20 {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        crowd.push(socket.connect(listener.address()).await.unwrap());
+    }
+    eventually(|| federation.notices().contains("too many connections")).await;
+    let began = Instant::now();
+    let link = dial(&listener, federation.member(Role::Party, "a"));
+    let mut peer = listener.accept().await.unwrap();
+    link.send("past the crowd").await.unwrap();
+    assert_eq!(message(&mut peer.link).await, b"past the crowd");
+    // The crowd's places are free after ten seconds only.
+    assert!(began.elapsed() < Duration::from_secs(8));
+    assert!(federation.notices().contains("went to another address"));
+}
+
 /// A member that finishes its handshake and then says nothing.
 #[tokio::test]
 async fn a_member_without_a_stream_is_shown_out() {
