@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use lepton_crypto::Seed;
-use lepton_learn::{Levels, Model, ModelSpec, Preparation, TargetPrep};
+use lepton_learn::{
+    CategoryEncoding, Levels, Model, ModelKind, ModelSpec, Preparation, TargetPrep,
+};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use serde::{Deserialize, Serialize};
@@ -157,6 +159,9 @@ impl ModelFile {
                 "its preparation and its model have different numbers of inputs".to_owned(),
             );
         }
+        if !tables_fit(&header) {
+            return Err("its preparation and its model have different embedding tables".to_owned());
+        }
         let file = SafeTensors::deserialize(bytes)
             .map_err(|error| format!("not a safetensors file ({error})"))?;
         let mut parameters = Vec::new();
@@ -232,6 +237,23 @@ impl ModelFile {
     }
 }
 
+/// Whether every index has the table that the preparation gives it, and there is no other (rule PR-09).
+fn tables_fit(header: &ModelHeader) -> bool {
+    let tables = match &header.spec.kind {
+        ModelKind::Embedding { tables, .. } => tables.as_slice(),
+        _ => &[],
+    };
+    let found = tables
+        .iter()
+        .map(|table| (&table.features[..], table.levels));
+    let embedded = header.preparation.embedded();
+    let wanted: Vec<([usize; 1], usize)> = embedded
+        .iter()
+        .map(|(_, feature, rows)| ([*feature], *rows))
+        .collect();
+    found.eq(wanted.iter().map(|(feature, rows)| (&feature[..], *rows)))
+}
+
 fn readable(
     column: &lepton_learn::ColumnPrep,
     names: &BTreeMap<String, BTreeMap<u32, String>>,
@@ -240,6 +262,7 @@ fn readable(
     let lepton_learn::ColumnPrep::Category {
         name,
         levels: Levels::Slots { kept, .. },
+        encoding: CategoryEncoding::OneHot,
         ..
     } = column
     else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use lepton_learn::{Examples, Metrics, Model, Target};
+use lepton_learn::{Examples, Metrics, Model, ModelKind, Target};
 use lepton_protocol::job::Unit;
 use lepton_protocol::ledger::{Charge, Head, Limit, Side, accountant_of};
 use lepton_protocol::plan::{FeatureKind, LabelKind};
@@ -271,10 +271,12 @@ fn ending(finished: &Finished) -> Ending {
 fn model_summary(file: &ModelFile) -> ModelSummary {
     let spec = &file.header.spec;
     let (kind, middle) = match &spec.kind {
-        lepton_learn::ModelKind::Linear => ("linear", Vec::new()),
-        lepton_learn::ModelKind::Logistic => ("logistic", Vec::new()),
-        lepton_learn::ModelKind::Mlp { hidden, .. } => ("mlp", hidden.clone()),
-        lepton_learn::ModelKind::Cnn {
+        ModelKind::Linear => ("linear", Vec::new()),
+        ModelKind::Logistic => ("logistic", Vec::new()),
+        ModelKind::Mlp { hidden, .. } | ModelKind::Embedding { hidden, .. } => {
+            ("mlp", hidden.clone())
+        }
+        ModelKind::Cnn {
             convolutions,
             hidden,
             ..
@@ -282,28 +284,46 @@ fn model_summary(file: &ModelFile) -> ModelSummary {
             let channels = convolutions.iter().map(|one| one.channels);
             ("cnn", channels.chain(hidden.iter().copied()).collect())
         }
-        lepton_learn::ModelKind::Embedding { hidden, .. } => ("embedding", hidden.clone()),
     };
-    let widths: Vec<String> = std::iter::once(spec.inputs)
+    let (inputs, tables) = embedded(file);
+    let widths: Vec<String> = std::iter::once(inputs)
         .chain(middle)
         .chain(std::iter::once(spec.outputs.width()))
         .map(|width| width.to_string())
         .collect();
     let activation = match &spec.kind {
-        lepton_learn::ModelKind::Mlp { activation, .. }
-        | lepton_learn::ModelKind::Cnn { activation, .. } => match activation {
+        ModelKind::Mlp { activation, .. }
+        | ModelKind::Cnn { activation, .. }
+        | ModelKind::Embedding { activation, .. } => match activation {
             lepton_learn::Activation::Relu => " (relu)",
             lepton_learn::Activation::Tanh => " (tanh)",
         },
-        _ => "",
+        ModelKind::Linear | ModelKind::Logistic => "",
     };
     ModelSummary {
         kind: kind.to_owned(),
-        shape: format!("{kind} {}{activation}", widths.join("-")),
+        shape: format!("{kind} {}{activation}{tables}", widths.join("-")),
         parameters: file.model.params().len() as u64,
         features: file.input_names(),
         classes: file.header.classes.clone(),
     }
+}
+
+/// Inputs of the first dense layer, and the tables before it: `, tables state 53x8`.
+fn embedded(file: &ModelFile) -> (usize, String) {
+    let inputs = file.header.spec.inputs;
+    let ModelKind::Embedding { tables, .. } = &file.header.spec.kind else {
+        return (inputs, String::new());
+    };
+    let names = file.header.preparation.embedded();
+    let shapes = names
+        .iter()
+        .zip(tables)
+        .map(|((name, ..), table)| format!("{name} {}x{}", table.levels, table.width));
+    let shapes: Vec<String> = shapes.collect();
+    let vectors: usize = tables.iter().map(|table| table.width).sum();
+    let text = format!(", tables {}", shapes.join(", "));
+    (inputs - names.len() + vectors, text)
 }
 
 fn protection(finished: &Finished) -> ProtectionDoc {
@@ -483,7 +503,11 @@ fn picture(
     let Target::Classes { labels, .. } = held.y() else {
         return Ok(());
     };
-    let projection = lepton_learn::two_components(held.x())?;
+    let spread = file.header.preparation.spread_out(held.x())?;
+    // A table with thousands of inputs has no picture.
+    let Ok(projection) = lepton_learn::two_components(&spread) else {
+        return Ok(());
+    };
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a picture needs no more precision"
