@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use lepton_learn::{Examples, Metrics, Model, ModelKind, Target};
+use lepton_learn::{Examples, Metrics, Model, Target};
 use lepton_protocol::job::Unit;
 use lepton_protocol::ledger::{Charge, Head, Limit, Side, accountant_of};
 use lepton_protocol::plan::{FeatureKind, LabelKind};
 use lepton_protocol::report::{
-    Baselines, CalibrationBin, DataSummary, Importance, MetricsDoc, ModelSummary,
-    Outcome as Ending, PartyDoc, ProtectionDoc, Report, Scatter, Timing, Traffic,
+    Baselines, CalibrationBin, DataSummary, Importance, MetricsDoc, Outcome as Ending, PartyDoc,
+    ProtectionDoc, Report, Scatter, Timing, Traffic,
 };
 use lepton_protocol::work::{Worker, slot_function};
 
@@ -17,6 +17,7 @@ use crate::baselines::{majority, pool, train_alone};
 use crate::error::NodeError;
 use crate::federation::Outcome;
 use crate::model_file::{ModelFile, ModelHeader};
+use crate::model_summary::model_summary;
 use crate::privacy_statement;
 use crate::random::{Entropy, public_generator};
 use crate::report::{model_card, render_html};
@@ -266,64 +267,6 @@ fn ending(finished: &Finished) -> Ending {
     } else {
         Ending::Finished
     }
-}
-
-fn model_summary(file: &ModelFile) -> ModelSummary {
-    let spec = &file.header.spec;
-    let (kind, middle) = match &spec.kind {
-        ModelKind::Linear => ("linear", Vec::new()),
-        ModelKind::Logistic => ("logistic", Vec::new()),
-        ModelKind::Mlp { hidden, .. } | ModelKind::Embedding { hidden, .. } => {
-            ("mlp", hidden.clone())
-        }
-        ModelKind::Cnn {
-            convolutions,
-            hidden,
-            ..
-        } => {
-            let channels = convolutions.iter().map(|one| one.channels);
-            ("cnn", channels.chain(hidden.iter().copied()).collect())
-        }
-    };
-    let (inputs, tables) = embedded(file);
-    let widths: Vec<String> = std::iter::once(inputs)
-        .chain(middle)
-        .chain(std::iter::once(spec.outputs.width()))
-        .map(|width| width.to_string())
-        .collect();
-    let activation = match &spec.kind {
-        ModelKind::Mlp { activation, .. }
-        | ModelKind::Cnn { activation, .. }
-        | ModelKind::Embedding { activation, .. } => match activation {
-            lepton_learn::Activation::Relu => " (relu)",
-            lepton_learn::Activation::Tanh => " (tanh)",
-        },
-        ModelKind::Linear | ModelKind::Logistic => "",
-    };
-    ModelSummary {
-        kind: kind.to_owned(),
-        shape: format!("{kind} {}{activation}{tables}", widths.join("-")),
-        parameters: file.model.params().len() as u64,
-        features: file.input_names(),
-        classes: file.header.classes.clone(),
-    }
-}
-
-/// Inputs of the first dense layer, and the tables before it: `, tables state 53x8`.
-fn embedded(file: &ModelFile) -> (usize, String) {
-    let inputs = file.header.spec.inputs;
-    let ModelKind::Embedding { tables, .. } = &file.header.spec.kind else {
-        return (inputs, String::new());
-    };
-    let names = file.header.preparation.embedded();
-    let shapes = names
-        .iter()
-        .zip(tables)
-        .map(|((name, ..), table)| format!("{name} {}x{}", table.levels, table.width));
-    let shapes: Vec<String> = shapes.collect();
-    let vectors: usize = tables.iter().map(|table| table.width).sum();
-    let text = format!(", tables {}", shapes.join(", "));
-    (inputs - names.len() + vectors, text)
 }
 
 fn protection(finished: &Finished) -> ProtectionDoc {
@@ -594,9 +537,15 @@ fn notes(finished: &Finished) -> Vec<String> {
             .values
             .get(&feature.name)
             .map_or(0, BTreeMap::len);
+        let embedded = plan.job().model().embeddings();
+        let own = if embedded.contains_key(&feature.name) {
+            "a vector"
+        } else {
+            "an input"
+        };
         if kept < held {
             notes.push(format!(
-                "Column `{}`: {kept} of its categories have an input of their own; the others, held by too few parties or rows, count as \"other\" (simulation only: known from raw rows).",
+                "Column `{}`: {kept} of its categories have {own} of their own; the others, held by too few parties or rows, count as \"other\" (simulation only: known from raw rows).",
                 feature.name
             ));
         }
