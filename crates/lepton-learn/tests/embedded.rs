@@ -12,7 +12,8 @@ use chacha20::ChaCha20Rng;
 use lepton_learn::{
     Activation, CategoryEncoding, ClipNorm, ColumnPrep, EmbeddingTable, Examples,
     GradientWorkspace, Levels, Missing, Model, ModelKind, ModelSpec, NumericSummary, Outputs,
-    Precision, Preparation, RawColumn, Scaling, TargetPrep, param_len, tensors,
+    PERSON_ETA, Precision, Preparation, RawColumn, Scaling, TargetPrep, clipped_person_sum,
+    float_error_eta, param_len, tensors,
 };
 use proptest::prelude::*;
 use rand_core::{Rng, SeedableRng};
@@ -234,6 +235,40 @@ proptest! {
         for (at, value) in clipped[..ROWS * WIDTH].iter().enumerate() {
             prop_assert!(at / WIDTH == code || *value == 0.0);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// DP-08, PU-12: a record, or all rows of a person, move the tables and the layers behind them by at most the clip norm together.
+    #[test]
+    fn neighbours_are_within_the_norm(seed: [u8; 32], codes in proptest::collection::vec(0..ROWS, 2..50), gone in any::<usize>(), clip in 0.01_f64..20.0) {
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let index = examples(&declared(CategoryEncoding::Index), &table(&codes, &mut rng));
+        let (model, _) = pair(&mut rng);
+        let mut fewer: Vec<usize> = (0..codes.len()).collect();
+        fewer.remove(gone % codes.len());
+        let moved = |with: &[f64], without: &[f64]| -> f64 {
+            norm(&with.iter().zip(without).map(|(a, b)| a - b).collect::<Vec<f64>>())
+        };
+        let without = sum_of(&model, &index.subset(&fewer), clip, Precision::Single);
+        let eta = float_error_eta(model.spec(), codes.len()).unwrap();
+        let record = moved(&sum_of(&model, &index, clip, Precision::Single), &without);
+        prop_assert!(record <= clip * (1.0 + eta), "{record} {clip}");
+
+        // Persons of three rows, the last perhaps of fewer.
+        let all: Vec<usize> = (0..codes.len()).collect();
+        let persons: Vec<&[usize]> = all.chunks(3).collect();
+        let sum = |persons: &[&[usize]]| {
+            let clip = ClipNorm::new(clip).unwrap();
+            let sum = clipped_person_sum(model.spec(), model.params(), (&index, persons), clip, None);
+            sum.unwrap().sum
+        };
+        let mut others = persons.clone();
+        others.remove(gone % persons.len());
+        let person = moved(&sum(&persons), &sum(&others));
+        prop_assert!(person <= clip * (1.0 + PERSON_ETA), "{person} {clip}");
     }
 }
 
