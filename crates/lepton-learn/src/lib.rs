@@ -35,10 +35,10 @@ pub use metrics::{
 };
 pub use model::{Model, Predictions};
 pub use prepare::{
-    CategoryMissing, ColumnPrep, Levels, MISSING_LEVEL, Missing, NUMERIC_FRACTION_BITS,
-    NumericMissing, NumericScale, NumericSummary, NumericSums, OTHER_LEVEL, Preparation, Prepared,
-    RawColumn, Scaling, TargetPrep, category_contribution, distinct_rows, kept_slots,
-    numeric_contribution, numeric_range, numeric_sensitivity, row_key,
+    CategoryEncoding, CategoryMissing, ColumnPrep, Levels, MISSING_LEVEL, Missing,
+    NUMERIC_FRACTION_BITS, NumericMissing, NumericScale, NumericSummary, NumericSums, OTHER_LEVEL,
+    Preparation, Prepared, RawColumn, Scaling, TargetPrep, category_contribution, distinct_rows,
+    kept_slots, numeric_contribution, numeric_range, numeric_sensitivity, row_key,
 };
 pub use private::{
     AdaptiveClip, ClipNorm, GradientSum, GradientWorkspace, MAX_ROWS_PER_STEP, PERSON_ETA,

@@ -9,6 +9,10 @@ use crate::network::{Network, sigmoid, softmax};
 use crate::random::normal;
 use crate::spec::{Activation, ModelKind, ModelSpec, Outputs, param_len};
 
+/// Deviation of starting embeddings, small beside that of scaled numbers: a category that nobody trained on says next to
+/// nothing, and learning begins with what the other inputs say.
+const EMBEDDING_DEVIATION: f64 = 0.05;
+
 /// What a model says about each row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Predictions {
@@ -82,8 +86,8 @@ impl Model {
 
     /// Starting parameters: zeros for linear and logistic models; for an mlp normal weights with variance `2 / inputs`
     /// (ReLU; He et al. 2015, section 2.2) or `2 / (inputs + outputs)` (tanh; Glorot and Bengio 2010, section 4.2.1) and
-    /// zero biases, for a convolution with the inputs and outputs of one unit; embeddings have variance `1 / width`,
-    /// normalisations start as identities.
+    /// zero biases, for a convolution with the inputs and outputs of one unit; embeddings have
+    /// deviation 0.05, normalisations start as identities.
     ///
     /// # Errors
     /// [`LearnError::Spec`].
@@ -191,7 +195,7 @@ fn start_layer(
             for table in &embed.tables {
                 let start = layer.offset + table.offset;
                 let end = start + table.levels * table.width;
-                draw(start..end, 1.0 / table.width as f64);
+                draw(start..end, EMBEDDING_DEVIATION.powi(2));
             }
         }
         Op::Norm(norm) => {

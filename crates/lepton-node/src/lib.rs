@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod logging;
 pub mod metrics;
 pub mod model_file;
+mod model_summary;
 pub mod net;
 pub mod predict;
 mod privacy_statement;

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use lepton_crypto::Seed;
-use lepton_learn::{Levels, Model, ModelSpec, Preparation, TargetPrep};
+use lepton_learn::{
+    CategoryEncoding, Levels, Model, ModelKind, ModelSpec, Preparation, TargetPrep,
+};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use serde::{Deserialize, Serialize};
@@ -157,6 +159,9 @@ impl ModelFile {
                 "its preparation and its model have different numbers of inputs".to_owned(),
             );
         }
+        if !tables_fit(&header) {
+            return Err("its preparation and its model have different embedding tables".to_owned());
+        }
         let file = SafeTensors::deserialize(bytes)
             .map_err(|error| format!("not a safetensors file ({error})"))?;
         let mut parameters = Vec::new();
@@ -232,6 +237,23 @@ impl ModelFile {
     }
 }
 
+/// Whether every index has the table that the preparation gives it, and there is no other (rule PR-09).
+fn tables_fit(header: &ModelHeader) -> bool {
+    let tables = match &header.spec.kind {
+        ModelKind::Embedding { tables, .. } => tables.as_slice(),
+        _ => &[],
+    };
+    let found = tables
+        .iter()
+        .map(|table| (&table.features[..], table.levels));
+    let embedded = header.preparation.embedded();
+    let wanted: Vec<([usize; 1], usize)> = embedded
+        .iter()
+        .map(|(_, feature, rows)| ([*feature], *rows))
+        .collect();
+    found.eq(wanted.iter().map(|(feature, rows)| (&feature[..], *rows)))
+}
+
 fn readable(
     column: &lepton_learn::ColumnPrep,
     names: &BTreeMap<String, BTreeMap<u32, String>>,
@@ -240,6 +262,7 @@ fn readable(
     let lepton_learn::ColumnPrep::Category {
         name,
         levels: Levels::Slots { kept, .. },
+        encoding: CategoryEncoding::OneHot,
         ..
     } = column
     else {
@@ -255,4 +278,79 @@ fn readable(
             None => input,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lepton_learn::{Activation, ColumnPrep, EmbeddingTable, Missing, Outputs};
+
+    /// A model of one column with two categories and "other", and a table of `rows` rows for it.
+    fn file(encoding: CategoryEncoding, rows: usize) -> ModelFile {
+        let levels = Levels::Declared(vec!["a".to_owned(), "b".to_owned()]);
+        let column = ColumnPrep::category("c", levels.clone(), Missing::Mean).encoded(encoding);
+        let table = EmbeddingTable {
+            features: vec![0],
+            levels: rows,
+            width: 2,
+        };
+        let preparation = Preparation {
+            columns: vec![column],
+            target: TargetPrep::Classes {
+                name: "y".to_owned(),
+                levels,
+            },
+        };
+        let spec = ModelSpec {
+            kind: ModelKind::Embedding {
+                tables: vec![table],
+                hidden: vec![2],
+                activation: Activation::Relu,
+            },
+            inputs: preparation.width(),
+            outputs: Outputs::Classes(2),
+            l2: 0.0,
+        };
+        let len = lepton_learn::param_len(&spec).unwrap();
+        let header = ModelHeader {
+            format: "lepton-model/1".to_owned(),
+            name: "n".to_owned(),
+            spec: spec.clone(),
+            preparation,
+            classes: Vec::new(),
+            positive: None,
+            slot_key: None,
+            slot_names: BTreeMap::new(),
+            privacy: None,
+            unit: None,
+            job_sha256: String::new(),
+            rounds: 1,
+        };
+        let model = Model::new(spec, (0..len).map(|at| at as f64).collect()).unwrap();
+        ModelFile { header, model }
+    }
+
+    fn reread(file: &ModelFile) -> Result<ModelFile, String> {
+        let folder = tempfile::tempdir().unwrap();
+        file.save(folder.path()).unwrap();
+        ModelFile::load(folder.path()).map_err(|error| error.to_string())
+    }
+
+    /// PR-09: an index beyond its table, or inputs that were never indices, would be read as something else without a word.
+    #[test]
+    fn tables_fit_the_preparation() {
+        let good = file(CategoryEncoding::Index, 3);
+        let read = reread(&good).unwrap();
+        assert_eq!(
+            (read.header, read.model.params()),
+            (good.header, good.model.params())
+        );
+        for bad in [
+            file(CategoryEncoding::Index, 2),
+            file(CategoryEncoding::OneHot, 3),
+        ] {
+            let refusal = reread(&bad).unwrap_err();
+            assert!(refusal.contains("different embedding tables"), "{refusal}");
+        }
+    }
 }

@@ -352,7 +352,7 @@ fn start_model(federation: &Federation, source: &Source) -> Result<Option<StartM
     let file = ModelFile::load(&folder)?;
     Ok(Some(StartModel {
         parameters: file.model.params().to_vec(),
-        inputs: file.header.preparation.feature_names(),
+        inputs: file.header.preparation.input_parts(),
     }))
 }
 

@@ -9,8 +9,8 @@ use lepton_protocol::job::Unit;
 use lepton_protocol::ledger::{Charge, Head, Limit, Side, accountant_of};
 use lepton_protocol::plan::FeatureKind;
 use lepton_protocol::report::{
-    Baselines, CalibrationBin, DataSummary, Importance, MetricsDoc, ModelSummary,
-    Outcome as Ending, PartyDoc, ProtectionDoc, Report, Scatter, Timing, Traffic,
+    Baselines, CalibrationBin, DataSummary, Importance, MetricsDoc, Outcome as Ending, PartyDoc,
+    ProtectionDoc, Report, Scatter, Timing, Traffic,
 };
 use lepton_protocol::work::{Worker, slot_function};
 
@@ -18,6 +18,7 @@ use crate::baselines::{majority, pool, train_alone};
 use crate::error::NodeError;
 use crate::federation::Outcome;
 use crate::model_file::ModelFile;
+use crate::model_summary::model_summary;
 use crate::privacy_statement;
 use crate::random::{Entropy, public_generator};
 use crate::released::Released;
@@ -256,44 +257,6 @@ fn ending(finished: &Finished) -> Ending {
     }
 }
 
-fn model_summary(file: &ModelFile) -> ModelSummary {
-    let spec = &file.header.spec;
-    let (kind, middle) = match &spec.kind {
-        lepton_learn::ModelKind::Linear => ("linear", Vec::new()),
-        lepton_learn::ModelKind::Logistic => ("logistic", Vec::new()),
-        lepton_learn::ModelKind::Mlp { hidden, .. } => ("mlp", hidden.clone()),
-        lepton_learn::ModelKind::Cnn {
-            convolutions,
-            hidden,
-            ..
-        } => {
-            let channels = convolutions.iter().map(|one| one.channels);
-            ("cnn", channels.chain(hidden.iter().copied()).collect())
-        }
-        lepton_learn::ModelKind::Embedding { hidden, .. } => ("embedding", hidden.clone()),
-    };
-    let widths: Vec<String> = std::iter::once(spec.inputs)
-        .chain(middle)
-        .chain(std::iter::once(spec.outputs.width()))
-        .map(|width| width.to_string())
-        .collect();
-    let activation = match &spec.kind {
-        lepton_learn::ModelKind::Mlp { activation, .. }
-        | lepton_learn::ModelKind::Cnn { activation, .. } => match activation {
-            lepton_learn::Activation::Relu => " (relu)",
-            lepton_learn::Activation::Tanh => " (tanh)",
-        },
-        _ => "",
-    };
-    ModelSummary {
-        kind: kind.to_owned(),
-        shape: format!("{kind} {}{activation}", widths.join("-")),
-        parameters: file.model.params().len() as u64,
-        features: file.input_names(),
-        classes: file.header.classes.clone(),
-    }
-}
-
 fn protection(finished: &Finished) -> ProtectionDoc {
     let plan = &finished.federation.plan;
     let (parameters, groups) = (plan.parameters(), plan.groups());
@@ -473,7 +436,11 @@ fn picture(
     let Target::Classes { labels, .. } = held.y() else {
         return Ok(());
     };
-    let projection = lepton_learn::two_components(held.x())?;
+    let spread = file.header.preparation.spread_out(held.x())?;
+    // A table with thousands of inputs has no picture.
+    let Ok(projection) = lepton_learn::two_components(&spread) else {
+        return Ok(());
+    };
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a picture needs no more precision"
@@ -567,9 +534,15 @@ fn notes(finished: &Finished) -> Vec<String> {
             .values
             .get(&feature.name)
             .map_or(0, BTreeMap::len);
+        let embedded = plan.job().model().embeddings();
+        let own = if embedded.contains_key(&feature.name) {
+            "a vector"
+        } else {
+            "an input"
+        };
         if kept < held {
             notes.push(format!(
-                "Column `{}`: {kept} of its categories have an input of their own; the others, held by too few parties or rows, count as \"other\" (simulation only: known from raw rows).",
+                "Column `{}`: {kept} of its categories have {own} of their own; the others, held by too few parties or rows, count as \"other\" (simulation only: known from raw rows).",
                 feature.name
             ));
         }

@@ -605,6 +605,21 @@ async fn categories_are_found_together_and_the_model_keeps_them() {
     reloads(&desk, &CREDIT, &done);
 }
 
+/// PR-09, with a goal and without: the saved table, its indices and the slot key say of every row what the job said.
+#[tokio::test(flavor = "multi_thread")]
+async fn embedded_categories_are_kept_by_the_model() {
+    let desk = credit();
+    let mlp = "model={kind=\"mlp\", hidden=[8], embeddings={home=3, job=2}}";
+    for goal in [&[][..], &GOAL] {
+        let set = [&CREDIT[..], &[mlp], goal].concat();
+        let done = desk.run(&set).await;
+        let features = &done.report.model.features;
+        assert!(features.iter().any(|name| name == "home"), "{features:?}");
+        assert!(done.report.model.shape.contains("tables home "));
+        reloads(&desk, &set, &done);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_category_stands_for_two_honest_parties_whoever_colludes() {
     let desk = Desk::new(&GAPS.replace("b = [0, 60]\n", ""));

@@ -207,6 +207,23 @@ const CASES: &[Case] = &[
         "job.toml:16: model.hidden = 5000 is out of range; write a whole number from 1 to 4096; the nearest is 4096",
         "job.toml:17: model.activation = \"sigmoid\" is not a choice; write \"relu\" or \"tanh\"",
     ]),
+    ("kind = \"logistic\"", "kind = \"logistic\"\nembeddings = { stage = 4 }", "", &[
+        "job.toml:16: model.embeddings contradicts model.kind = \"logistic\" (line 15), which embeds nothing; remove it, or write kind = \"mlp\"",
+    ]),
+    ("kind = \"logistic\"", "kind = \"mlp\"\nembeddings = { stage = 0, ward = \"8\", site = 2000 }", "", &[
+        "job.toml:16: model.embeddings.stage = 0 is out of range; write a whole number from 1 to 1024; the nearest is 1",
+        "job.toml:16: model.embeddings.ward: expected a whole number, found the text \"8\"; write a whole number from 1 to 1024",
+        "job.toml:16: model.embeddings.site = 2000 is out of range; write a whole number from 1 to 1024; the nearest is 1024",
+    ]),
+    ("kind = \"logistic\"", "kind = \"mlp\"\nembeddings = 8", "", &[
+        "job.toml:16: model.embeddings: expected a table of column = whole number from 1 to 1024, found the number 8; write a table of column = whole number from 1 to 1024",
+    ]),
+    ("kind = \"logistic\"", "kind = \"mlp\"\n[model.embeddings]\ndisease = 4\nage = 2\nid = 3\nward = 4", "prepare.categories=drop|data.types.age=number|data.exclude=[\"id\"]|data.features=[\"ward\", \"age\"]", &[
+        "job.toml:16: model.embeddings contradicts prepare.categories = \"drop\" (--set prepare.categories), which leaves category columns out; remove one of the two",
+        "job.toml:17: model.embeddings lists column \"disease\", which is the label (line 6); only columns to predict from are embedded: remove it here",
+        "job.toml:18: model.embeddings lists column \"age\", called a number at --set data.types.age; only a category is embedded: remove it here, or change data.types",
+        "job.toml:19: model.embeddings lists column \"id\", which is excluded (--set data.exclude); only columns to predict from are embedded: remove it here",
+    ]),
     ("kind = \"logistic\"", "kind = \"mlp\"\nhidden = 16", "", &[
         "job.toml:16: model.hidden: expected a list of 1 to 8 whole numbers from 1 to 4096, found the number 16; write [16]",
     ]),

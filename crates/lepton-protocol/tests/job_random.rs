@@ -44,6 +44,9 @@ fn value_for(kind: Kind, choices: &'static [&'static str]) -> BoxedStrategy<Stri
         Kind::Widths(..) => proptest::collection::vec(1_u16..200, 1..4)
             .prop_map(|widths| format!("{widths:?}"))
             .boxed(),
+        Kind::ColumnIntegers(low, high) => (column(), low..=high)
+            .prop_map(|(column, number)| format!("{{ {column} = {number} }}"))
+            .boxed(),
         Kind::ColumnChoices => (column(), select(choices))
             .prop_map(|(column, word)| format!("{{ {column} = \"{word}\" }}"))
             .boxed(),

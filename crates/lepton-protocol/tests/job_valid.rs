@@ -414,6 +414,52 @@ fn listed_categories_and_number_labels() {
 }
 
 #[test]
+fn embedded_columns_are_category_inputs() {
+    use ColumnType::{Category, Number};
+    let table = columns(&[
+        ("age", Number),
+        ("stage", Number),
+        ("ward", Category),
+        ("disease", Category),
+    ]);
+    let mlp = |sets: &[&str]| parse(&SMALL.replace("logistic", "mlp"), sets);
+    let job = mlp(&["model.embeddings.ward=8", "model.embeddings.stage=2"]);
+    let widths: Vec<(&str, u32)> = job
+        .model()
+        .embeddings()
+        .iter()
+        .map(|(column, width)| (column.as_str(), width.get()))
+        .collect();
+    assert_eq!(widths, [("stage", 2), ("ward", 8)]);
+    assert!(
+        job.to_toml()
+            .contains("\n[model.embeddings]\nstage = 2\nward = 8\n")
+    );
+    assert_eq!(parse(&job.to_toml(), &[]), job);
+    assert_eq!(
+        job.check_columns(&table).unwrap_err().to_string(),
+        "--set model.embeddings.stage: model.embeddings: column \"stage\" holds numbers; remove it here, or call it a category in data.types"
+    );
+    let called = [
+        "model.embeddings={ward=8,stage=2}",
+        "data.types.stage=category",
+    ];
+    mlp(&called).check_columns(&table).unwrap();
+    let split = "data.split={by=\"column\", column=\"ward\"}";
+    let found = mlp(&["model.embeddings={ward=8,wart=2}", split]);
+    assert_eq!(
+        found.check_columns(&table).unwrap_err().to_string(),
+        "--set model.embeddings: model.embeddings: the table has no column \"wart\"; the nearest column is \"ward\"\n\
+         --set model.embeddings: model.embeddings: column \"ward\" is no input; remove it here"
+    );
+    // Nothing embedded is nothing written: the digest of such jobs stays what it was.
+    assert_eq!(mlp(&["model.embeddings={}"]), mlp(&[]));
+    let many: Vec<String> = (0..65).map(|at| format!("c{at} = 2")).collect();
+    let many = format!("model.embeddings={{{}}}", many.join(", "));
+    assert!(errors(&SMALL.replace("logistic", "mlp"), &[&many]).contains("names 65 columns"));
+}
+
+#[test]
 fn the_reference_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/job.md");
     let written = std::fs::read_to_string(&path).unwrap_or_default();

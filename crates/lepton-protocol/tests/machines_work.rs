@@ -73,7 +73,12 @@ fn parameter() -> impl Strategy<Value = f32> {
 fn world() -> impl Strategy<Value = World> {
     let settings = (
         prop::sample::select(vec!["mean", "indicator", "drop"]),
-        prop::sample::select(vec!["kind = \"logistic\"", "kind = \"mlp\"\nhidden = [4]"]),
+        prop::sample::select(vec![
+            "kind = \"logistic\"",
+            "kind = \"mlp\"\nhidden = [4]",
+            // A discovered column and a declared one as vectors (PR-09).
+            "kind = \"mlp\"\nhidden = [4]\nembeddings = { site = 3, ward = 2 }",
+        ]),
         prop::sample::select(vec!["none", "balanced"]),
         any::<bool>(),
     );
@@ -362,6 +367,56 @@ fn the_plan_calibrates_to_these_sensitivities() {
         for (kind, z, sensitivity) in cases {
             let noise = plan.exchange(kind, &public).unwrap().noise.unwrap();
             assert!(noise.sigma as f64 * honest >= z * sensitivity, "{kind:?}");
+        }
+    }
+}
+
+/// FT-26: what leaves a party has an entry for every row of every table, and rows that nobody looked up carry the same noise as all others.
+/// One party holds ward "a" alone and one "b" alone, and ward has 1,024 numbers a row: their deviations differ from sigma by
+/// more than a sixth with a chance below 1e-10 each.
+#[test]
+fn ft_26_a_table_row_that_nobody_looked_up_carries_its_noise() {
+    let row = |ward: &str| {
+        let text = |word: &str| Some(word.to_owned());
+        (Some(3.0), Some(0.5), text("a"), text(ward), text("s"))
+    };
+    let world = |ward: &str| World {
+        missing: "mean",
+        model: "kind = \"mlp\"\nhidden = [4]\nembeddings = { ward = 1024 }",
+        weights: "none",
+        regression: false,
+        rows: vec![row(ward); 8],
+        record: row(ward),
+        parameters: vec![0.25],
+        lies: Vec::new(),
+        seed: 3,
+    };
+    let party = |ward: &str| {
+        let world = world(ward);
+        let plan = world.plan();
+        let mut work = world.work(&plan, Kind::Training);
+        let silent = world.vector(&plan, Kind::Training, false, false).unwrap();
+        work.exchange = plan.exchange(Kind::Training, &work.public).unwrap();
+        let sigma = work.exchange.noise.as_ref().unwrap().sigma as f64;
+        let mut rng = ChaCha20Rng::seed_from_u64(11);
+        let mut worker = world.worker(false, false);
+        let noised = worker.contribute(&plan, &work, &mut rng).unwrap();
+        assert_eq!(noised.len(), plan.model_len(&work.public).unwrap());
+        (silent, noised, sigma)
+    };
+    for (ward, own, other) in [("a", 0, 1), ("b", 1, 0)] {
+        let (silent, noised, sigma) = party(ward);
+        let of = |vector: &[i64], level: usize| vector[level * 1024..(level + 1) * 1024].to_vec();
+        assert!(of(&silent, own).iter().any(|value| *value != 0));
+        for level in [other, 2] {
+            assert_eq!(of(&silent, level), [0; 1024]);
+            let row = of(&noised, level);
+            let square: f64 = row.iter().map(|value| (*value as f64).powi(2)).sum();
+            let deviation = (square / 1024.0).sqrt();
+            assert!(
+                (deviation / sigma - 1.0).abs() < 1.0 / 6.0,
+                "{deviation} {sigma}"
+            );
         }
     }
 }

@@ -323,6 +323,31 @@ fn sizes_and_attempts_are_looked_at_when_they_are_known() {
     assert_eq!(Policy::denied().rule, Rule::Approval);
 }
 
+/// PO-13: of an embedded column that is still to be found, the look before the job counts the vector of "other" alone.
+#[test]
+fn the_size_of_a_table_counts_as_soon_as_it_is_known() {
+    let limit: Change = &[("", "[model]\nparameters = 28\n")];
+    let mlp = (
+        "kind = \"logistic\"",
+        "kind = \"mlp\"\nhidden = [4]\nembeddings = { sex = 3 }",
+    );
+    let found = Case::new(limit, &[mlp]);
+    assert_eq!(found.decide(), Decision::Accept);
+    let declared = (
+        "[prepare]\n",
+        "[prepare]\nvalues = { sex = [\"f\", \"m\"] }\n",
+    );
+    assert_eq!(
+        Case::new(limit, &[mlp, declared]).refusal().rule,
+        Rule::Size
+    );
+    let wider: Change = &[("", "[model]\nparameters = 34\n")];
+    assert_eq!(
+        Case::new(wider, &[mlp, declared]).decide(),
+        Decision::Accept
+    );
+}
+
 #[test]
 fn bad_policies_say_what_to_write() {
     let cases = [

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use lepton_learn::{
-    CategoryMissing, ColumnPrep, Levels, ModelKind, NumericMissing, NumericScale, Outputs,
-    TargetPrep, Tensor,
+    Activation, CategoryEncoding, CategoryMissing, ColumnPrep, Levels, ModelKind, NumericMissing,
+    NumericScale, Outputs, TargetPrep, Tensor,
 };
 use lepton_node::error::NodeError;
 use lepton_node::model_file::{ModelFile, ModelHeader};
@@ -131,18 +131,28 @@ fn kind(kind: &ModelKind) -> String {
                 convolutions.len()
             )
         }
-        ModelKind::Embedding { tables, .. } => {
-            format!("a network over {} embedding tables", tables.len())
+        ModelKind::Embedding {
+            tables,
+            hidden,
+            activation,
+        } => {
+            let count = match tables.len() {
+                1 => "1 embedding table".to_owned(),
+                count => format!("{count} embedding tables"),
+            };
+            format!("{} over {count}", mlp(hidden, *activation))
         }
-        ModelKind::Mlp { hidden, activation } => {
-            let widths: Vec<String> = hidden.iter().map(ToString::to_string).collect();
-            format!(
-                "an mlp ({} hidden units, {})",
-                widths.join(" and "),
-                format!("{activation:?}").to_lowercase()
-            )
-        }
+        ModelKind::Mlp { hidden, activation } => mlp(hidden, *activation),
     }
+}
+
+fn mlp(hidden: &[usize], activation: Activation) -> String {
+    let widths: Vec<String> = hidden.iter().map(ToString::to_string).collect();
+    format!(
+        "an mlp ({} hidden units, {})",
+        widths.join(" and "),
+        format!("{activation:?}").to_lowercase()
+    )
 }
 
 fn predicts(header: &ModelHeader) -> String {
@@ -202,7 +212,10 @@ fn preparation(column: &ColumnPrep) -> String {
             format!("number{clamped}{scaled}; {missing}")
         }
         ColumnPrep::Category {
-            levels, missing, ..
+            levels,
+            missing,
+            encoding,
+            ..
         } => {
             let levels = match levels {
                 Levels::Declared(values) => format!("one of {}, or other", values.join(", ")),
@@ -216,7 +229,11 @@ fn preparation(column: &ColumnPrep) -> String {
                 CategoryMissing::Drop => "rows without it are left out",
                 CategoryMissing::Refuse => "must be present",
             };
-            format!("category, {levels}; {missing}")
+            let embedded = match encoding {
+                CategoryEncoding::OneHot => "",
+                CategoryEncoding::Index => " looked up in a table",
+            };
+            format!("category{embedded}, {levels}; {missing}")
         }
     }
 }

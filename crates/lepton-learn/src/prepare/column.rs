@@ -167,6 +167,23 @@ impl Levels {
     }
 }
 
+/// How the level of a category is written as features.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CategoryEncoding {
+    /// One feature for each level: 1 for the row's, 0 for the others.
+    #[default]
+    OneHot,
+    /// One feature, the level's number from 0, which looks up an embedding table (rule PR-09).
+    Index,
+}
+
+impl CategoryEncoding {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// How one column becomes features.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -182,7 +199,7 @@ pub enum ColumnPrep {
         /// Missing values.
         missing: NumericMissing,
     },
-    /// One feature for each level, one for "other" and, if asked for, one for "missing".
+    /// One level for each category, one for "other" and, if asked for, one for "missing", in this order.
     Category {
         /// Column name.
         name: String,
@@ -190,6 +207,9 @@ pub enum ColumnPrep {
         levels: Levels,
         /// Missing values.
         missing: CategoryMissing,
+        /// Features.
+        #[serde(default, skip_serializing_if = "CategoryEncoding::is_default")]
+        encoding: CategoryEncoding,
     },
 }
 
@@ -235,7 +255,17 @@ impl ColumnPrep {
             name: name.to_owned(),
             levels,
             missing,
+            encoding: CategoryEncoding::OneHot,
         }
+    }
+
+    /// The same column with its categories written as `encoding`; numbers stay as they are.
+    #[must_use]
+    pub fn encoded(mut self, encoding: CategoryEncoding) -> Self {
+        if let Self::Category { encoding: own, .. } = &mut self {
+            *own = encoding;
+        }
+        self
     }
 
     /// The column's name.
@@ -246,7 +276,8 @@ impl ColumnPrep {
         }
     }
 
-    /// Names of the features it becomes: `age`, `age=(missing)`, `colour=red`, `colour=(other)`, ...
+    /// Names of the features it becomes: `age`, `age=(missing)`, `colour=red`, `colour=(other)`, ...; `colour` alone where it is
+    /// an index.
     #[must_use]
     pub fn feature_names(&self) -> Vec<String> {
         match self {
@@ -259,20 +290,47 @@ impl ColumnPrep {
             }
             Self::Category {
                 name,
+                encoding: CategoryEncoding::Index,
+                ..
+            } => vec![name.clone()],
+            Self::Category { .. } => self.level_names(),
+        }
+    }
+
+    /// `colour=red`, `colour=(other)`, ...: every level of a category in order; none of a number.
+    #[must_use]
+    pub fn level_names(&self) -> Vec<String> {
+        let Self::Category {
+            name,
+            levels,
+            missing,
+            ..
+        } = self
+        else {
+            return Vec::new();
+        };
+        let mut names = levels.names();
+        names.push(OTHER_LEVEL.to_owned());
+        if *missing == CategoryMissing::Level {
+            names.push(MISSING_LEVEL.to_owned());
+        }
+        names
+            .iter()
+            .map(|level| format!("{name}={level}"))
+            .collect()
+    }
+
+    /// Levels of a category, "other" and "missing" among them, where it is an index: the rows of its embedding table.
+    #[must_use]
+    pub fn table_rows(&self) -> Option<usize> {
+        match self {
+            Self::Category {
                 levels,
                 missing,
-            } => {
-                let mut names: Vec<String> = levels
-                    .names()
-                    .iter()
-                    .map(|l| format!("{name}={l}"))
-                    .collect();
-                names.push(format!("{name}={OTHER_LEVEL}"));
-                if *missing == CategoryMissing::Level {
-                    names.push(format!("{name}={MISSING_LEVEL}"));
-                }
-                names
-            }
+                encoding: CategoryEncoding::Index,
+                ..
+            } => Some(levels_of(levels, *missing)),
+            _ => None,
         }
     }
 
@@ -341,6 +399,7 @@ impl ColumnPrep {
                 name,
                 levels,
                 missing,
+                encoding,
             } => {
                 let value = column.category(row);
                 let others = levels.len();
@@ -351,12 +410,23 @@ impl ColumnPrep {
                     (None, CategoryMissing::Drop) => return Ok(false),
                     (None, CategoryMissing::Refuse) => return Err(refused(name, row)),
                 };
-                let width = others + 1 + usize::from(*missing == CategoryMissing::Level);
-                out.extend((0..width).map(|i| if i == hot { 1.0_f32 } else { 0.0 }));
+                let width = levels_of(levels, *missing);
+                match encoding {
+                    CategoryEncoding::OneHot => {
+                        out.extend((0..width).map(|i| if i == hot { 1.0_f32 } else { 0.0 }));
+                    }
+                    // Exact: a table has at most 2^20 rows.
+                    CategoryEncoding::Index => out.push(hot as f32),
+                }
             }
         }
         Ok(true)
     }
+}
+
+/// Levels of a category, "other" and "missing" among them.
+fn levels_of(levels: &Levels, missing: CategoryMissing) -> usize {
+    levels.len() + 1 + usize::from(missing == CategoryMissing::Level)
 }
 
 fn refused(name: &str, row: usize) -> LearnError {

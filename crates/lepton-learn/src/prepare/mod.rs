@@ -6,8 +6,8 @@ mod statistics;
 mod transform;
 
 pub use column::{
-    CategoryMissing, ColumnPrep, Levels, MISSING_LEVEL, Missing, NumericMissing, NumericScale,
-    OTHER_LEVEL, Scaling, TargetPrep,
+    CategoryEncoding, CategoryMissing, ColumnPrep, Levels, MISSING_LEVEL, Missing, NumericMissing,
+    NumericScale, OTHER_LEVEL, Scaling, TargetPrep,
 };
 pub use raw::{RawColumn, distinct_rows, row_key};
 pub use statistics::{

@@ -45,6 +45,62 @@ impl Preparation {
             .collect()
     }
 
+    /// What the trained numbers of the first layer belong to: the names of the features, and in place of an index those of its
+    /// table's rows. Models can go on from each other only where these are the same.
+    #[must_use]
+    pub fn input_parts(&self) -> Vec<String> {
+        let parts = |column: &ColumnPrep| match column.table_rows() {
+            Some(_) => {
+                let rows = column.level_names().into_iter();
+                rows.map(|row| format!("row {row}")).collect()
+            }
+            None => column.feature_names(),
+        };
+        self.columns.iter().flat_map(parts).collect()
+    }
+
+    /// The columns that are indices into embedding tables: name, feature and rows of the table.
+    #[must_use]
+    pub fn embedded(&self) -> Vec<(&str, usize, usize)> {
+        let columns = self.columns.iter().zip(self.groups());
+        columns
+            .filter_map(|(column, (_, features))| {
+                Some((column.name(), *features.first()?, column.table_rows()?))
+            })
+            .collect()
+    }
+
+    /// Prepared features with every index spread out to one feature for each level, as a picture of distances between rows
+    /// needs them.
+    ///
+    /// # Errors
+    /// [`LearnError::Shape`] when `x` was not prepared by this.
+    pub fn spread_out(&self, x: &Matrix) -> Result<Matrix, LearnError> {
+        expect_len("feature columns", self.width(), x.cols())?;
+        let mut tables = vec![None; x.cols()];
+        for (_, feature, rows) in self.embedded() {
+            tables
+                .iter_mut()
+                .skip(feature)
+                .take(1)
+                .for_each(|table| *table = Some(rows));
+        }
+        let mut data = Vec::new();
+        for row in 0..x.rows() {
+            for (value, table) in x.row(row).iter().zip(&tables) {
+                match table {
+                    Some(levels) => {
+                        let level = |at| if at as f32 == *value { 1.0 } else { 0.0 };
+                        data.extend((0..*levels).map(level));
+                    }
+                    None => data.push(*value),
+                }
+            }
+        }
+        let spread: usize = tables.iter().map(|table| table.unwrap_or(1)).sum();
+        Matrix::new(x.rows(), spread, data)
+    }
+
     /// Number of features.
     #[must_use]
     pub fn width(&self) -> usize {

@@ -189,6 +189,7 @@ fn model(entries: &Entries) -> Option<ModelSection> {
         ModelName::Mlp => ModelKind::Mlp {
             hidden: hidden(entries)?,
             activation: activation(entries)?,
+            embeddings: embeddings(entries)?,
         },
         ModelName::Cnn => ModelKind::Cnn {
             channels: if entries.written("model.channels") {
@@ -206,6 +207,16 @@ fn model(entries: &Entries) -> Option<ModelSection> {
         l2: NonNegative::new(entries.number("model.l2")?)?,
         start: entries.text("model.start"),
     })
+}
+
+fn embeddings(entries: &Entries) -> Option<BTreeMap<String, NonZeroU32>> {
+    let columns = entries.columns("model.embeddings").into_iter();
+    columns
+        .map(|(column, node)| match node.value {
+            Value::Integer(width) => Some((column, NonZeroU32::new(u32::try_from(width).ok()?)?)),
+            _ => None,
+        })
+        .collect()
 }
 
 fn hidden(entries: &Entries) -> Option<Vec<NonZeroU32>> {

@@ -56,7 +56,11 @@ pub(super) fn canonical(sections: &Sections, skip: impl Fn(&str) -> bool) -> Str
         Block::plain("job", job(sections)),
         data(sections),
         prepare(sections),
-        Block::plain("model", model(sections)),
+        Block {
+            name: "model",
+            lines: model(sections),
+            columns: vec![("embeddings", embeddings(&sections.model.kind))],
+        },
         Block::plain("training", training(sections)),
         Block::plain("evaluation", evaluation(sections)),
         Block::plain("protection", protection(sections)),
@@ -198,7 +202,9 @@ fn model(sections: &Sections) -> Lines {
     let mut lines = match &model.kind {
         ModelKind::Linear => vec![("kind", word(ModelName::Linear))],
         ModelKind::Logistic => vec![("kind", word(ModelName::Logistic))],
-        ModelKind::Mlp { hidden, activation } => vec![
+        ModelKind::Mlp {
+            hidden, activation, ..
+        } => vec![
             ("kind", word(ModelName::Mlp)),
             ("hidden", list(hidden.iter().map(ToString::to_string))),
             ("activation", word(*activation)),
@@ -223,6 +229,16 @@ fn model(sections: &Sections) -> Lines {
     lines.push(("l2", model.l2.to_string()));
     lines.extend(optional("start", model.start.as_deref().map(quote)));
     lines
+}
+
+fn embeddings(kind: &ModelKind) -> Vec<(String, String)> {
+    match kind {
+        ModelKind::Mlp { embeddings, .. } => embeddings
+            .iter()
+            .map(|(column, width)| (column.clone(), width.to_string()))
+            .collect(),
+        ModelKind::Linear | ModelKind::Logistic | ModelKind::Cnn { .. } => Vec::new(),
+    }
 }
 
 fn convolution(window: &Window) -> Lines {

@@ -24,6 +24,7 @@ impl Job {
         let mut problems = Problems::default();
         self.check_names(columns, &mut problems);
         self.check_kinds(columns, &mut problems);
+        self.check_embedded(columns, &mut problems);
         self.check_declared(columns, &mut problems);
         self.check_bounded(columns, &mut problems);
         if self.data().features.is_none() && self.feature_columns(columns).is_empty() {
@@ -111,6 +112,10 @@ impl Job {
             ("data.types", data.types.keys().collect::<Vec<_>>()),
             ("prepare.bounds", prepare.bounds.keys().collect()),
             ("prepare.values", prepare.values.keys().collect()),
+            (
+                "model.embeddings",
+                self.model().embeddings().keys().collect(),
+            ),
         ];
         for (table, columns) in tables {
             named.extend(
@@ -154,6 +159,26 @@ impl Job {
                     remedy,
                 );
             }
+        }
+    }
+
+    /// What is embedded is an input, and its values are categories.
+    fn check_embedded(&self, columns: &[Column], problems: &mut Problems) {
+        let features = self.feature_columns(columns);
+        for name in self.model().embeddings().keys() {
+            let (what, remedy) = match features.iter().find(|column| column.name == *name) {
+                Some(column) if column.kind == ColumnType::Category => continue,
+                Some(_) => (
+                    "holds numbers",
+                    "remove it here, or call it a category in data.types",
+                ),
+                // A column that does not exist has its own message.
+                None if !columns.iter().any(|column| column.name == *name) => continue,
+                None => ("is no input", "remove it here"),
+            };
+            let place = self.place_near(&format!("model.embeddings.{name}"));
+            let what = format!("model.embeddings: column {} {what}", quote(name));
+            problems.add(&place, what, remedy);
         }
     }
 

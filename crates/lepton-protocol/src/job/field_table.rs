@@ -220,6 +220,12 @@ pub static FIELDS: &[Field] = &[
         doc: "Function between the layers.",
     },
     plain(
+        "model.embeddings",
+        Kind::ColumnIntegers(1, 1024),
+        Value("{}"),
+        "With `kind = \"mlp\"`: category columns that become trained vectors, each with the length of its vectors, `state = 8`; all others become one input for each category. Every category that preparation keeps has a vector, and so have \"other\" and, with `missing = \"indicator\"`, \"missing\" (entity embeddings, Guo and Berkhahn 2016). At most 64 columns.",
+    ),
+    plain(
         "model.channels",
         Kind::Widths(8, 4096),
         Says("`[8, 16]` with `kind = \"cnn\"`, refused otherwise, as are all keys of convolutions"),

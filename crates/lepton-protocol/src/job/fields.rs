@@ -44,6 +44,8 @@ pub enum Kind {
     Choices,
     /// A list of 1 to `.0` whole numbers, each from 1 to `.1`.
     Widths(usize, i64),
+    /// A table of column = whole number in a range, both ends included.
+    ColumnIntegers(i64, i64),
     /// A table of column = choice.
     ColumnChoices,
     /// A table of column = [low, high].
@@ -130,6 +132,9 @@ impl Kind {
             Self::Choices => "a list of words".to_owned(),
             Self::Widths(count, high) => {
                 format!("a list of 1 to {count} whole numbers from 1 to {high}")
+            }
+            Self::ColumnIntegers(low, high) => {
+                format!("a table of column = whole number from {low} to {high}")
             }
             Self::ColumnChoices => "a table of column = word".to_owned(),
             Self::ColumnBounds => "a table of column = [low, high]".to_owned(),

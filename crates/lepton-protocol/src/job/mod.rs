@@ -19,6 +19,7 @@ mod overrides;
 mod reference;
 mod rules;
 mod rules_data;
+mod rules_embed;
 mod rules_image;
 mod sections;
 mod settings;

@@ -26,6 +26,7 @@ pub(super) fn check_rules(entries: &Entries, problems: &mut Problems) {
     ];
     let data = super::rules_data::RULES.iter();
     let data = data.chain(&super::rules_image::RULES);
+    let data = data.chain(&super::rules_embed::RULES);
     for rule in data.chain(&others) {
         rule(entries, problems);
     }

@@ -152,6 +152,18 @@ pub struct ModelSection {
     pub start: Option<String>,
 }
 
+impl ModelSection {
+    /// Category columns that become vectors, with the length of these; empty for every kind but an mlp.
+    #[must_use]
+    pub fn embeddings(&self) -> &BTreeMap<String, NonZeroU32> {
+        static NONE: BTreeMap<String, NonZeroU32> = BTreeMap::new();
+        match &self.kind {
+            ModelKind::Mlp { embeddings, .. } => embeddings,
+            ModelKind::Linear | ModelKind::Logistic | ModelKind::Cnn { .. } => &NONE,
+        }
+    }
+}
+
 /// The family of models, with what only that family has.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ModelKind {
@@ -165,6 +177,8 @@ pub enum ModelKind {
         hidden: Vec<NonZeroU32>,
         /// Function between the layers.
         activation: Activation,
+        /// Category columns that become vectors, each with their length, 1 to 1024: at most 64 columns.
+        embeddings: BTreeMap<String, NonZeroU32>,
     },
     /// Convolutions over an image, then fully connected layers.
     Cnn {

@@ -39,6 +39,11 @@ pub(super) fn check_value(field: &Field, path: &str, node: &Node) -> Vec<Complai
         (Kind::Widths(count, high), Value::List(items)) => {
             return check_widths(path, items, (count, high), node);
         }
+        (Kind::ColumnIntegers(low, high), Value::Table(table)) => {
+            return each(table, path, |at, node| {
+                column_integer(at, (low, high), node)
+            });
+        }
         (Kind::ColumnChoices, Value::Table(table)) => {
             return each(table, path, |at, node| column_choice(field, at, node));
         }
@@ -315,6 +320,21 @@ fn check_widths(
         found.extend(result);
     }
     found
+}
+
+fn column_integer(path: &str, (low, high): (i64, i64), node: &Node) -> Vec<Complaint> {
+    let result = match &node.value {
+        Value::Integer(number) => check_integer(path, *number, (low, high), node),
+        other => {
+            let what = format!(
+                "{path}: expected a whole number, found {}",
+                other.describe()
+            );
+            let remedy = format!("write a whole number from {low} to {high}");
+            Err(complain(node, what, remedy))
+        }
+    };
+    result.err().into_iter().collect()
 }
 
 fn column_choice(field: &Field, path: &str, node: &Node) -> Vec<Complaint> {

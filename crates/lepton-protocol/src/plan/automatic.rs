@@ -3,11 +3,12 @@
 use lepton_learn::{ModelSpec, Outputs, SuggestInput, suggest};
 
 use super::build::{features_of, label_of};
+use super::embed::tables;
 use super::family::model_kind;
 use super::{FeatureKind, LabelKind, PlanError};
 use crate::job::{self, Job, Override};
 
-/// Inputs that a column is taken to become whose categories are not known yet.
+/// Inputs, or rows of its table, that a column is taken to become whose categories are not known yet.
 const DISCOVERED_INPUTS: usize = 16;
 
 /// What the job's [`open_keys`](Job::open_keys) become for `parties` parties; none where nothing is open. The job must name its columns.
@@ -76,17 +77,25 @@ fn passes(epochs: u32, rate: f64) -> u32 {
 /// The model as far as the job alone tells its size.
 fn foreseen(job: &Job) -> Result<ModelSpec, PlanError> {
     let indicator = usize::from(job.prepare().missing == job::Missing::Indicator);
-    let inputs = features_of(job)?.into_iter().map(|feature| {
-        indicator
-            + match feature.kind {
+    let (mut inputs, mut embedded) = (0, Vec::new());
+    let features = features_of(job)?;
+    for feature in &features {
+        let spread = indicator
+            + match &feature.kind {
                 FeatureKind::Number(_) => 1,
                 FeatureKind::Declared(values) => values.len() + 1,
                 FeatureKind::Discovered => DISCOVERED_INPUTS,
-            }
-    });
+            };
+        if job.model().embeddings().contains_key(&feature.name) {
+            embedded.push((feature.name.as_str(), inputs, spread));
+            inputs += 1;
+        } else {
+            inputs += spread;
+        }
+    }
     Ok(ModelSpec {
-        kind: model_kind(job),
-        inputs: inputs.sum(),
+        kind: model_kind(job, tables(job, embedded)),
+        inputs,
         outputs: match label_of(job) {
             LabelKind::Declared(classes) => Outputs::Classes(classes.len()),
             LabelKind::Discovered => Outputs::Classes(2),
@@ -154,6 +163,16 @@ mod tests {
         assert_eq!(kept.privacy().unwrap().clip.first(), 0.5);
         assert_eq!(kept.training().rounds.get(), 7);
         assert!(choose(&job(&["privacy.epsilon=3"]), 3).unwrap().is_empty());
+    }
+
+    /// FT-23: an embedded column is one input and a table.
+    #[test]
+    fn an_embedded_column_is_foreseen_as_its_table() {
+        let sets = ["model.kind=mlp", "model.embeddings.z=3"];
+        let spec = foreseen(&job(&sets)).unwrap();
+        assert_eq!(spec.inputs, 2);
+        // 16 rows of 3; 32 units behind 1 + 3 inputs; one score.
+        assert_eq!(lepton_learn::param_len(&spec).unwrap(), 48 + 5 * 32 + 33);
     }
 
     /// FT-23: alone against local noise, a party has its own rows only, and several steps are one round.

@@ -1,19 +1,28 @@
 //! The family of models a job asks for, and what images need.
 
-use lepton_learn::{Convolution, ModelKind, ModelSpec, Outputs, Pool, PoolKind};
+use lepton_learn::{Convolution, EmbeddingTable, ModelKind, ModelSpec, Outputs, Pool, PoolKind};
 
 use super::{Feature, FeatureKind, LabelKind, Plan, PlanError};
 use crate::job::{self, ImageShape, Job};
 
-/// The family, as the job describes it.
-pub(super) fn model_kind(job: &Job) -> ModelKind {
+/// The family, as the job describes it; an mlp with tables is one over embeddings.
+pub(super) fn model_kind(job: &Job, tables: Vec<EmbeddingTable>) -> ModelKind {
     let usizes = |widths: &[std::num::NonZeroU32]| -> Vec<usize> {
         widths.iter().map(|width| width.get() as usize).collect()
     };
     match &job.model().kind {
         job::ModelKind::Linear => ModelKind::Linear,
         job::ModelKind::Logistic => ModelKind::Logistic,
-        job::ModelKind::Mlp { hidden, activation } => ModelKind::Mlp {
+        job::ModelKind::Mlp {
+            hidden, activation, ..
+        } if tables.is_empty() => ModelKind::Mlp {
+            hidden: usizes(hidden),
+            activation: activation_of(*activation),
+        },
+        job::ModelKind::Mlp {
+            hidden, activation, ..
+        } => ModelKind::Embedding {
+            tables,
             hidden: usizes(hidden),
             activation: activation_of(*activation),
         },
@@ -113,7 +122,7 @@ impl Plan {
             ));
         }
         let spec = ModelSpec {
-            kind: model_kind(self.job()),
+            kind: model_kind(self.job(), Vec::new()),
             inputs: features.len(),
             outputs: match self.label() {
                 LabelKind::Number(_) => Outputs::Regression,
@@ -180,7 +189,7 @@ mod tests {
             image,
             convolutions,
             ..
-        } = model_kind(plan.job())
+        } = model_kind(plan.job(), Vec::new())
         else {
             panic!("no cnn");
         };

@@ -2,6 +2,7 @@
 
 mod automatic;
 mod build;
+mod embed;
 mod exchanges;
 mod family;
 mod model;

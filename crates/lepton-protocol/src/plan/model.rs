@@ -52,7 +52,8 @@ impl Plan {
     /// [`PlanError::Data`] before the statistics.
     pub fn model_spec(&self, public: &PublicState) -> Result<ModelSpec, PlanError> {
         let preparation = preparation_of(public)?;
-        let kind = super::family::model_kind(&self.job);
+        let tables = super::embed::tables(&self.job, preparation.embedded());
+        let kind = super::family::model_kind(&self.job, tables);
         let outputs = match self.classes(public) {
             0 => Outputs::Regression,
             classes => Outputs::Classes(classes),
@@ -134,7 +135,7 @@ impl Plan {
         }
     }
 
-    /// Preparation from the summed statistics (PR-05, PR-07).
+    /// Preparation from the summed statistics (PR-05, PR-07, PR-09).
     #[must_use]
     pub fn preparation(
         &self,
@@ -148,6 +149,10 @@ impl Plan {
             job::Scale::None => Scaling::None,
         };
         let missing = self.missing();
+        let category = |name: &str, levels| {
+            let encoding = super::embed::encoding(&self.job, name);
+            ColumnPrep::category(name, levels, missing).encoded(encoding)
+        };
         let columns = self
             .features
             .iter()
@@ -156,13 +161,11 @@ impl Plan {
                     ColumnPrep::numeric(&feature.name, scaling, missing, &summary_of(&feature.name))
                 }
                 FeatureKind::Declared(values) => {
-                    ColumnPrep::category(&feature.name, Levels::Declared(values.clone()), missing)
+                    category(&feature.name, Levels::Declared(values.clone()))
                 }
-                FeatureKind::Discovered => ColumnPrep::category(
-                    &feature.name,
-                    self.kept_levels(&feature.name, public),
-                    missing,
-                ),
+                FeatureKind::Discovered => {
+                    category(&feature.name, self.kept_levels(&feature.name, public))
+                }
             })
             .collect();
         let name = self.label_name().to_owned();

@@ -112,7 +112,7 @@ impl Average {
 pub struct StartModel {
     /// Parameters.
     pub parameters: Vec<f64>,
-    /// Names of the model's inputs.
+    /// What its first numbers belong to: [`lepton_learn::Preparation::input_parts`].
     pub inputs: Vec<String>,
 }
 
@@ -523,7 +523,7 @@ impl Training {
 
     fn first_parameters(&mut self, plan: &Plan, rng: &mut impl CryptoRng) -> Result<(), PlanError> {
         let spec = plan.model_spec(&self.public)?;
-        let inputs = crate::plan::preparation_of(&self.public)?.feature_names();
+        let inputs = crate::plan::preparation_of(&self.public)?.input_parts();
         self.parameters = match self.start.take() {
             Some(start) if start.inputs == inputs => {
                 Model::new(spec, start.parameters)?.params().to_vec()

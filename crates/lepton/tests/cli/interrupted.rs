@@ -9,13 +9,17 @@ use crate::support::{Desk, Done, LEPTON, example};
 
 /// Starts 60 rounds of which some are slow, and returns in the middle of one of those.
 fn in_a_slow_round(desk: &Desk, more: &[&str]) -> Child {
+    in_a_slow_round_of(desk, &example(), more)
+}
+
+/// The same of a job with a party called `party-1`.
+pub(crate) fn in_a_slow_round_of(desk: &Desk, job: &str, more: &[&str]) -> Child {
     // At least 3 messages of 40 ms in each of the rounds 21 to 40; evaluation every 20 rounds, so that a round is what is hit.
     let slow = "[[fault]]\nparty = \"party-1\"\nkind = \"slow\"\ndelay_ms = 40\nfrom_round = 21\nuntil_round = 40\n";
     desk.write("scenario.toml", slow);
-    let job = example();
     let fixed = [
         "run",
-        &job,
+        job,
         "--run-dir",
         "out",
         "--scenario",
