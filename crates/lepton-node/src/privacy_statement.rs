@@ -11,10 +11,23 @@ use lepton_protocol::training::Training;
 
 use crate::error::NodeError;
 
+/// Where a job ran, and what is known of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setting {
+    /// Whether one process held all rows.
+    pub(crate) simulated: bool,
+    /// Whether the coordinator's store was set back under the job: it may not know of all that was charged (rule JC-14).
+    pub(crate) restored: bool,
+}
+
 /// The statement of a finished job; all numbers absent without a goal.
-pub(crate) fn document(plan: &Plan, training: &Training) -> Result<PrivacyDoc, NodeError> {
+pub(crate) fn document(
+    plan: &Plan,
+    training: &Training,
+    setting: Setting,
+) -> Result<PrivacyDoc, NodeError> {
     let Some(privacy) = plan.privacy() else {
-        return Ok(without_goal(plan));
+        return Ok(without_goal(plan, setting));
     };
     let goal = privacy.goal;
     let exchange = plan.exchange(Kind::Training, training.public())?;
@@ -31,19 +44,27 @@ pub(crate) fn document(plan: &Plan, training: &Training) -> Result<PrivacyDoc, N
     };
     let (seen, order) = worst(training.charges())?;
     let (public, _) = worst(training.public_charges())?;
+    // Without all charges only the goal is known to hold.
+    let stated = |known: f64| {
+        if setting.restored {
+            goal.epsilon.get()
+        } else {
+            known
+        }
+    };
     let steps = training
         .charges()
         .iter()
         .filter(|charge| charge.kind == Kind::Training.words())
         .map(|charge| charge.count);
     Ok(PrivacyDoc {
-        epsilon: Some(public),
+        epsilon: Some(stated(public)),
         delta: Some(goal.delta.get()),
         unit: Some(plan.unit().to_string()),
         accountant: Some("rdp".to_owned()),
         adjacency: Some("add-remove".to_owned()),
         goal_epsilon: Some(goal.epsilon.get()),
-        epsilon_coordinator: Some(seen),
+        epsilon_coordinator: Some(stated(seen)),
         order: Some(order),
         noise: Some(
             if goal.noise == NoiseAt::Distributed {
@@ -62,8 +83,8 @@ pub(crate) fn document(plan: &Plan, training: &Training) -> Result<PrivacyDoc, N
         steps: Some(steps.sum()),
         sigma_party: exchange.noise.as_ref().map(|noise| noise.sigma),
         releases: releases(plan, training.charges())?,
-        assumptions: assumptions(plan, training),
-        not_protected: not_protected(plan),
+        assumptions: assumptions(plan, training, setting),
+        not_protected: not_protected(plan, setting),
     })
 }
 
@@ -83,7 +104,7 @@ fn groups(plan: &Plan) -> Option<String> {
     ))
 }
 
-fn without_goal(plan: &Plan) -> PrivacyDoc {
+fn without_goal(plan: &Plan, setting: Setting) -> PrivacyDoc {
     PrivacyDoc {
         epsilon: None,
         delta: None,
@@ -105,7 +126,7 @@ fn without_goal(plan: &Plan) -> PrivacyDoc {
                 "Each sum was masked: the coordinator saw sums and no single party's numbers, as long as no more than the stated colluders pool what they know with it; sums over all parties were over at least the survivor floor of them.".to_owned(),
             ],
             groups(plan).into_iter().collect(),
-            common_assumptions(),
+            common_assumptions(setting),
         ]
         .concat(),
         not_protected: [
@@ -114,30 +135,35 @@ fn without_goal(plan: &Plan) -> PrivacyDoc {
                 "The model's file is a release: whoever has it has what it tells about single records.".to_owned(),
                 "With few parties, a party can subtract its own part from a sum.".to_owned(),
             ],
-            never_protected(),
+            never_protected(setting),
         ]
         .concat(),
     }
 }
 
 /// What every statement rests on.
-fn common_assumptions() -> Vec<String> {
-    [
-        "Parties know each other's enrolled identity keys; a simulation makes them up for the run.",
-        "Nothing rests on clocks: a wrong one decides whom the coordinator waits for, not what is protected.",
-    ]
-    .map(str::to_owned)
-    .to_vec()
+fn common_assumptions(setting: Setting) -> Vec<String> {
+    let words = if setting.simulated {
+        [
+            "Parties know each other's enrolled identity keys; a simulation makes them up for the run.",
+            "Nothing rests on clocks: a wrong one decides whom the coordinator waits for, not what is protected.",
+        ]
+    } else {
+        [
+            "Parties know each other's enrolled identity keys, by certificates of the federation's root.",
+            "Certificates and the policies' times rest on each machine's clock; masks and noise do not.",
+        ]
+    };
+    words.map(str::to_owned).to_vec()
 }
 
 /// What no protection of this program covers.
-fn never_protected() -> Vec<String> {
-    [
-        "Names of the columns, the job's settings, that a party takes part, when it answers and how much it sends.",
-        "In a simulation: anything, from whoever runs it. Rows, keys and noise of all parties are on that person's machine.",
-    ]
-    .map(str::to_owned)
-    .to_vec()
+fn never_protected(setting: Setting) -> Vec<String> {
+    let simulation = "In a simulation: anything, from whoever runs it. Rows, keys and noise of all parties are on that person's machine.";
+    let always = "Names of the columns, the job's settings, that a party takes part, when it answers and how much it sends.";
+    let simulation = setting.simulated.then_some(simulation);
+    let all = std::iter::once(always).chain(simulation);
+    all.map(str::to_owned).collect()
 }
 
 fn epsilon(
@@ -204,7 +230,7 @@ fn releases(plan: &Plan, charges: &[Charge]) -> Result<Vec<ReleaseDoc>, NodeErro
         .collect()
 }
 
-fn assumptions(plan: &Plan, training: &Training) -> Vec<String> {
+fn assumptions(plan: &Plan, training: &Training, setting: Setting) -> Vec<String> {
     let parameters = plan.parameters();
     let mut all = vec![
         format!(
@@ -222,7 +248,7 @@ fn assumptions(plan: &Plan, training: &Training) -> Vec<String> {
         },
     ];
     all.extend(unit_assumptions(plan.unit()).map(str::to_owned));
-    all.extend(common_assumptions());
+    all.extend(common_assumptions(setting));
     if plan
         .privacy()
         .is_some_and(|privacy| privacy.goal.noise == NoiseAt::Distributed)
@@ -231,6 +257,9 @@ fn assumptions(plan: &Plan, training: &Training) -> Vec<String> {
     }
     if plan.clip_quantile().is_some() {
         all.push("The clipping norm followed a noised count of uncut contributions, which was part of every round's sum and of its charge; the norm shown is the one that a further round would have used.".to_owned());
+    }
+    if setting.restored {
+        all.push("The coordinator's store was set back under this job, so exchanges may have been charged of which it does not know. What is stated is the goal, which no party's reservation lets the job exceed; counts and parts of it are those still known.".to_owned());
     }
     all.extend(tables(plan));
     all.extend(groups(plan));
@@ -266,7 +295,7 @@ fn tables(plan: &Plan) -> Option<String> {
     ))
 }
 
-fn not_protected(plan: &Plan) -> Vec<String> {
+fn not_protected(plan: &Plan, setting: Setting) -> Vec<String> {
     let (facts, own) = match plan.unit() {
         Unit::Record => (
             "Facts about groups: what is true of many records at once can be learnt, that is the purpose.",
@@ -285,9 +314,11 @@ fn not_protected(plan: &Plan) -> Vec<String> {
         facts.to_owned(),
         own.to_owned(),
         "Rows that appear at several parties or in several jobs: each job and each copy costs anew.".to_owned(),
-        "Everything in the run's report.html and report.json marked \"simulation only\": it is made from raw rows, for the person who ran the simulation.".to_owned(),
     ];
-    all.extend(never_protected());
+    if setting.simulated {
+        all.push("Everything in the run's report.html and report.json marked \"simulation only\": it is made from raw rows, for the person who ran the simulation.".to_owned());
+    }
+    all.extend(never_protected(setting));
     if !plan.discovered().is_empty() {
         all.push("The existence of common categories: a slot of the category hash that stands out of the noise becomes an input of the model.".to_owned());
     }

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use lepton_learn::{RawColumn, row_key};
 use lepton_protocol::progress::Progress;
 use lepton_protocol::report::Report;
 use lepton_protocol::training::{StartModel, Training};
@@ -19,7 +18,7 @@ use crate::random::Entropy;
 use crate::run_folder::{RunFile, RunFolder, RunLock};
 use crate::scenario::Scenario;
 use crate::summary::{self, Finished};
-use crate::tables::{Federation, Source};
+use crate::tables::{Federation, Source, rows_digest};
 
 /// What the user asked for.
 #[derive(Debug, Clone)]
@@ -123,6 +122,7 @@ pub async fn run_charged(
         names,
         entropy,
         began: clock,
+        restored: false,
     };
     let report = tokio::task::spawn_blocking(move || summary::write(finished))
         .await
@@ -309,18 +309,8 @@ fn unchanged(run: &RunFile, federation: &Federation, path: &Path) -> Result<(), 
 
 /// For each party a digest of its training and hold-out rows, in their order.
 fn rows_sha256(federation: &Federation) -> Vec<String> {
-    let digest = |columns: &[RawColumn]| {
-        let rows = columns.first().map_or(0, RawColumn::len);
-        let keys: Vec<Vec<u8>> = (0..rows).map(|row| row_key(columns, row)).collect();
-        let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-        lepton_crypto::hash("lepton run rows", &keys)
-    };
-    let parties = federation.parties.iter().map(|party| {
-        let sides = [&party.rows.train, &party.rows.hold_out].map(|side| digest(side));
-        let [train, hold_out] = &sides;
-        lepton_crypto::hash("lepton run party", &[train.as_ref(), hold_out.as_ref()]).to_string()
-    });
-    parties.collect()
+    let parties = federation.parties.iter();
+    parties.map(|party| rows_digest(&party.rows)).collect()
 }
 
 fn entropy_of(federation: &Federation) -> Entropy {

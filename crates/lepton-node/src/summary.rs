@@ -19,7 +19,7 @@ use crate::error::NodeError;
 use crate::federation::Outcome;
 use crate::model_file::ModelFile;
 use crate::model_summary::model_summary;
-use crate::privacy_statement;
+use crate::privacy_statement::{self, Setting};
 use crate::random::{Entropy, public_generator};
 use crate::released::Released;
 use crate::report::{model_card, render_html};
@@ -44,6 +44,8 @@ pub(crate) struct Finished {
     pub(crate) began: Instant,
     /// Where the durable ledger stands after the last charge, if there is one.
     pub(crate) ledger_head: Option<Head>,
+    /// Whether the coordinator's store was set back under the job (rule JC-14).
+    pub(crate) restored: bool,
 }
 
 /// Examples of every party under the final preparation.
@@ -104,6 +106,7 @@ fn for_signing<'a>(finished: &'a Finished, report: &'a Report) -> signed_report:
         entropy: finished.entropy,
         epoch: finished.run.epoch,
         ledger_head: finished.ledger_head,
+        restored: finished.restored,
     }
 }
 
@@ -128,7 +131,8 @@ fn rows_of(finished: &Finished) -> Result<Rows, NodeError> {
 
 fn model_file(finished: &Finished) -> Result<ModelFile, NodeError> {
     let training = &finished.outcome.training;
-    let spent = privacy_statement::document(&finished.federation.plan, training)?;
+    let spent =
+        privacy_statement::document(&finished.federation.plan, training, setting(finished))?;
     Released {
         plan: &finished.federation.plan,
         public: training.public(),
@@ -213,7 +217,7 @@ fn report(finished: &Finished, file: &ModelFile) -> Result<Report, NodeError> {
         metrics,
         curve: training.curve().to_vec(),
         baselines: None,
-        privacy: privacy_statement::document(plan, training)?,
+        privacy: privacy_statement::document(plan, training, setting(finished))?,
         protection: protection(finished),
         parties: parties(finished)?,
         importance: Vec::new(),
@@ -493,6 +497,13 @@ fn simulated(finished: &Finished) -> bool {
     !finished.federation.parties.is_empty()
 }
 
+fn setting(finished: &Finished) -> Setting {
+    Setting {
+        simulated: simulated(finished),
+        restored: finished.restored,
+    }
+}
+
 fn insecure(finished: &Finished) -> Vec<String> {
     let mut all = Vec::new();
     if let Some(seed) = finished.federation.plan.job().job().insecure_seed {
@@ -513,7 +524,7 @@ fn notes(finished: &Finished) -> Vec<String> {
     let mut notes = vec![if simulated(finished) {
         "This run simulated the whole federation in one process: the comparison with pooled rows, the per-party tables, the importance and the scatter used rows that no single place holds in a real federation.".to_owned()
     } else {
-        "This job ran in a federation: every party kept its rows, and this report is made from sums. Times and traffic are those since the coordinator last started.".to_owned()
+        "This job ran in a federation: every party kept its rows, and this report is made from sums. Times and traffic are those since the coordinator last started; a sum during which it was killed may be missing among those that a party joined.".to_owned()
     }];
     notes.extend(finished.outcome.training.notes().iter().cloned());
     notes.extend(
@@ -547,7 +558,8 @@ fn notes(finished: &Finished) -> Vec<String> {
             ));
         }
     }
-    if finished.run.epoch > 1 {
+    // A federation opens epochs for other reasons too.
+    if simulated(finished) && finished.run.epoch > 1 {
         notes.push(format!(
             "The run was resumed {} time(s).",
             finished.run.epoch - 1

@@ -562,3 +562,18 @@ fn words_for(job: &Job, source: &Source, parties: usize) -> String {
         }
     }
 }
+
+/// A digest of a party's training and hold-out rows, in their order.
+pub(crate) fn rows_digest(rows: &PartyRows) -> String {
+    let digest = |columns: &[RawColumn]| {
+        let rows = columns.first().map_or(0, RawColumn::len);
+        let keys: Vec<Vec<u8>> = (0..rows)
+            .map(|row| lepton_learn::row_key(columns, row))
+            .collect();
+        let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+        lepton_crypto::hash("lepton run rows", &keys)
+    };
+    let sides = [&rows.train, &rows.hold_out].map(|side| digest(side));
+    let [train, hold_out] = &sides;
+    lepton_crypto::hash("lepton run party", &[train.as_ref(), hold_out.as_ref()]).to_string()
+}

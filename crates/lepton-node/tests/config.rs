@@ -57,7 +57,7 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(config.log.level, LogLevel::Info);
     assert_eq!(config.log.format, LogFormat::Text);
     assert_eq!(config.patience.retry, Duration::from_secs(60));
-    assert_eq!(config.limits.message_bytes, 1 << 30);
+    assert_eq!(config.limits.message_bytes, 148 << 20);
     let config = coordinator("[metrics]\nlisten = \"off\"\n").unwrap();
     assert_eq!(config.metrics, None);
     assert_eq!(config.listen.port(), 8443);

@@ -68,8 +68,8 @@ pub enum Body {
     List,
     /// Scientist: tell me every event from this number on.
     Watch(u64),
-    /// Scientist: everything that was said so far.
-    Log,
+    /// Scientist: what was said so far, from this number on, as much as one message takes.
+    Log(u64),
     /// Scientist: end it.
     Stop,
     /// Scientist: which results are there?
@@ -89,7 +89,7 @@ pub enum Body {
     Jobs(Vec<JobLine>),
     /// Coordinator: an event of a watched job.
     Event(Box<JobEvent>),
-    /// Coordinator: everything that a job has said so far.
+    /// Coordinator: what a job has said so far, in parts; none at its end.
     Events(Vec<JobEvent>),
     /// Coordinator: the results.
     Files(Vec<FileLine>),
@@ -180,6 +180,13 @@ impl SignedJob {
     }
 }
 
+/// A reason as others sent it, cut to [`MAX_WORDS`] characters and without control characters: it ends up on terminals and in logs.
+#[must_use]
+pub fn plain_words(text: &str) -> String {
+    let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
+    text.chars().take(MAX_WORDS).map(plain).collect()
+}
+
 impl Body {
     /// The word for its kind, as logs have it.
     #[must_use]
@@ -194,7 +201,7 @@ impl Body {
             Self::Ended(_) => "ended",
             Self::List => "list",
             Self::Watch(_) => "watch",
-            Self::Log => "log",
+            Self::Log(_) => "log",
             Self::Stop => "stop",
             Self::Pull => "pull",
             Self::Fetch { .. } => "fetch",

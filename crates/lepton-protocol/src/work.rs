@@ -55,21 +55,19 @@ pub enum WorkError {
 }
 
 impl WorkError {
-    /// What the coordinator is told: nothing that depends on a value.
+    /// What the coordinator is told: one sentence for everything that may hang on values.
     #[must_use]
     pub fn public_words(&self) -> String {
         match self {
             // What does not fit a ring is a number of this party's.
-            Self::Plan(PlanError::Ring(_) | PlanError::Learn(_)) => {
-                "its numbers do not fit the job; its own log says why".to_owned()
+            Self::Plan(problem) if !matches!(problem, PlanError::Ring(_) | PlanError::Learn(_)) => {
+                self.to_string()
             }
-            Self::Plan(_) | Self::Noise(_) => self.to_string(),
-            Self::TooManyRows => "it has more training rows than one exchange can take".to_owned(),
+            Self::Noise(_) => self.to_string(),
             Self::NoColumn(column) => format!("its table has no column `{column}`"),
-            Self::TooFar | Self::Learn(LearnError::Diverged) => {
-                "training diverged; lower training.learning_rate".to_owned()
+            _ => {
+                "its rows do not fit the job, or training diverged; its own log says why".to_owned()
             }
-            Self::Learn(_) => "its rows do not fit the job; its own log says why".to_owned(),
         }
     }
 }

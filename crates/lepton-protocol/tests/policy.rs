@@ -85,6 +85,7 @@ struct Case {
     submitter: Submitter,
     rows: Option<u64>,
     now: Moment,
+    begun: bool,
     granted: Vec<Granted>,
 }
 
@@ -96,6 +97,7 @@ impl Case {
             submitter: scientist(),
             rows: Some(1000),
             now: NOON,
+            begun: false,
             granted: Vec::new(),
         }
     }
@@ -106,6 +108,7 @@ impl Case {
             submitter: &self.submitter,
             rows: self.rows,
             now: self.now,
+            begun: self.begun,
             granted: &self.granted,
             approved: None,
         })
@@ -242,6 +245,7 @@ fn an_approval_is_bound_to_the_job_and_overrides_nothing() {
             submitter: &case.submitter,
             rows: case.rows,
             now: case.now,
+            begun: false,
             granted: &case.granted,
             approved: Some(approved.digest()),
         })

@@ -8,7 +8,8 @@ use lepton_node::daemon::effective::effective_text;
 use lepton_node::daemon::service::{Asking, ask};
 use lepton_node::error::NodeError;
 use lepton_node::hex::unhex;
-use lepton_protocol::control::{JobDigest, JobEvent, JobLine};
+use lepton_protocol::control::{JobDigest, JobLine};
+use lepton_protocol::job::Job;
 use lepton_protocol::progress::Progress;
 use lepton_protocol::report::Report;
 use tokio::sync::mpsc;
@@ -102,7 +103,7 @@ impl JobArgs {
                 JobCommand::Logs(args) => args.run().await,
                 JobCommand::Pull(args) => {
                     let (mut asking, job) = args.one.find().await?;
-                    pull(&mut asking, digest(&job)?, &args.out).await
+                    pull(&mut asking, digest(&job)?, (&args.out, false)).await
                 }
             }
         })
@@ -150,20 +151,32 @@ impl Logged {
                     .map_err(|error| NodeError::Internal(error.to_string()))?;
                 output::text(&format!("{line}\n"))?;
             } else {
-                output::text(&format!("{}  {}\n", event.at, words(event)))?;
+                let words = output::plain(&words(&event.progress, &job.parties));
+                output::text(&format!("{}  {words}\n", event.at))?;
             }
         }
         Ok(())
     }
 }
 
+/// How a submitted job is shown.
+pub(crate) struct Shown {
+    pub(crate) detach: bool,
+    pub(crate) quiet: bool,
+    pub(crate) json: bool,
+}
+
 /// Submits a job, and follows it to its results unless told not to.
 pub(crate) fn submit(
     place: &Where,
     (job, overrides): (&Path, &[String]),
-    (out, detach, quiet): (&Path, bool, bool),
+    (out, shown): (&Path, &Shown),
 ) -> Result<(), NodeError> {
     let text = effective_text(job, overrides)?;
+    // The folder's name is ours to say, not the coordinator's.
+    let name = Job::parse("the effective job", &text, &[])?
+        .name()
+        .to_string();
     runtime()?.block_on(async {
         let mut asking = place.ask().await?;
         let signed = asking.sign(text);
@@ -171,15 +184,12 @@ pub(crate) fn submit(
         let said = asking.client.submit(signed).await?;
         let short: String = lepton_node::daemon::short(&digest);
         output::note(&format!("job {short}: {}", output::plain(&said)));
-        if detach {
+        if shown.detach {
             return output::text(&format!("{short}\n"));
         }
-        follow(&mut asking, digest, quiet).await?;
-        let jobs = asking.client.list().await?;
-        let hex = lepton_node::hex::hex(&digest);
-        let name = jobs.iter().find(|job| job.job == hex);
-        let name = name.map_or("job", |job| job.name.as_str());
-        pull(&mut asking, digest, &out.join(format!("{name}-{short}"))).await
+        follow(&mut asking, digest, shown.quiet).await?;
+        let folder = out.join(format!("{name}-{short}"));
+        pull(&mut asking, digest, (&folder, shown.json)).await
     })
 }
 
@@ -187,8 +197,10 @@ async fn follow(asking: &mut Asking, job: JobDigest, quiet: bool) -> Result<(), 
     let (events, inbox) = mpsc::unbounded_channel();
     let screen = tokio::spawn(progress::show(inbox, quiet));
     let ended = asking.client.watch(job, 0, |event| {
-        // The screen lives as long as this sends.
-        let _ = events.send(plain(event.progress));
+        // The screen lives as long as this sends. Who declined stands, by name, in the note before.
+        if !matches!(event.progress, Progress::Declined { .. }) {
+            let _ = events.send(plain(event.progress));
+        }
     });
     let ended = ended.await;
     drop(events);
@@ -197,21 +209,31 @@ async fn follow(asking: &mut Asking, job: JobDigest, quiet: bool) -> Result<(), 
         .map_err(|error| NodeError::Internal(error.to_string()))?;
     let words = output::plain(&ended?);
     if words.starts_with("finished") {
-        output::note(&words);
         return Ok(());
     }
-    Err(NodeError::Data(format!(
-        "the job is over without a result: {words}"
-    )))
+    let problem = format!("the job is over without a result: {words}");
+    // As the coordinator words a party's refusal.
+    Err(if words.contains(" refused (") {
+        NodeError::Refused(problem)
+    } else {
+        NodeError::Data(problem)
+    })
 }
 
-async fn pull(asking: &mut Asking, job: JobDigest, out: &Path) -> Result<(), NodeError> {
+async fn pull(
+    asking: &mut Asking,
+    job: JobDigest,
+    (out, json): (&Path, bool),
+) -> Result<(), NodeError> {
     asking.client.pull(job, out).await?;
     let path = out.join("report.json");
     let text = std::fs::read_to_string(&path).map_err(|error| NodeError::file(&path, &error))?;
     let report: Report = serde_json::from_str(&text)
         .map_err(|error| NodeError::Data(format!("{}: {error}", path.display())))?;
-    output::text(&crate::run::closing(&report, out))
+    if json {
+        return output::json(&report);
+    }
+    output::text(&output::plain(&crate::run::closing(&report, out)))
 }
 
 /// Words of others end up on a terminal.
@@ -220,14 +242,86 @@ fn plain(progress: Progress) -> Progress {
         Progress::Note { text } => Progress::Note {
             text: output::plain(&text),
         },
+        Progress::Declined {
+            party,
+            reason,
+            refused,
+        } => Progress::Declined {
+            party,
+            reason: output::plain(&reason),
+            refused,
+        },
+        Progress::Abandoned {
+            kind,
+            round,
+            reason,
+        } => Progress::Abandoned {
+            kind,
+            round,
+            reason: output::plain(&reason),
+        },
         other => other,
     }
 }
 
-fn words(event: &JobEvent) -> String {
-    match &event.progress {
-        Progress::Note { text } => output::plain(text),
-        other => output::plain(&serde_json::to_string(other).unwrap_or_default()),
+/// One line for a person.
+fn words(progress: &Progress, parties: &[String]) -> String {
+    let name = |index: &u16| {
+        let name = parties.get(usize::from(*index)).cloned();
+        name.unwrap_or_else(|| format!("party {index}"))
+    };
+    match progress {
+        Progress::Note { text } => text.clone(),
+        Progress::Summed {
+            kind,
+            round,
+            survivors,
+        } => {
+            let names: Vec<String> = survivors.iter().map(name).collect();
+            format!(
+                "{} of round {round}: summed over {}",
+                kind.words(),
+                names.join(", ")
+            )
+        }
+        Progress::Prepared {
+            inputs,
+            classes,
+            rows,
+        } => format!(
+            "prepared: {inputs} inputs, {classes} classes, {rows:.0} training rows over all parties"
+        ),
+        Progress::Trained {
+            round,
+            rounds,
+            epsilon,
+        } => {
+            let spent = epsilon.map_or_else(String::new, |epsilon| {
+                format!(", epsilon {}", progress::upward(epsilon))
+            });
+            format!("round {round} of {rounds} is in the model{spent}")
+        }
+        Progress::Evaluated { point } => {
+            let figures = [
+                ("loss", point.loss),
+                ("accuracy", point.accuracy),
+                ("AUC", point.auc),
+            ];
+            let shown: Vec<String> = figures
+                .iter()
+                .filter_map(|(name, value)| value.map(|value| format!("{name} {value:.4}")))
+                .collect();
+            format!("after round {}: {}", point.round, shown.join(", "))
+        }
+        Progress::Declined { party, reason, .. } => format!("{} declined: {reason}", name(party)),
+        Progress::Abandoned {
+            kind,
+            round,
+            reason,
+        } => format!("{} of round {round} abandoned: {reason}", kind.words()),
+        Progress::StoppedEarly { round, best } => {
+            format!("stopped early after round {round}; the model of round {best} is kept")
+        }
     }
 }
 

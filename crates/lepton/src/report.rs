@@ -42,7 +42,8 @@ impl ReportArgs {
         if self.json {
             output::json(&report)
         } else {
-            output::text(&run::closing(&report, folder.root()))
+            // It may have come from a coordinator.
+            output::text(&output::plain(&run::closing(&report, folder.root())))
         }
     }
 }

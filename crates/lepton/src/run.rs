@@ -63,10 +63,15 @@ impl RunArgs {
     /// Runs the job.
     pub(crate) fn run(self) -> Result<(), NodeError> {
         if let (Some(federation), Some(job)) = (self.federation.clone(), &self.job) {
+            let shown = crate::job::Shown {
+                detach: self.detach,
+                quiet: self.quiet,
+                json: self.json,
+            };
             return crate::job::submit(
                 &crate::job::Where::new(federation),
                 (job, &self.set),
-                (&self.runs, self.detach, self.quiet),
+                (&self.runs, &shown),
             );
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()

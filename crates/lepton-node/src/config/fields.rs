@@ -243,8 +243,8 @@ const PARTY_LIMITS: [Field; 3] = [
     ),
     key(
         "limits.message_mebibytes",
-        Kind::Integer(1, 65_536),
-        Absent::Value("1024"),
+        Kind::Integer(1, 148),
+        Absent::Value("148"),
         "Largest message, in MiB.",
     ),
     key(
@@ -360,8 +360,8 @@ const COORDINATOR_ONLY: [Field; 20] = [
     ),
     key(
         "limits.message_mebibytes",
-        Kind::Integer(1, 65_536),
-        Absent::Value("1024"),
+        Kind::Integer(1, 148),
+        Absent::Value("148"),
         "Largest message, in MiB.",
     ),
     key(

@@ -68,9 +68,23 @@ impl Client {
     /// # Errors
     /// [`NodeError`].
     pub async fn events(&mut self, job: JobDigest) -> Result<Vec<JobEvent>, NodeError> {
-        match self.ask(job, Body::Log).await? {
-            Body::Events(events) => Ok(events),
-            _ => Err(unexpected()),
+        let mut all: Vec<JobEvent> = Vec::new();
+        loop {
+            let from = all.len() as u64;
+            let Body::Events(page) = self.ask(job, Body::Log(from)).await? else {
+                return Err(unexpected());
+            };
+            if page.is_empty() {
+                return Ok(all);
+            }
+            // Numbers count from 0 without gaps.
+            if !(from..)
+                .zip(&page)
+                .all(|(number, event)| event.number == number)
+            {
+                return Err(unexpected());
+            }
+            all.extend(page);
         }
     }
 

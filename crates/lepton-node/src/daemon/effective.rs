@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lepton_protocol::control::Refusal;
-use lepton_protocol::job::{DataSource, Job, Override};
+use lepton_protocol::job::{DataSource, Job, Missing, Override};
 use lepton_protocol::plan::Plan;
 
 use crate::error::NodeError;
@@ -89,6 +89,12 @@ fn check(job: &Job) -> Result<(), Refusal> {
         return Err(Refusal::new(
             "model.start",
             "a federation cannot start from a file that its parties do not have; leave it out",
+        ));
+    }
+    if job.prepare().missing == Missing::Refuse {
+        return Err(Refusal::new(
+            "prepare.missing",
+            "\"refuse\" would tell of gaps in single tables; choose another",
         ));
     }
     let named = match &job.data().source {

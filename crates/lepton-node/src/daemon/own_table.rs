@@ -32,6 +32,19 @@ impl Mismatch {
     }
 }
 
+/// How many rows a table has, before anything else is asked of it (rule PO-05); one that cannot be split counts as empty.
+pub(crate) fn rows_of(job: &Job, config: &TableConfig) -> Result<u64, Mismatch> {
+    let read = Table::from_csv_path(&config.path, &ReadOptions::default())
+        // The types that the job states may be what it needs.
+        .or_else(|_| Table::from_csv_path(&config.path, &tables::read_options(job)));
+    let rows = read.map_err(|error| typed(job, &error))?.rows();
+    Ok(if rows < split::MIN_ROWS {
+        0
+    } else {
+        rows as u64
+    })
+}
+
 /// Reads the table and checks its columns and types.
 pub(crate) fn read(job: &Job, name: &str, config: &TableConfig) -> Result<Part, Mismatch> {
     let path = &config.path;
@@ -58,24 +71,16 @@ pub(crate) fn read(job: &Job, name: &str, config: &TableConfig) -> Result<Part, 
         table,
     };
     tables::check_part(job, &part).map_err(|error| Mismatch::unsaid(&error))?;
-    if part.table.rows() < split::MIN_ROWS {
-        // How many there are, or that they are few, is told to nobody (rule PO-17).
-        let own = format!("a party needs at least {} rows", split::MIN_ROWS);
-        return Err(Mismatch::unsaid(&own));
-    }
     Ok(part)
 }
 
 /// Divides the rows (rule FT-03) and makes the checks that need the plan.
 pub(crate) fn rows(plan: &Plan, part: &Part) -> Result<PartyRows, Mismatch> {
-    let unsaid = |error: NodeError| {
-        let public = "its rows do not fit the job; its own log says why";
-        Mismatch::new("data.table", public.to_owned(), &error)
-    };
-    let parts = std::slice::from_ref(part);
-    tables::check_declared_classes(plan, parts).map_err(unsaid)?;
-    tables::check_missing(plan, parts).map_err(unsaid)?;
-    Ok(tables::party_table(plan, part).map_err(unsaid)?.rows)
+    // Rows with another label than the job's classes are left out without a word (rule PR-04): which labels there are is nobody else's business.
+    let divided = tables::party_table(plan, part);
+    Ok(divided
+        .map_err(|error: NodeError| Mismatch::unsaid(&error))?
+        .rows)
 }
 
 /// What the owner says a column holds is what a job must take it for.

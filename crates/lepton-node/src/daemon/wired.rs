@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lepton_crypto::IdentityKey;
 use tokio::sync::mpsc;
@@ -58,17 +59,33 @@ impl Authority for Trust {
     }
 }
 
+/// Before another link is made in place of one that was given up.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Told, in words, why there is no connection.
 pub type Trouble = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Keeps one link to the coordinator; a connection comes out each time it is up.
+/// Keeps one link to the coordinator; a connection comes out each time it is up. A link that the daemon gave up is ended, and another one made.
 ///
 /// # Errors
 /// [`NetError::Use`] for an address that is none.
 pub fn dial(config: DialConfig, trouble: Trouble) -> Result<mpsc::Receiver<Connection>, NetError> {
-    let link = Dialer::connect(config)?;
+    let mut link = Dialer::connect(config.clone())?;
     let (connections, inbox) = mpsc::channel(1);
-    tokio::spawn(pump(link, connections, trouble));
+    tokio::spawn(async move {
+        loop {
+            pump(link, connections.clone(), trouble.clone()).await;
+            if connections.is_closed() {
+                return;
+            }
+            tokio::time::sleep(AGAIN).await;
+            link = match Dialer::connect(config.clone()) {
+                Ok(link) => link,
+                // The address was good before.
+                Err(error) => return trouble(&error.to_string()),
+            };
+        }
+    });
     Ok(inbox)
 }
 
@@ -105,7 +122,12 @@ impl Drop for Up {
 async fn pump(mut link: Link, connections: mpsc::Sender<Connection>, trouble: Trouble) {
     let mut up: Option<Up> = None;
     let mut peer: Option<PeerIdentity> = None;
-    while let Some(event) = link.recv().await {
+    loop {
+        let event = tokio::select! {
+            event = link.recv() => event,
+            () = given_up(up.as_ref()) => return,
+        };
+        let Some(event) = event else { return };
         let message = match event {
             Event::Connected(identity) => {
                 peer = Some(identity);
@@ -149,6 +171,14 @@ async fn pump(mut link: Link, connections: mpsc::Sender<Connection>, trouble: Tr
     }
 }
 
+/// Returns when the daemon has closed its end; never while it has none.
+async fn given_up(up: Option<&Up>) {
+    match up {
+        Some(up) => up.to_daemon.closed().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn open(
     link: &Link,
     peer: &PeerIdentity,
@@ -161,6 +191,8 @@ async fn open(
         while let Some(bytes) = from_daemon.recv().await {
             if let Err(error) = sender.send(bytes).await {
                 tracing::warn!("not sent: {error}");
+                // What follows would come without it: the daemon finds the link closed.
+                return;
             }
         }
     });

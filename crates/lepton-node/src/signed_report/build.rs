@@ -18,6 +18,7 @@ use super::document::{
 };
 use super::law::{self, Facts};
 use crate::error::NodeError;
+use crate::privacy_statement::Setting;
 
 /// Deltas of the curve beside the goal's own.
 const DELTAS: [f64; 8] = [1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10];
@@ -42,8 +43,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) signers: Vec<Signer>,
     /// Where the ledger of the parties stood; a simulation's parties share one.
     pub(crate) ledger_head: Option<Head>,
-    /// Whether one process held all rows, and made the signers' keys up.
-    pub(crate) simulated: bool,
+    /// Whether one process held all rows, and made the signers' keys up; and whether all charges are known.
+    pub(crate) setting: Setting,
 }
 
 /// The report of a run.
@@ -55,9 +56,10 @@ pub(crate) fn build(sources: Sources<'_>) -> Result<PrivacyReport, NodeError> {
         folder,
         signers,
         ledger_head,
-        simulated,
+        setting,
     } = sources;
-    let adversaries = adversaries(plan, training)?;
+    let simulated = setting.simulated;
+    let adversaries = adversaries(plan, training, setting)?;
     let seeded = plan.job().job().insecure_seed.is_some();
     let coordinator = coordinator_words(plan);
     let bound = report
@@ -73,7 +75,7 @@ pub(crate) fn build(sources: Sources<'_>) -> Result<PrivacyReport, NodeError> {
         version: VERSION,
         lepton_version: report.lepton_version.clone(),
         simulated,
-        summary: summary(report, &adversaries, seeded),
+        summary: summary(report, &adversaries, (seeded, setting)),
         run: RunFacts {
             job: report.name.clone(),
             folder: report.run.clone(),
@@ -112,7 +114,11 @@ fn goal(report: &Report) -> Option<Goal> {
     Some(Goal { epsilon, delta })
 }
 
-fn summary(report: &Report, adversaries: &[Adversary], seeded: bool) -> String {
+fn summary(
+    report: &Report,
+    adversaries: &[Adversary],
+    (seeded, setting): (bool, Setting),
+) -> String {
     let seen = adversaries.iter().find(|one| one.name == "coordinator");
     let numbers = seen.and_then(|one| one.epsilon.zip(one.delta));
     match (goal(report), numbers) {
@@ -123,13 +129,26 @@ fn summary(report: &Report, adversaries: &[Adversary], seeded: bool) -> String {
                       differences between rounds may reveal single records."
             .to_owned(),
         (Some(goal), Some((epsilon, delta))) if epsilon <= goal.epsilon => format!(
-            "Each {} is protected with epsilon ≤ {} at delta {delta:e}, the goal that was fixed before the run; what was charged \
-             adds up to epsilon {epsilon} against the strongest adversary named here.",
+            "Each {} is protected with epsilon ≤ {} at delta {delta:e}, the goal that was fixed before the run; {}.",
             report.privacy.unit.as_deref().unwrap_or("record"),
-            goal.epsilon
+            goal.epsilon,
+            charged(setting, epsilon)
         ),
         (Some(goal), _) => format!("The goal of epsilon ≤ {} was not kept: do not rely on this report.", goal.epsilon),
     }
+}
+
+fn charged(setting: Setting, epsilon: f64) -> String {
+    let who = match (setting.restored, setting.simulated) {
+        (true, _) => {
+            return "the coordinator's store was set back under the job, so no smaller figure is known"
+                .to_owned();
+        }
+        (false, true) => "what was charged adds up to",
+        // What a ledger was charged is its party's own knowledge.
+        (false, false) => "what the job's rules charge adds up to",
+    };
+    format!("{who} epsilon {epsilon} against the strongest adversary named here")
 }
 
 fn protected(report: &Report, seeded: bool) -> Protected {
@@ -184,9 +203,17 @@ fn coordinator_words(plan: &Plan) -> String {
     }
 }
 
-fn adversaries(plan: &Plan, training: &Training) -> Result<Vec<Adversary>, NodeError> {
-    let seen = Losses::of(plan, training.charges())?;
-    let released = Losses::of(plan, training.public_charges())?;
+fn adversaries(
+    plan: &Plan,
+    training: &Training,
+    setting: Setting,
+) -> Result<Vec<Adversary>, NodeError> {
+    let losses = |charges| match plan.privacy() {
+        Some(privacy) if setting.restored => Ok(Losses::of_goal(privacy)),
+        _ => Losses::of(plan, charges),
+    };
+    let seen = losses(training.charges())?;
+    let released = losses(training.public_charges())?;
     let others = match plan.parameters().colluders() {
         0 | 1 => "any single other party".to_owned(),
         more => format!("up to {more} other parties together"),
@@ -261,6 +288,20 @@ impl Losses {
     }
 }
 
+impl Losses {
+    /// What holds where not all charges are known.
+    fn of_goal(privacy: &PrivacyPlan) -> Self {
+        let (epsilon, delta) = (privacy.goal.epsilon.get(), privacy.goal.delta.get());
+        let pair = CurvePair { delta, epsilon };
+        Self {
+            epsilon: Some(epsilon),
+            delta: Some(delta),
+            trade_off: lines(std::slice::from_ref(&pair)),
+            curve: vec![pair],
+        }
+    }
+}
+
 /// Epsilon for the records that lost most: a record is on one side only (FT-03).
 fn worst(privacy: &PrivacyPlan, sides: &[Accountant], delta: f64) -> Result<f64, NodeError> {
     let delta = Delta::new(delta).map_err(PlanError::from)?;
@@ -301,6 +342,10 @@ fn trade_off(privacy: &PrivacyPlan, sides: &[Accountant]) -> Result<Vec<TradeOff
         sides,
         powers.flat_map(|power| SUPPORTS.map(|delta| delta * power)),
     )?;
+    Ok(lines(&supports))
+}
+
+fn lines(supports: &[CurvePair]) -> Vec<TradeOff> {
     let at = |false_alarm: f64| {
         let lines = supports
             .iter()
@@ -311,11 +356,11 @@ fn trade_off(privacy: &PrivacyPlan, sides: &[Accountant]) -> Result<Vec<TradeOff
             miss_at_least: (miss * 1e6).floor() / 1e6,
         }
     };
-    Ok(if supports.is_empty() {
+    if supports.is_empty() {
         Vec::new()
     } else {
         FALSE_ALARMS.map(at).to_vec()
-    })
+    }
 }
 
 /// Charges that are alike in one line.

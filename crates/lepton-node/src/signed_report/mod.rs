@@ -28,6 +28,7 @@ pub use pem::{public_key_pem, public_keys};
 pub use verify::{Check, Keys, Outcome, SignerFound, Verification, verify, verify_file};
 
 use crate::error::NodeError;
+use crate::privacy_statement::Setting;
 use crate::random::Entropy;
 use crate::run_folder::RunFolder;
 
@@ -49,6 +50,7 @@ pub(crate) struct Finished<'a> {
     pub(crate) entropy: Entropy,
     pub(crate) epoch: u64,
     pub(crate) ledger_head: Option<Head>,
+    pub(crate) restored: bool,
 }
 
 /// Builds the report of a simulated run, signs it as the coordinator and as every party would, and writes it with the signers' public keys. The model
@@ -88,7 +90,10 @@ fn write_signed(
         folder: run.folder.root(),
         ledger_head: run.ledger_head,
         signers: seats.iter().map(|seat| seat.signer.clone()).collect(),
-        simulated,
+        setting: Setting {
+            simulated,
+            restored: run.restored,
+        },
     })?;
     let keys: Vec<&IdentityKey> = seats.iter().map(|seat| &seat.key).collect();
     let signed = sign(report, &keys).map_err(internal)?;

@@ -1,6 +1,10 @@
 //! The anchor: a file beside the store that remembers how far the store has come.
+//!
+//! It has two slots, written in turn and in place: one write of one block to wait for, and a write that a power cut tears leaves the other slot, one write
+//! earlier, which is what a crash between the database and the anchor leaves too.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -26,13 +30,19 @@ pub(super) struct State {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Tagged {
+    /// Counts the writes of the anchor: the larger of the two slots is the newer.
+    sequence: u64,
     state: State,
     tag: String,
 }
 
+/// Bytes of a slot: a block of the file system, so that no write touches both.
+const SLOT: usize = 4096;
+
 /// The file, locked for this process.
 pub(super) struct Anchor {
     path: PathBuf,
+    sequence: u64,
     #[expect(dead_code, reason = "held for the lock on it")]
     lock: File,
 }
@@ -50,6 +60,7 @@ impl Anchor {
         match file.try_lock() {
             Ok(()) => Ok(Self {
                 path: path.to_owned(),
+                sequence: 0,
                 lock: file,
             }),
             Err(TryLockError::WouldBlock) => Err(NodeError::Use(format!(
@@ -61,30 +72,62 @@ impl Anchor {
     }
 
     /// What it says; `None` when there is none. One that cannot be believed is an error: it is no proof of anything.
-    pub(super) fn read(&self, key: &StoreKey) -> Result<Option<State>, NodeError> {
-        let text = match std::fs::read_to_string(&self.path) {
-            Ok(text) => text,
+    pub(super) fn read(&mut self, key: &StoreKey) -> Result<Option<State>, NodeError> {
+        let bytes = match std::fs::read(&self.path) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(NodeError::file(&self.path, &error)),
         };
-        let tagged: Option<Tagged> = serde_json::from_str(&text).ok();
-        let state = tagged.filter(|tagged| key.tag(&body(&tagged.state)) == tagged.tag);
-        state.map(|tagged| Some(tagged.state)).ok_or_else(|| {
-            NodeError::Data(format!(
+        let genuine =
+            |tagged: &Tagged| key.tag(&body(tagged.sequence, &tagged.state)) == tagged.tag;
+        let slots = bytes.chunks(SLOT).filter(|_| bytes.len() == 2 * SLOT);
+        let newest = slots
+            .filter_map(|slot| serde_json::from_slice::<Tagged>(slot).ok())
+            .filter(genuine)
+            .max_by_key(|tagged| tagged.sequence);
+        let Some(tagged) = newest else {
+            return Err(NodeError::Data(format!(
                 "{}: the anchor of the store was changed, or belongs to another key; remove it to go on as after a restored backup",
                 self.path.display()
-            ))
-        })
+            )));
+        };
+        self.sequence = tagged.sequence;
+        Ok(Some(tagged.state))
     }
 
-    /// Replaces it, and waits for the disk.
-    pub(super) fn write(&self, key: &StoreKey, state: &State) -> std::io::Result<()> {
+    /// Writes the older slot, and waits for the disk.
+    pub(super) fn write(&mut self, key: &StoreKey, state: &State) -> std::io::Result<()> {
+        let sequence = self.sequence + 1;
         let tagged = Tagged {
-            tag: key.tag(&body(state)),
+            sequence,
+            tag: key.tag(&body(sequence, state)),
             state: state.clone(),
         };
-        let text = serde_json::to_string(&tagged).map_err(std::io::Error::other)?;
-        replace(&self.path, text.as_bytes(), Durability::Machine)
+        let mut slot = serde_json::to_vec(&tagged).map_err(std::io::Error::other)?;
+        if slot.len() > SLOT {
+            return Err(std::io::Error::other("the owner's name is too long"));
+        }
+        slot.resize(SLOT, b' ');
+        self.write_slot((sequence % 2) as usize, &slot)?;
+        self.sequence = sequence;
+        Ok(())
+    }
+
+    fn write_slot(&self, number: usize, slot: &[u8]) -> std::io::Result<()> {
+        let mut file = match OpenOptions::new().write(true).open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let mut whole = vec![b' '; 2 * SLOT];
+                for (place, byte) in whole.iter_mut().skip(number * SLOT).zip(slot) {
+                    *place = *byte;
+                }
+                return replace(&self.path, &whole, Durability::Machine);
+            }
+            Err(error) => return Err(error),
+        };
+        file.seek(SeekFrom::Start((number * SLOT) as u64))?;
+        file.write_all(slot)?;
+        file.sync_data()
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -92,14 +135,14 @@ impl Anchor {
     }
 }
 
-fn body(state: &State) -> String {
+fn body(sequence: u64, state: &State) -> String {
     let State {
         owner,
         incarnation,
         restores,
         generation,
     } = state;
-    format!("{incarnation}\n{restores}\n{generation}\n{owner}")
+    format!("{sequence}\n{incarnation}\n{restores}\n{generation}\n{owner}")
 }
 
 /// What opening concludes from the database's state, the anchor's, and whether the database holds values.

@@ -37,7 +37,7 @@ pub(crate) struct Core {
 
 impl Core {
     /// Connects, brings the tables up to date, and holds the database against the anchor.
-    pub(super) async fn open(setup: Setup) -> Result<(Self, Opened), NodeError> {
+    pub(super) async fn open(mut setup: Setup) -> Result<(Self, Opened), NodeError> {
         sqlx::any::install_default_drivers();
         let place = setup.target.place.clone();
         let mut connection = connect(&setup.target).await?;
@@ -222,7 +222,7 @@ impl Core {
         Ok(self.settle(done).map(drop)?)
     }
 
-    fn anchor_now(&self) -> Result<(), StoreError> {
+    fn anchor_now(&mut self) -> Result<(), StoreError> {
         let written = self.anchor.write(&self.key, &self.state);
         written.map_err(|error| crate::files::failed(self.anchor.path(), &error))
     }

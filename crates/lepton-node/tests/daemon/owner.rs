@@ -193,3 +193,61 @@ async fn what_the_policy_closes_is_refused_by_rule() {
         assert!(!end.contains("190") && !end.contains("PO-05"), "{end}");
     }
 }
+
+/// PR-04, PO-17: classes that a job lists ask nothing of the rows: one with another label is left out without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn which_labels_there_are_is_not_told() {
+    let (mut world, text) = tumours(&["data.classes=[\"benign\", \"unheard of\"]"]);
+    world.up().await;
+    let end = finish(&world, &text).await;
+    assert!(!end.contains("refused"), "{end}");
+}
+
+/// JC-18: an exact job that was stopped is not taken up again with other rows; with the old ones it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exact_job_goes_on_with_its_rows_or_not_at_all() {
+    let (mut world, text) = tumours(&["training.rounds=900"]);
+    world.up().await;
+    let digest = digest_of(&text);
+    let mut client = world.client(&ada()).await;
+    client.submit(signed(&text, &ada())).await.unwrap();
+    state(&world, 0, "joined").await;
+    client.stop(digest).await.unwrap();
+    state(&world, 0, "ended").await;
+    let before = std::fs::read_to_string(&world.tables[0]).unwrap();
+    let last = before.lines().last().unwrap().replace("0.1", "0.2");
+    std::fs::write(&world.tables[0], format!("{before}{last}\n")).unwrap();
+    client.submit(signed(&text, &ada())).await.unwrap();
+    let refused = || {
+        let own = party::find(&world.home(0), "tumours").unwrap();
+        own.words.contains("the table changed since the job began")
+    };
+    for _ in 0..1000 {
+        if refused() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(refused());
+}
+
+/// LG-07: a ledger that was set back is noticed when the daemon starts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_was_set_back_keeps_the_daemon_from_starting() {
+    let (mut world, text) = tumours(&PRIVATE);
+    world.with_ledgers(100.0);
+    let copy = std::fs::read(world.ledger_path(0)).unwrap();
+    world.up().await;
+    let end = finish(&world, &text).await;
+    assert!(end.starts_with("finished"), "{end}");
+    state(&world, 0, "finished").await;
+    world.kill_party(0).await;
+    // Another start and stop: then the killed one's connection is closed for good.
+    drop(world.try_party(0).await.unwrap());
+    for ending in ["db-wal", "db-shm"] {
+        let _ = std::fs::remove_file(world.ledger_path(0).with_extension(ending));
+    }
+    std::fs::write(world.ledger_path(0), copy).unwrap();
+    let error = world.try_party(0).await.err().unwrap().to_string();
+    assert!(error.contains("ledger"), "{error}");
+}

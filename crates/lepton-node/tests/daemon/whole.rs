@@ -183,6 +183,38 @@ async fn roles_and_signatures_are_enforced() {
     assert_eq!(again, "it is known already: finished");
 }
 
+/// JC-10 and JC-11: a job is its submitter's by name, role and key; nobody else begins it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_its_submitters_alone() {
+    let (mut world, text) = tumours(&[]);
+    world.up().await;
+    // The parties' policies take nothing from operators: the job fails.
+    let sam = Someone::new(Role::Operator, "sam");
+    let digest = signed(&text, &sam).digest();
+    let mut own = world.client(&sam).await;
+    own.submit(signed(&text, &sam)).await.unwrap();
+    let mut told = 0;
+    let end = own.watch(digest, 0, |_| told += 1).await.unwrap();
+    assert!(end.starts_with("failed: no roster"), "{end}");
+    assert_eq!(own.events(digest).await.unwrap().len(), told);
+    // The same name in another role, and somebody else.
+    for name in ["sam", "bob"] {
+        let other = Someone::new(Role::Scientist, name);
+        let mut client = world.client(&other).await;
+        let out = world.folder.path().join("elsewhere");
+        for refused in [
+            client.submit(signed(&text, &other)).await.unwrap_err(),
+            client.stop(digest).await.unwrap_err(),
+            client.pull(digest, &out).await.unwrap_err(),
+        ] {
+            assert!(refused.to_string().contains("(role)"), "{name}: {refused}");
+        }
+        assert_eq!(client.list().await.unwrap()[0].state, JobState::Failed);
+    }
+    let again = own.submit(signed(&text, &sam)).await.unwrap();
+    assert_eq!(again, "it goes on from where it stood");
+}
+
 /// JC-04 and JC-13: a party whose table lacks a column refuses, the job says who and why, and no value is in the words.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_does_not_fit_is_named_without_its_values() {
@@ -243,7 +275,10 @@ async fn a_person_may_decide() {
             at: String::new(),
             words: "not this one".to_owned(),
         };
-        while party::decide(&home, "tumours", &decision(index != 1)).is_err() {
+        for _ in 0..500 {
+            if party::decide(&home, "tumours", &decision(index != 1)).is_ok() {
+                break;
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let words = party::find(&home, "tumours").unwrap().explained;
@@ -252,4 +287,24 @@ async fn a_person_may_decide() {
     let end = client.watch(digest, 0, |_| {}).await.unwrap();
     assert!(end.contains("p1 refused (PO-15): not this one"), "{end}");
     assert_eq!(client.list().await.unwrap()[0].state, JobState::Failed);
+    // A denial stands when the job is submitted again, until a person takes it back.
+    let end = finish(&world, &text).await;
+    assert!(end.contains("p1 refused (PO-15): not this one"), "{end}");
+    let approve = party::Decision {
+        approve: true,
+        by: "eva".to_owned(),
+        at: String::new(),
+        words: String::new(),
+    };
+    party::decide(&world.home(1), "tumours", &approve).unwrap();
+    let accepted = || party::find(&world.home(1), "tumours").unwrap().state == "accepted";
+    for _ in 0..500 {
+        if accepted() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(accepted());
+    let end = finish(&world, &text).await;
+    assert!(end.starts_with("finished"), "{end}");
 }

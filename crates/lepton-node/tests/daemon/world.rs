@@ -240,13 +240,21 @@ impl World {
         }
     }
 
-    pub async fn start_party(&mut self, index: usize) {
+    /// A daemon of a party, not yet served; tried again while the killed one's lock is there.
+    pub async fn try_party(&self, index: usize) -> Result<PartyDaemon, NodeError> {
         let (folder, name) = (self.folder.path(), format!("p{index}"));
         self.write_policy(index);
-        let daemon = retry(|| {
-            PartyDaemon::open(PartySetup {
+        for _ in 0..500 {
+            let database = match Database::open(&store(folder, &name), &name) {
+                Err(NodeError::Use(_)) => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    continue;
+                }
+                other => other?,
+            };
+            return PartyDaemon::open(PartySetup {
                 own: Arc::new(Self::party(index)),
-                database: Database::open(&store(folder, &name), &name)?,
+                database,
                 folder: self.home(index),
                 authority: Arc::new(Root),
                 owner: owner(folder, &name, &self.tables[index]),
@@ -256,9 +264,13 @@ impl World {
                 most_jobs: 4,
                 entropy: Entropy::InsecureSeed(5),
                 clock: no_time,
-            })
-        })
-        .await;
+            });
+        }
+        panic!("the folder stays locked");
+    }
+
+    pub async fn start_party(&mut self, index: usize) {
+        let daemon = self.try_party(index).await.unwrap();
         let (links, inbox) = mpsc::channel(16);
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(daemon.serve(inbox, stopped));

@@ -1,6 +1,6 @@
 //! Every message there and back, and corrupted twins.
 
-use super::wire::{AnswerIn, BodyIn, FileIn, FilesIn, HelloIn, RosterIn};
+use super::wire::{AnswerIn, BodyIn, FileIn, FilesIn, HelloIn, RefusalIn, RosterIn};
 use super::*;
 use crate::progress::Progress;
 use lepton_crypto::{IdentityKey, Seed};
@@ -33,7 +33,7 @@ fn every_body() -> Vec<Body> {
         Body::List,
         Body::Watch(7),
         Body::Stop,
-        Body::Log,
+        Body::Log(9),
         Body::Events(Vec::new()),
         Body::Pull,
         Body::Done("submitted".to_owned()),
@@ -141,6 +141,53 @@ fn a_message_with_one_wrong_field_is_refused() {
         certificates: vec![vec![0; MAX_CERTIFICATE_BYTES + 1]],
     };
     assert!(matches!(long.verify(), Err(ControlError::TooLarge { .. })));
+}
+
+/// JC-01: whatever a refusal says may be shown on a terminal.
+#[test]
+fn a_refusal_names_a_rule_and_moves_no_cursor() {
+    let refused = |rule: &str| {
+        let refusal = RefusalIn {
+            rule: rule.to_owned(),
+            words: "one\u{1b}[2Jtwo\u{9b}A".to_owned(),
+        };
+        let body = BodyIn::Answer(AnswerIn {
+            verdict: 2,
+            refusal: Some(refusal),
+            ..AnswerIn::default()
+        });
+        ControlIn {
+            version: VERSION,
+            job: vec![5; 32],
+            body: Some(body),
+        }
+        .verify()
+    };
+    for rule in ["PO-15", "data.types", "limits.jobs", "job.insecure_seed"] {
+        let Body::Answer(Answer::Refused(refusal)) = refused(rule).unwrap().body else {
+            panic!("{rule} is another body");
+        };
+        assert_eq!(
+            (refusal.rule.as_str(), refusal.words.as_str()),
+            (rule, "one [2Jtwo A")
+        );
+    }
+    for rule in ["", "a rule", "a\u{1b}[2J", "PO-15\n", "règle", "a(b)"] {
+        assert!(
+            matches!(refused(rule), Err(ControlError::Malformed(_))),
+            "{rule}"
+        );
+    }
+}
+
+/// The reason of a decline comes in a frame, not in an envelope: it is cut and cleaned all the same.
+#[test]
+fn a_reason_is_cut_and_cleaned() {
+    assert_eq!(plain_words("no\r\nway\u{7f}"), "no  way ");
+    assert_eq!(
+        plain_words(&"ü".repeat(MAX_WORDS + 1)),
+        "ü".repeat(MAX_WORDS)
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use prost::Message;
 
 use super::{
     Answer, Body, Control, Ended, FileLine, MAX_CERTIFICATE_BYTES, MAX_JOB_BYTES, MAX_PART_BYTES,
-    MAX_WORDS, Refusal, SignedJob, VERSION,
+    MAX_WORDS, Refusal, SignedJob, VERSION, plain_words,
 };
 use crate::frame::MAX_FRAME_BYTES;
 
@@ -92,9 +92,9 @@ pub enum BodyIn {
     /// Part of a file.
     #[prost(bytes, tag = "27")]
     Part(Vec<u8>),
-    /// All events so far.
-    #[prost(message, tag = "28")]
-    Log(NothingIn),
+    /// Events so far, from this one on.
+    #[prost(uint64, tag = "28")]
+    Log(u64),
     /// Events, as JSON.
     #[prost(string, tag = "29")]
     Events(String),
@@ -293,7 +293,7 @@ impl BodyIn {
             Self::List(_) => Body::List,
             Self::Watch(from) => Body::Watch(from),
             Self::Stop(_) => Body::Stop,
-            Self::Log(_) => Body::Log,
+            Self::Log(from) => Body::Log(from),
             Self::Events(json) => Body::Events(from_json(&json)?),
             Self::Pull(_) => Body::Pull,
             Self::Done(text) => Body::Done(words(text)?),
@@ -350,6 +350,11 @@ impl AnswerIn {
 impl RefusalIn {
     fn verify(self) -> Result<Refusal, ControlError> {
         within("a rule", self.rule.len(), 200)?;
+        // It ends up on terminals.
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        if self.rule.is_empty() || !self.rule.bytes().all(letter) {
+            return Err(ControlError::Malformed("a rule that is none"));
+        }
         Ok(Refusal {
             rule: self.rule,
             words: words(self.words)?,
@@ -446,7 +451,7 @@ impl Body {
             Self::List => BodyIn::List(NothingIn {}),
             Self::Watch(from) => BodyIn::Watch(*from),
             Self::Stop => BodyIn::Stop(NothingIn {}),
-            Self::Log => BodyIn::Log(NothingIn {}),
+            Self::Log(from) => BodyIn::Log(*from),
             Self::Events(events) => BodyIn::Events(to_json(events)),
             Self::Pull => BodyIn::Pull(NothingIn {}),
             Self::Done(words) => BodyIn::Done(words.clone()),
@@ -526,10 +531,7 @@ fn within(what: &'static str, have: usize, most: usize) -> Result<(), ControlErr
 /// Words end up on terminals: no control characters.
 fn words(text: String) -> Result<String, ControlError> {
     within("a reason", text.len(), MAX_WORDS * 4)?;
-    Ok(text
-        .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .collect())
+    Ok(plain_words(&text))
 }
 
 fn to_json(document: &impl serde::Serialize) -> String {

@@ -16,6 +16,7 @@ use lepton_secagg::{
 use prost::Message;
 use rand_core::CryptoRng;
 
+use crate::control::plain_words;
 use crate::exchange::Kind;
 use crate::frame::{Address, Frame, FrameError, FrameIn, Place, Step};
 use crate::plan::{Plan, PlanError};
@@ -252,15 +253,18 @@ impl Coordinator {
                     "a late message; it counts as spent",
                 ));
             }
+            // Once for each exchange is enough.
+            (_, Step::Decline) if self.declined.contains_key(&party) => {}
             (_, Step::Decline) => {
                 let decline = DeclineIn::decode(frame.body.as_slice())
                     .map_err(|_| CoordinatorFault::Party(party, "a message that cannot be read"))?;
+                let reason = plain_words(&decline.reason);
                 effects.progress.push(Progress::Declined {
                     party,
-                    reason: decline.reason.clone(),
+                    reason: reason.clone(),
                     refused: decline.refused,
                 });
-                self.declined.insert(party, decline.reason);
+                self.declined.insert(party, reason);
             }
             (Phase::Adverts(adverts), Step::Advert) => {
                 adverts.entry(party).or_insert(frame.body);

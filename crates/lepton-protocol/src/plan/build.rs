@@ -6,6 +6,8 @@ use lepton_dp::SamplingRate;
 use lepton_secagg::{MAX_COMPLETE, Parameters};
 
 use super::family::in_model_order;
+use crate::exchange::Kind;
+
 use super::{Feature, FeatureKind, LabelKind, Plan, PlanError};
 use crate::job::{self, Job};
 use crate::privacy::{Goal, NoiseAt, NoiseShares, PrivacyPlan, Schedule};
@@ -104,17 +106,29 @@ impl Plan {
             NoiseAt::Distributed => 1,
             NoiseAt::Local => u64::from(self.local_steps()),
         };
-        let evaluations = (1..self.rounds())
-            .filter(|round| self.evaluates_after(*round))
-            .count();
         let schedule = Schedule {
             preparations: 1 + u32::from(self.needs_survey()),
             steps: u64::from(self.rounds()) * steps_per_round,
-            evaluations: u32::try_from(evaluations).unwrap_or(u32::MAX),
+            evaluations: self.planned(Kind::Evaluation),
         };
         PrivacyPlan::new(goal, shares, training_shares, schedule)
             .map(Some)
             .map_err(|error| PlanError::Goal { place, error })
+    }
+}
+
+impl Plan {
+    /// How many exchanges of a kind the job needs where none is lost.
+    #[must_use]
+    pub fn planned(&self, kind: Kind) -> u32 {
+        match kind {
+            Kind::Survey | Kind::Statistics | Kind::FinalEvaluation => 1,
+            Kind::Training => self.rounds(),
+            Kind::Evaluation => {
+                let between = (1..self.rounds()).filter(|round| self.evaluates_after(*round));
+                u32::try_from(between.count()).unwrap_or(u32::MAX)
+            }
+        }
     }
 }
 

@@ -340,7 +340,7 @@ impl Policy {
     }
 
     fn hours(&self, request: &Request<'_>) -> Verdict {
-        if self.hours.contain(request.now) {
+        if request.begun || self.hours.contain(request.now) {
             return Ok(());
         }
         let days: Vec<&str> = self.hours.days.iter().map(|day| day.word()).collect();

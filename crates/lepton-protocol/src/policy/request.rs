@@ -148,6 +148,8 @@ pub struct Request<'a> {
     pub rows: Option<u64>,
     /// Now.
     pub now: Moment,
+    /// Whether the job has begun here: then the hours, in which jobs may begin, are not asked for again (PO-14).
+    pub begun: bool,
     /// The jobs accepted before, in any order, this one left out.
     pub granted: &'a [Granted],
     /// [`Figures::digest`] of the request that a person approved.

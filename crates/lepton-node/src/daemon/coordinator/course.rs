@@ -7,22 +7,27 @@ use std::time::Instant;
 use lepton_protocol::control::{Body, Control, Ended, JobState, Refusal};
 use lepton_protocol::plan::Plan;
 use lepton_protocol::training::Training;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::epoch::{EpochEnd, Tally};
-use super::shelf::Shelf;
+use super::shelf::{Record, Shelf};
 use super::{Desk, Input, results};
 use crate::daemon::{effective, short};
 use crate::error::NodeError;
+use crate::hex::hex;
+use crate::store::SqlStore;
 
 /// Epochs in a row without a single sum before a job fails.
 const MAX_BARREN: u32 = 5;
+
+/// What happens to a job, each with its share of what may wait.
+pub(super) type Inbox = mpsc::UnboundedReceiver<(Input, Option<OwnedSemaphorePermit>)>;
 
 /// The task of one job.
 pub(super) struct Course {
     pub(super) desk: Arc<Desk>,
     pub(super) shelf: Arc<Shelf>,
-    pub(super) inbox: mpsc::UnboundedReceiver<Input>,
+    pub(super) inbox: Inbox,
     /// Parties whose machine is there: under which boot number, and the last epoch they saw.
     pub(super) joined: BTreeMap<String, ([u8; 16], u64)>,
     /// Traffic and times since the daemon started.
@@ -44,11 +49,7 @@ impl From<NodeError> for Ending {
 }
 
 impl Course {
-    pub(super) fn new(
-        desk: Arc<Desk>,
-        shelf: Arc<Shelf>,
-        inbox: mpsc::UnboundedReceiver<Input>,
-    ) -> Self {
+    pub(super) fn new(desk: Arc<Desk>, shelf: Arc<Shelf>, inbox: Inbox) -> Self {
         Self {
             desk,
             shelf,
@@ -60,7 +61,8 @@ impl Course {
 
     /// Runs the job to its end, then answers parties that missed it.
     pub(super) async fn run(mut self) {
-        if !self.shelf.record().state.is_over() {
+        let here = !self.shelf.record().state.is_over();
+        if here {
             let (state, words) = match self.drive().await {
                 Ok(words) => (JobState::Finished, words),
                 Err(Ending::Failed(words)) => (JobState::Failed, words),
@@ -75,27 +77,27 @@ impl Course {
                 );
                 return;
             }
+        }
+        // As it is now: when the job is submitted again, another task has it.
+        let ended = ended(self.shelf.record());
+        if here {
             for name in self.desk.parties().keys() {
-                self.tell_end(name);
+                self.tell_end(name, &ended);
             }
         }
-        while let Some(input) = self.inbox.recv().await {
+        while let Some((input, _)) = self.inbox.recv().await {
             if let Input::Answer(name, _) = input {
-                self.tell_end(&name);
+                self.tell_end(&name, &ended);
             }
         }
     }
 
-    fn tell_end(&self, party: &str) {
-        let record = self.shelf.record();
+    fn tell_end(&self, party: &str, ended: &Ended) {
         self.desk.send(
             party,
             &Control {
                 job: self.shelf.job,
-                body: Body::Ended(Ended {
-                    finished: record.state == JobState::Finished,
-                    words: Refusal::new("", record.words).words,
-                }),
+                body: Body::Ended(ended.clone()),
             },
         );
     }
@@ -105,24 +107,56 @@ impl Course {
         if self.shelf.record().roster.is_empty() {
             self.gather().await?;
         }
+        if let Some((plan, training)) = self.over()? {
+            // Only its end was not recorded: nobody is needed for that.
+            return self.finish(plan, training, began).await;
+        }
         let mut barren = 0;
         loop {
             self.assemble().await?;
             let plan = self.plan()?;
-            match self.epoch(&plan).await? {
+            let (words, sums) = match self.epoch(&plan).await? {
                 EpochEnd::Over(training) => {
                     return self.finish(plan, *training, began).await;
                 }
-                EpochEnd::Paused => barren = 0,
-                EpochEnd::Lost { words, sums } => {
-                    barren = if sums { 0 } else { barren + 1 };
-                    if barren >= MAX_BARREN {
-                        return Err(Ending::Failed(words));
-                    }
-                    self.shelf.note(words)?;
-                }
+                EpochEnd::Paused { sums } => (
+                    String::from("parties came back with new keys; the next epoch begins"),
+                    sums,
+                ),
+                EpochEnd::Lost { words, sums } => (words, sums),
+            };
+            barren = if sums { 0 } else { barren + 1 };
+            if barren >= MAX_BARREN {
+                let words =
+                    format!("{MAX_BARREN} epochs in a row without a sum; the last: {words}");
+                return Err(Ending::Failed(words));
             }
+            self.shelf.note(words);
         }
+    }
+
+    /// The job's training, if its last exchange was done before the coordinator stopped.
+    fn over(&self) -> Result<Option<(Plan, Training)>, Ending> {
+        let plan = self.plan()?;
+        let reached = self.reached(&plan)?.filter(Training::is_over);
+        Ok(reached.map(|training| (plan, training)))
+    }
+
+    /// What was reached in earlier epochs.
+    pub(super) fn reached(&self, plan: &Plan) -> Result<Option<Training>, Ending> {
+        let found = Training::restore(&self.store()).map_err(Ending::Failed)?;
+        let Some(mut training) = found else {
+            return Ok(None);
+        };
+        let reopened = training.reopened(plan);
+        reopened.map_err(|error| Ending::Failed(error.to_string()))?;
+        Ok(Some(training))
+    }
+
+    /// What the job's machine keeps.
+    pub(super) fn store(&self) -> SqlStore {
+        let actor = format!("job {}", hex(&self.shelf.job));
+        self.desk.setup.database.store(&actor)
     }
 
     /// The plan for the roster as it stands.
@@ -140,8 +174,8 @@ impl Course {
     /// The next thing that happens to the job; a wish to stop ends it.
     pub(super) async fn next(&mut self) -> Result<Input, Ending> {
         match self.inbox.recv().await {
-            Some(Input::Stop(words)) => Err(Ending::Stopped(words)),
-            Some(input) => Ok(input),
+            Some((Input::Stop(words), _)) => Err(Ending::Stopped(words)),
+            Some((input, _)) => Ok(input),
             None => Err(Ending::Interrupted),
         }
     }
@@ -154,6 +188,7 @@ impl Course {
         began: Instant,
     ) -> Result<String, Ending> {
         let record = self.shelf.record();
+        self.tally.recall(&record);
         let facts = results::Facts {
             folder: self.shelf.results(),
             job_text: record.submission.text().to_owned(),
@@ -165,6 +200,7 @@ impl Course {
                 .collect(),
             started: record.submitted.clone(),
             epoch: record.epoch,
+            restored: record.restored,
             tally: std::mem::take(&mut self.tally),
             plan,
             training,
@@ -177,5 +213,18 @@ impl Course {
             "{} of {} rounds are in the model",
             report.rounds, report.rounds_planned
         ))
+    }
+}
+
+/// What parties are told: not what others refused (rule JC-12).
+fn ended(record: Record) -> Ended {
+    let words = match record.state {
+        JobState::Finished => record.words,
+        JobState::Stopped => format!("stopped {}", record.words),
+        _ => "failed".to_owned(),
+    };
+    Ended {
+        finished: record.state == JobState::Finished,
+        words: Refusal::new("", words).words,
     }
 }

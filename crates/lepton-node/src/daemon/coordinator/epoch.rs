@@ -1,6 +1,7 @@
 //! One epoch of a job: the coordinator's machine between its store, its clock and its links.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
@@ -15,21 +16,28 @@ use lepton_protocol::training::Training;
 
 use super::Input;
 use super::course::{Course, Ending};
+use super::gather::AGAIN;
+use super::shelf::Record;
 use crate::daemon::record::keys;
 use crate::error::NodeError;
 use crate::federation::{Clock, PartyOutcome};
-use crate::hex::hex;
 use crate::store::SqlStore;
 
 /// How far ahead of the coordinator's own a party's epoch may be: more than a restored backup explains is a lie.
 const MOST_AHEAD: u64 = 1 << 32;
+
+/// Faults of one party that are told in an epoch; those after them are dropped as quietly as what caused them.
+const TOLD_FAULTS: u32 = 20;
 
 /// How an epoch ended.
 pub(super) enum EpochEnd {
     /// The job is done.
     Over(Box<Training>),
     /// Everybody is there again: the next epoch begins.
-    Paused,
+    Paused {
+        /// Whether any sum was opened in it.
+        sums: bool,
+    },
     /// It could not go on.
     Lost {
         /// Why.
@@ -57,6 +65,11 @@ struct Machine {
     names: Vec<String>,
     /// Parties that lost their keys with their memory.
     restarted: BTreeSet<String>,
+    /// When those of them that have not joined are asked again.
+    again: tokio::time::Instant,
+    /// Who sent what is handled now, and how many faults each has made.
+    sender: Option<u16>,
+    faults: BTreeMap<u16, u32>,
     pausing: bool,
     sums: bool,
     began: Option<(Kind, Instant)>,
@@ -83,7 +96,17 @@ impl Course {
             };
             tokio::select! {
                 biased;
-                input = self.next() => self.on_input(&mut machine, input?),
+                input = self.next() => {
+                    let event = self.on_input(&mut machine, input?);
+                    machine.queue.extend(event);
+                    let pause = self.pause(&mut machine);
+                    machine.queue.extend(pause);
+                }
+                () = tokio::time::sleep_until(machine.again), if !machine.restarted.is_empty() => {
+                    machine.again = tokio::time::Instant::now() + AGAIN;
+                    let late = machine.restarted.iter();
+                    late.filter(|name| !self.joined.contains_key(*name)).for_each(|name| self.send_roster(name));
+                }
                 () = sleep => {
                     let passed = machine.deadline.take();
                     machine.queue.extend(passed.map(|(number, _)| Event::Deadline(number)));
@@ -97,23 +120,18 @@ impl Course {
         let record = self.shelf.record();
         let seen = self.joined.values().map(|(_, epoch)| *epoch);
         let seen = seen.filter(|epoch| *epoch < record.epoch + MOST_AHEAD);
-        let epoch = seen.fold(record.epoch, u64::max) + 1;
-        let actor = format!("job {}", hex(&self.shelf.job));
-        let store = self.desk.setup.database.store(&actor);
-        let training = match Training::restore(&store).map_err(Ending::Failed)? {
-            Some(mut training) => {
-                let words =
-                    |error: lepton_protocol::plan::PlanError| Ending::Failed(error.to_string());
-                training.reopened(plan).map_err(words)?;
-                training
-            }
-            None => Training::new(plan, None),
-        };
-        self.shelf.change(|record| record.epoch = epoch)?;
+        let last = seen.fold(record.epoch, u64::max);
+        let epoch = last + 1;
+        let store = self.store();
+        let reached = self.reached(plan)?;
+        let training = reached.unwrap_or_else(|| Training::new(plan, None));
+        self.shelf.change(|record| {
+            // A party has seen epochs that this store has not (rule JC-14).
+            record.restored |= last > record.epoch;
+            record.epoch = epoch;
+        })?;
         let names = self.roster();
-        self.tally
-            .parties
-            .resize_with(names.len(), PartyOutcome::default);
+        self.tally.recall(&record);
         let seat = Seat {
             identity: self.desk.setup.own.identity(),
             roster: keys(&record.roster)?,
@@ -132,15 +150,19 @@ impl Course {
             deadline: None,
             names,
             restarted: BTreeSet::new(),
+            again: tokio::time::Instant::now(),
+            sender: None,
+            faults: BTreeMap::new(),
             pausing: false,
             sums: false,
             began: None,
         })
     }
 
-    fn on_input(&mut self, machine: &mut Machine, input: Input) {
-        let event = match input {
+    fn on_input(&mut self, machine: &mut Machine, input: Input) -> Option<Event> {
+        match input {
             Input::Frame(name, bytes) => machine.index(&name).map(|index| {
+                machine.sender = Some(index);
                 self.tally.messages += 1;
                 if let Some(party) = self.tally.parties.get_mut(usize::from(index)) {
                     party.up_bytes += bytes.len() as u64;
@@ -157,23 +179,22 @@ impl Course {
                 }
                 // Its keys of this epoch are gone (rule JC-08).
                 self.joined.remove(&name);
-                machine.restarted.insert(name.clone());
+                machine.restarted(name.clone());
                 self.send_roster(&name);
                 None
             }),
             Input::Answer(name, Answer::Joined { boot, epoch }) => {
                 self.on_joined(name, boot, epoch);
-                self.pause(machine)
+                None
             }
             Input::Answer(name, Answer::Refused(refusal)) => machine.index(&name).map(|index| {
                 tracing::warn!(party = name, rule = refusal.rule, "{}", refusal.words);
                 self.joined.remove(&name);
-                machine.restarted.insert(name);
+                machine.restarted(name);
                 Event::Gone(index)
             }),
             _ => None,
-        };
-        machine.queue.extend(event);
+        }
     }
 
     /// Once everybody is there again, some of them with a new machine: another epoch, between two exchanges.
@@ -187,7 +208,12 @@ impl Course {
     }
 
     fn step(&mut self, machine: &mut Machine, event: Event) -> Result<Option<EpochEnd>, Ending> {
-        let effects = match machine.coordinator.step(event, &mut machine.rng) {
+        let Machine {
+            coordinator, rng, ..
+        } = machine;
+        // Unmasking and adding up take their time: other tasks move to other threads.
+        let stepped = tokio::task::block_in_place(|| coordinator.step(event, rng));
+        let effects = match stepped {
             Ok(effects) => effects,
             Err(CoordinatorFault::Stopped(words)) => {
                 return Ok(Some(EpochEnd::Lost {
@@ -199,7 +225,10 @@ impl Course {
                 return Err(Ending::Failed(machine.named(&fault.to_string())));
             }
             Err(fault) => {
-                self.shelf.note(machine.named(&fault.to_string()))?;
+                if let Some(more) = machine.may_tell() {
+                    let words = machine.named(&fault.to_string());
+                    self.shelf.note(format!("{words}{more}"));
+                }
                 return Ok(None);
             }
         };
@@ -212,10 +241,9 @@ impl Course {
         machine: &mut Machine,
         effects: Effects,
     ) -> Result<Option<EpochEnd>, Ending> {
-        machine
-            .store
-            .put_all(&effects.persist)
-            .map_err(NodeError::from)?;
+        let store = &mut machine.store;
+        let kept = tokio::task::block_in_place(|| store.put_all(&effects.persist));
+        kept.map_err(NodeError::from)?;
         for progress in effects.progress {
             self.tell(machine, progress)?;
         }
@@ -246,7 +274,8 @@ impl Course {
                 machine.coordinator.training().clone(),
             )))
         } else {
-            effects.paused.then_some(EpochEnd::Paused)
+            let sums = machine.sums;
+            effects.paused.then_some(EpochEnd::Paused { sums })
         })
     }
 
@@ -275,6 +304,9 @@ impl Course {
                 }) += 1;
             }
             self.tally.end_exchange(machine.began.take());
+            let sums = self.tally.parties.iter();
+            let sums = sums.map(|party| (party.joined, party.missed)).collect();
+            self.shelf.change(|record| record.sums = sums)?;
         }
         let progress = match progress {
             Progress::Declined {
@@ -287,7 +319,7 @@ impl Course {
                     .get(usize::from(party))
                     .cloned()
                     .unwrap_or_default();
-                self.shelf.note(format!("{name} declined: {reason}"))?;
+                self.shelf.note(format!("{name} declined: {reason}"));
                 Progress::Declined {
                     party,
                     reason,
@@ -305,11 +337,21 @@ impl Course {
             },
             other => other,
         };
-        Ok(self.shelf.journal.add(progress, None)?)
+        self.shelf.journal.add(progress, None);
+        Ok(())
     }
 }
 
 impl Tally {
+    /// What earlier starts counted.
+    pub(super) fn recall(&mut self, record: &Record) {
+        let parties = &mut self.parties;
+        parties.resize_with(record.roster.len(), PartyOutcome::default);
+        for (party, (joined, missed)) in parties.iter_mut().zip(&record.sums) {
+            (party.joined, party.missed) = (*joined, *missed);
+        }
+    }
+
     fn end_exchange(&mut self, began: Option<(Kind, Instant)>) {
         let Some((kind, began)) = began else { return };
         let took = began.elapsed();
@@ -326,6 +368,28 @@ impl Machine {
     fn index(&self, name: &str) -> Option<u16> {
         let index = self.names.iter().position(|one| one == name)?;
         u16::try_from(index).ok()
+    }
+
+    /// From now on asked to join until it has.
+    fn restarted(&mut self, name: String) {
+        if self.restarted.is_empty() {
+            self.again = tokio::time::Instant::now() + AGAIN;
+        }
+        self.restarted.insert(name);
+    }
+
+    /// What is added to the words of a fault; `None` when its party has made so many that nothing more is told.
+    fn may_tell(&mut self) -> Option<&'static str> {
+        let Some(sender) = self.sender else {
+            return Some("");
+        };
+        let made = self.faults.entry(sender).or_default();
+        *made = made.saturating_add(1);
+        match (*made).cmp(&TOLD_FAULTS) {
+            Ordering::Less => Some(""),
+            Ordering::Equal => Some(" (more of it in this epoch is not told)"),
+            Ordering::Greater => None,
+        }
     }
 
     /// The machine counts parties; people know them by name.

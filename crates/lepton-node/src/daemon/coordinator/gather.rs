@@ -10,8 +10,8 @@ use super::Input;
 use super::course::{Course, Ending};
 use crate::daemon::record::Place;
 
-/// How often a party that failed is asked to join again.
-const AGAIN: Duration = Duration::from_secs(5);
+/// How often a party that has not joined is asked again.
+pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
 type Answers = BTreeMap<String, Answer>;
 
@@ -41,7 +41,7 @@ impl Course {
             tokio::select! {
                 input = self.next() => match input? {
                     Input::Here(name) => self.offer(&name)?,
-                    Input::Answer(name, answer) => self.answered(&mut answers, name, answer)?,
+                    Input::Answer(name, answer) => self.answered(&mut answers, name, answer),
                     _ => {}
                 },
                 () = tokio::time::sleep_until(until) => {}
@@ -68,16 +68,15 @@ impl Course {
         Ok(())
     }
 
-    fn answered(&self, answers: &mut Answers, name: String, answer: Answer) -> Result<(), Ending> {
+    fn answered(&self, answers: &mut Answers, name: String, answer: Answer) {
         if answers.get(&name) != Some(&answer) {
             match &answer {
-                Answer::Refused(refusal) => self.shelf.note(refused(&name, refusal))?,
-                Answer::AwaitingApproval => self.shelf.note(format!("{name}: a person decides"))?,
+                Answer::Refused(refusal) => self.shelf.note(refused(&name, refusal)),
+                Answer::AwaitingApproval => self.shelf.note(format!("{name}: a person decides")),
                 _ => {}
             }
         }
         answers.insert(name, answer);
-        Ok(())
     }
 
     /// Whether every expected party has decided.
@@ -140,55 +139,57 @@ impl Course {
             record.certificates = certificates;
         })?;
         self.shelf
-            .note(format!("the roster is {}", kept.join(", ")))?;
+            .note(format!("the roster is {}", kept.join(", ")));
         Ok(())
     }
 
     /// Waits until all parties of the roster are connected and have joined it.
     pub(super) async fn assemble(&mut self) -> Result<(), Ending> {
-        let times = self.desk.setup.times.clone();
-        let late = Instant::now() + times.waiting;
+        let late = Instant::now() + self.desk.setup.times.waiting;
+        let mut again = Instant::now() + AGAIN;
         let mut asked: BTreeSet<String> = BTreeSet::new();
         let mut troubles: BTreeMap<String, String> = BTreeMap::new();
+        // Whether the parties had time to answer.
+        let mut slow = false;
         loop {
-            let names = self.roster();
             let here = self.desk.parties();
             self.joined
                 .retain(|name, (boot, _)| here.get(name).is_some_and(|party| party.boot == *boot));
-            let gone: Vec<&String> = names
-                .iter()
-                .filter(|name| !here.contains_key(*name))
-                .collect();
-            let missing: Vec<&String> = names
-                .iter()
-                .filter(|name| !self.joined.contains_key(*name))
-                .collect();
+            let mut missing = self.roster();
+            missing.retain(|name| !self.joined.contains_key(name));
             if missing.is_empty() {
                 return Ok(());
             }
-            let waits: Vec<String> = gone
-                .iter()
-                .map(|name| format!("for {name}, which is not connected"))
-                .collect();
-            let waits = waits.into_iter().chain(troubles.values().cloned());
-            let waits = waits.collect::<Vec<_>>().join("; ");
+            let everybody = missing.iter().all(|name| here.contains_key(name));
+            let wait = |name: &String| match (troubles.get(name), here.contains_key(name)) {
+                (_, false) => Some(format!("for {name}, which is not connected")),
+                (Some(trouble), _) => Some(trouble.clone()),
+                // Those that are here are asked only when all are.
+                (None, true) if slow && everybody => {
+                    Some(format!("for {name}, which has not joined yet"))
+                }
+                (None, true) => None,
+            };
+            let waits = missing.iter().filter_map(wait).collect::<Vec<_>>();
+            let waits = waits.join("; ");
             if !waits.is_empty() {
                 self.shelf.enter(JobState::Waiting, &waits)?;
             }
-            if gone.is_empty() {
-                for name in missing {
-                    if asked.insert(name.clone()) {
-                        self.send_roster(name);
-                    }
+            for name in missing.iter().filter(|_| everybody) {
+                if asked.insert(name.clone()) {
+                    self.send_roster(name);
                 }
             }
             if Instant::now() >= late {
                 return Err(Ending::Failed(format!("it waited too long: {waits}")));
             }
-            let wake = late.min(Instant::now() + AGAIN);
             tokio::select! {
                 input = self.next() => self.while_assembling(input?, &mut asked, &mut troubles)?,
-                () = tokio::time::sleep_until(wake) => troubles.keys().for_each(|name| { asked.remove(name); }),
+                () = tokio::time::sleep_until(late.min(again)) => {
+                    again = Instant::now() + AGAIN;
+                    slow = everybody;
+                    asked.clear();
+                }
             }
         }
     }
@@ -210,7 +211,7 @@ impl Course {
             }
             Input::Answer(name, Answer::Refused(refusal)) if self.roster().contains(&name) => {
                 let words = refused(&name, &refusal);
-                self.shelf.note(words.clone())?;
+                self.shelf.note(words.clone());
                 if self.shelf.record().epoch == 0 {
                     // Nothing was summed yet: the others go on without it.
                     let rest: Vec<String> = self

@@ -13,9 +13,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lepton_protocol::control::{Answer, Body, Control, JobDigest};
-use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use lepton_protocol::control::{Answer, Body, Control, JobDigest, JobState as State};
+use lepton_protocol::frame::MAX_FRAME_BYTES;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use super::record::{Documents, make_folder};
 use super::{Authority, Clock, Connection, Member, Own, Role, Trail, post};
@@ -25,6 +26,12 @@ use crate::random::Entropy;
 use crate::store::Database;
 use course::Course;
 use shelf::Shelf;
+
+/// Bytes of one link's messages that wait for their job: beyond them the link is not read.
+const WAITING_BYTES: usize = 2 * MAX_FRAME_BYTES;
+
+/// Requests for results that are answered at a time.
+const READING: usize = 4;
 
 /// How long the coordinator waits for what.
 #[derive(Debug, Clone)]
@@ -70,6 +77,8 @@ pub struct CoordinatorDaemon {
     links: BTreeMap<u64, Peer>,
     next_link: u64,
     readers: JoinSet<()>,
+    /// Links that take no more messages.
+    full: mpsc::UnboundedReceiver<u64>,
 }
 
 /// What all jobs share.
@@ -77,6 +86,8 @@ struct Desk {
     setup: CoordinatorSetup,
     records: Documents,
     parties: Mutex<BTreeMap<String, Present>>,
+    full: mpsc::UnboundedSender<u64>,
+    reading: Semaphore,
 }
 
 /// A party that is connected and said hello.
@@ -93,12 +104,17 @@ struct Present {
 struct Peer {
     member: Member,
     out: mpsc::Sender<Vec<u8>>,
-    reader: tokio::task::AbortHandle,
+    reader: AbortHandle,
+    /// Which jobs are followed over it.
+    watching: BTreeMap<JobDigest, AbortHandle>,
 }
+
+/// A message with its share of [`WAITING_BYTES`], given back when the job has taken it.
+type Arrived = (Vec<u8>, OwnedSemaphorePermit);
 
 struct Job {
     shelf: Arc<Shelf>,
-    inputs: mpsc::UnboundedSender<Input>,
+    inputs: mpsc::UnboundedSender<(Input, Option<OwnedSemaphorePermit>)>,
     task: JoinHandle<()>,
 }
 
@@ -144,7 +160,11 @@ impl Desk {
         };
         match post(&self.setup.trail, (party, &present.out), message) {
             Ok(true) => {}
-            Ok(false) => tracing::warn!(party, "its link takes no more messages"),
+            Ok(false) => {
+                tracing::warn!(party, "its link takes no more messages");
+                // The daemon may be stopping.
+                let _ = self.full.send(present.link);
+            }
             // The next message that comes ends the daemon: it cannot be written down either.
             Err(error) => tracing::error!(party, "nothing is sent to it: {error}"),
         }
@@ -158,24 +178,32 @@ impl CoordinatorDaemon {
     /// [`NodeError`] when it cannot be read or written.
     pub fn open(setup: CoordinatorSetup) -> Result<Self, NodeError> {
         make_folder(&setup.folder)?;
-        if let Some(why) = setup.database.restored() {
-            // Every epoch is above those that the parties have seen (rule JC-07): nothing else has to be known.
-            tracing::warn!("the store was restored: {why}");
-            setup.trail.program("restored")?;
-            setup.database.acknowledge()?;
-        }
+        let (to_us, full) = mpsc::unbounded_channel();
         let desk = Arc::new(Desk {
             records: Documents::new(&setup.database, "jobs"),
             setup,
             parties: Mutex::default(),
+            full: to_us,
+            reading: Semaphore::new(READING),
         });
         let shelves = Shelf::open_all(&desk)?;
+        let setup = &desk.setup;
+        if let Some(why) = setup.database.restored() {
+            // Every epoch is above those that the parties have seen (rule JC-07); what was charged meanwhile is not known (rule JC-14).
+            tracing::warn!("the store was restored: {why}");
+            setup.trail.program("restored")?;
+            for shelf in &shelves {
+                shelf.change(|record| record.restored |= record.state != State::Finished)?;
+            }
+            setup.database.acknowledge()?;
+        }
         let mut this = Self {
             desk,
             jobs: BTreeMap::new(),
             links: BTreeMap::new(),
             next_link: 0,
             readers: JoinSet::new(),
+            full,
         };
         for shelf in shelves {
             this.begin(shelf);
@@ -201,8 +229,9 @@ impl CoordinatorDaemon {
                     Some(link) => self.connected(link, to_us.clone())?,
                     None => break,
                 },
+                Some(link) = self.full.recv() => self.disconnected(link)?,
                 Some((link, message)) = inbox.recv() => match message {
-                    Some(bytes) => self.on_bytes(link, bytes).await?,
+                    Some(arrived) => self.on_bytes(link, arrived)?,
                     None => self.disconnected(link)?,
                 },
                 Some(_) = self.readers.join_next(), if !self.readers.is_empty() => {}
@@ -214,7 +243,7 @@ impl CoordinatorDaemon {
     fn connected(
         &mut self,
         link: Connection,
-        to_us: mpsc::Sender<(u64, Option<Vec<u8>>)>,
+        to_us: mpsc::Sender<(u64, Option<Arrived>)>,
     ) -> Result<(), NodeError> {
         let number = self.next_link;
         self.next_link += 1;
@@ -225,9 +254,14 @@ impl CoordinatorDaemon {
         } = link;
         tracing::info!(peer = peer.name, role = %peer.role, "linked");
         self.trail().connection(&peer.name, "opened", None)?;
+        let room = Arc::new(Semaphore::new(WAITING_BYTES));
         let reader = self.readers.spawn(async move {
             while let Some(bytes) = inbox.recv().await {
-                if to_us.send((number, Some(bytes))).await.is_err() {
+                let size = u32::try_from(bytes.len().min(WAITING_BYTES)).unwrap_or(u32::MAX);
+                let Ok(share) = room.clone().acquire_many_owned(size).await else {
+                    return;
+                };
+                if to_us.send((number, Some((bytes, share)))).await.is_err() {
                     return;
                 }
             }
@@ -238,6 +272,7 @@ impl CoordinatorDaemon {
             member: peer,
             out,
             reader,
+            watching: BTreeMap::new(),
         };
         self.links.insert(number, peer);
         self.trail().metrics().peers(self.links.len());
@@ -256,6 +291,7 @@ impl CoordinatorDaemon {
         self.trail().metrics().peers(self.links.len());
         self.trail().connection(&peer.member.name, "closed", None)?;
         peer.reader.abort();
+        peer.watching.values().for_each(AbortHandle::abort);
         let name = peer.member.name;
         tracing::info!(peer = name, "link lost");
         // Unless a newer link of the same party took its place.
@@ -271,7 +307,7 @@ impl CoordinatorDaemon {
         Ok(())
     }
 
-    async fn on_bytes(&mut self, link: u64, bytes: Vec<u8>) -> Result<(), NodeError> {
+    fn on_bytes(&mut self, link: u64, (bytes, share): Arrived) -> Result<(), NodeError> {
         let Some(peer) = self.links.get(&link) else {
             return Ok(());
         };
@@ -283,13 +319,18 @@ impl CoordinatorDaemon {
             }
         };
         match peer.member.role {
-            Role::Party => self.on_party(link, message),
-            _ => self.on_request(link, message).await,
+            Role::Party => self.on_party(link, message, share),
+            _ => self.on_request(link, message),
         }
     }
 
     /// Rule JC-10: parties send hello, answers and frames only.
-    fn on_party(&mut self, link: u64, message: Control) -> Result<(), NodeError> {
+    fn on_party(
+        &mut self,
+        link: u64,
+        message: Control,
+        share: OwnedSemaphorePermit,
+    ) -> Result<(), NodeError> {
         let Some(peer) = self.links.get(&link) else {
             return Ok(());
         };
@@ -301,15 +342,21 @@ impl CoordinatorDaemon {
             _ => {
                 tracing::warn!(peer = name, "it sent what parties do not send");
                 let refused = Control::refused(message.job, "role", "parties do not ask for this");
-                post(self.trail(), (&name, &peer.out), &refused)?;
-                return Ok(());
+                return match post(self.trail(), (&name, &peer.out), &refused)? {
+                    true => Ok(()),
+                    false => self.disconnected(link),
+                };
             }
         };
-        if let Some(job) = self.jobs.get(&message.job) {
-            // A job's task lives as long as the daemon.
-            let _ = job.inputs.send(input);
-        }
+        self.tell(&message.job, input, Some(share));
         Ok(())
+    }
+
+    fn tell(&self, job: &JobDigest, input: Input, share: Option<OwnedSemaphorePermit>) {
+        if let Some(job) = self.jobs.get(job) {
+            // A job whose task failed hears nothing until it is submitted again.
+            let _ = job.inputs.send((input, share));
+        }
     }
 
     fn hello(&mut self, link: u64, boot: [u8; 16], certificate: Vec<u8>) -> Result<(), NodeError> {
@@ -331,21 +378,27 @@ impl CoordinatorDaemon {
             out: peer.out.clone(),
         };
         let before = self.desk.locked().insert(name.clone(), present);
-        // What an older link still carries is late.
-        if let Some(old) = before.filter(|old| old.link != link) {
-            self.tell_all(|| Input::Gone(name.clone()));
-            if let Some(peer) = self.links.remove(&old.link) {
-                peer.reader.abort();
+        match before {
+            // Said again, perhaps with a newer certificate: the jobs know.
+            Some(old) if (old.link, old.boot) == (link, boot) => return Ok(()),
+            Some(old) if old.link == link => {
+                tracing::warn!(peer = name, "it changed its boot number under way");
+                return self.disconnected(link);
             }
+            // What an older link still carries is late.
+            Some(old) => {
+                self.tell_all(|| Input::Gone(name.clone()));
+                self.disconnected(old.link)?;
+            }
+            None => {}
         }
         self.tell_all(|| Input::Here(name.clone()));
         Ok(())
     }
 
     fn tell_all(&self, input: impl Fn() -> Input) {
-        for job in self.jobs.values() {
-            // A job's task lives as long as the daemon.
-            let _ = job.inputs.send(input());
+        for job in self.jobs.keys() {
+            self.tell(job, input(), None);
         }
     }
 

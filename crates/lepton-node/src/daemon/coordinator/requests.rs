@@ -1,6 +1,6 @@
 //! What scientists, operators and auditors ask for (rules JC-10, JC-11).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lepton_protocol::control::{Body, Control, JobDigest, JobState, Refusal, SignedJob};
@@ -8,51 +8,56 @@ use tokio::sync::mpsc;
 
 use super::shelf::Shelf;
 use super::{CoordinatorDaemon, Input, results};
+use crate::daemon::record::StoredJob;
 use crate::daemon::{Member, Role, Trail, effective, post};
 use crate::error::NodeError;
 
 impl CoordinatorDaemon {
-    pub(super) async fn on_request(
-        &mut self,
-        link: u64,
-        message: Control,
-    ) -> Result<(), NodeError> {
+    pub(super) fn on_request(&mut self, link: u64, message: Control) -> Result<(), NodeError> {
         let Some(peer) = self.links.get(&link) else {
             return Ok(());
         };
         let (member, out) = (peer.member.clone(), peer.out.clone());
         let job = message.job;
+        let asker = Asker {
+            trail: self.trail().clone(),
+            name: member.name.clone(),
+            out: out.clone(),
+            link,
+            job,
+        };
         let answer = match message.body {
-            Body::Submit(submission) => self.submit(&member, (job, &submission)),
-            Body::List => Ok(Body::Jobs(
+            Body::Submit(submission) => self.submit(&member, (job, &submission)).map(Some),
+            Body::List => Ok(Some(Body::Jobs(
                 self.jobs.values().map(|job| job.shelf.line()).collect(),
-            )),
-            Body::Watch(from) => match self.shelf(&job) {
-                Ok(shelf) => {
-                    let watcher = Watcher {
-                        trail: self.trail().clone(),
-                        name: member.name,
-                        out,
-                    };
-                    self.readers.spawn(follow(shelf, from, watcher));
-                    return Ok(());
-                }
-                Err(refusal) => Err(refusal),
-            },
-            Body::Log => self
+            ))),
+            Body::Watch(from) => self.watch(from, asker).map(|()| None),
+            Body::Log(from) => self
                 .shelf(&job)
-                .map(|shelf| Body::Events(shelf.journal.since(0))),
-            Body::Stop => self.stop(&member, &job),
-            Body::Pull => self.pull(&member, &job).await,
-            Body::Fetch { name, from } => self.fetch(&member, &job, (name, from)).await,
+                .map(|shelf| Some(Body::Events(shelf.journal.page(from)))),
+            Body::Stop => self.stop(&member, &job).map(Some),
+            Body::Pull => {
+                let list = |folder: &Path| results::list(folder).map(Body::Files);
+                self.read(&member, asker, list).map(|()| None)
+            }
+            Body::Fetch { name, from } => {
+                let part = move |folder: &Path| results::part(folder, &name, from).map(Body::Part);
+                self.read(&member, asker, part).map(|()| None)
+            }
             _ => Err(Refusal::new(
                 "role",
                 "only parties and coordinators send this",
             )),
         };
-        let body = answer.unwrap_or_else(Body::Refused);
+        let body = match answer {
+            Ok(Some(body)) => body,
+            // A task of its own answers.
+            Ok(None) => return Ok(()),
+            Err(refusal) => Body::Refused(refusal),
+        };
         if !post(self.trail(), (&member.name, &out), &Control { job, body })? {
-            tracing::warn!(peer = member.name, "the answer could not be sent");
+            tracing::warn!(peer = member.name, "its link takes no more messages");
+            return self.disconnected(link);
         }
         Ok(())
     }
@@ -60,6 +65,53 @@ impl CoordinatorDaemon {
     fn shelf(&self, job: &JobDigest) -> Result<Arc<Shelf>, Refusal> {
         let found = self.jobs.get(job).map(|job| job.shelf.clone());
         found.ok_or_else(|| Refusal::new("job", "there is no such job here"))
+    }
+
+    /// A link follows a job once: whoever asks again begins anew.
+    fn watch(&mut self, from: u64, asker: Asker) -> Result<(), Refusal> {
+        let (link, job) = (asker.link, asker.job);
+        let shelf = self.shelf(&job)?;
+        let task = self.readers.spawn(follow(shelf, from, asker));
+        let peer = self.links.get_mut(&link);
+        if let Some(old) = peer.and_then(|peer| peer.watching.insert(job, task)) {
+            old.abort();
+        }
+        Ok(())
+    }
+
+    /// Reads results beside everything else: hashing a large model takes its time.
+    fn read(
+        &mut self,
+        member: &Member,
+        asker: Asker,
+        work: impl FnOnce(&Path) -> Result<Body, NodeError> + Send + 'static,
+    ) -> Result<(), Refusal> {
+        let folder = self.results(member, &asker.job)?;
+        let desk = self.desk.clone();
+        self.readers.spawn(async move {
+            let Ok(turn) = desk.reading.acquire().await else {
+                return;
+            };
+            let read = tokio::task::spawn_blocking(move || work(&folder)).await;
+            drop(turn);
+            let body = match read {
+                Ok(Ok(body)) => body,
+                Ok(Err(error)) => {
+                    tracing::error!("results cannot be read: {error}");
+                    Body::Refused(unreadable())
+                }
+                Err(_) => Body::Refused(unreadable()),
+            };
+            let message = Control {
+                job: asker.job,
+                body,
+            };
+            // Not waiting: whoever asks for more than it takes loses its link. If it cannot be written down, the next message ends the daemon.
+            if let Ok(false) = post(&asker.trail, (&asker.name, &asker.out), &message) {
+                let _ = desk.full.send(asker.link);
+            }
+        });
+        Ok(())
     }
 
     fn submit(
@@ -81,9 +133,8 @@ impl CoordinatorDaemon {
         }
         let parsed = effective::admit(&submission.text)?;
         let name = parsed.name().to_string();
-        if let Some(known) = self.jobs.get(&job) {
-            let shelf = known.shelf.clone();
-            return self.again(&shelf);
+        if self.jobs.contains_key(&job) {
+            return self.again(member, (job, submission));
         }
         self.room_for_one()?;
         let shelf = Shelf::create(&self.desk, (submission, name), member).map_err(not_kept)?;
@@ -92,23 +143,48 @@ impl CoordinatorDaemon {
     }
 
     /// The same text is the same job (rule JC-11).
-    fn again(&mut self, shelf: &Arc<Shelf>) -> Result<Body, Refusal> {
+    fn again(
+        &mut self,
+        member: &Member,
+        (job, submission): (JobDigest, &SignedJob),
+    ) -> Result<Body, Refusal> {
+        let shelf = self.shelf(&job)?;
         let record = shelf.record();
-        if !matches!(record.state, JobState::Failed | JobState::Stopped) {
+        let dead = !record.state.is_over() && self.is_dead(&job);
+        if !dead && !matches!(record.state, JobState::Failed | JobState::Stopped) {
             return Ok(Body::Done(format!(
                 "it is known already: {}",
                 record.state.words()
             )));
+        }
+        concerned(member, &shelf)?;
+        if !dead {
+            self.room_for_one()?;
+        }
+        if let Some(over) = self.jobs.get(&job) {
+            // Else it would go on telling the old end.
+            over.task.abort();
+        }
+        if record.submitter.is(member) {
+            // The certificate of the first submission may not be valid any more.
+            let submission = StoredJob::new(submission);
+            shelf
+                .change(|record| record.submission = submission)
+                .map_err(not_kept)?;
         }
         let again = if record.roster.is_empty() {
             JobState::Joining
         } else {
             JobState::Waiting
         };
-        self.room_for_one()?;
         shelf.enter(again, "submitted again").map_err(not_kept)?;
-        self.begin(shelf.clone());
+        self.begin(shelf);
         Ok(Body::Done("it goes on from where it stood".to_owned()))
+    }
+
+    /// Whether the job's task ended without bringing it to an end: it failed in a way that it could not record.
+    fn is_dead(&self, job: &JobDigest) -> bool {
+        self.jobs.get(job).is_some_and(|job| job.task.is_finished())
     }
 
     fn room_for_one(&self) -> Result<(), Refusal> {
@@ -121,41 +197,18 @@ impl CoordinatorDaemon {
         Err(Refusal::new("limits.jobs", words))
     }
 
-    fn stop(&self, member: &Member, job: &JobDigest) -> Result<Body, Refusal> {
+    fn stop(&mut self, member: &Member, job: &JobDigest) -> Result<Body, Refusal> {
         let shelf = self.shelf(job)?;
         concerned(member, &shelf)?;
         let state = shelf.record().state;
         if state.is_over() {
             return Ok(Body::Done(format!("it is {} already", state.words())));
         }
-        if let Some(job) = self.jobs.get(job) {
-            // A job's task lives as long as the daemon.
-            let _ = job.inputs.send(Input::Stop(format!("by {}", member.name)));
+        if self.is_dead(job) {
+            self.begin(shelf);
         }
+        self.tell(job, Input::Stop(format!("by {}", member.name)), None);
         Ok(Body::Done("it is being stopped".to_owned()))
-    }
-
-    async fn pull(&self, member: &Member, job: &JobDigest) -> Result<Body, Refusal> {
-        let folder = self.results(member, job)?;
-        let read = tokio::task::spawn_blocking(move || results::list(&folder)).await;
-        match read {
-            Ok(Ok(files)) => Ok(Body::Files(files)),
-            _ => Err(unreadable()),
-        }
-    }
-
-    async fn fetch(
-        &self,
-        member: &Member,
-        job: &JobDigest,
-        (name, from): (String, u64),
-    ) -> Result<Body, Refusal> {
-        let folder = self.results(member, job)?;
-        let read = tokio::task::spawn_blocking(move || results::part(&folder, &name, from)).await;
-        match read {
-            Ok(Ok(part)) => Ok(Body::Part(part)),
-            _ => Err(unreadable()),
-        }
     }
 
     /// Folder of the results, for those who may have them.
@@ -191,8 +244,7 @@ fn not_kept(error: NodeError) -> Refusal {
 
 /// Rule JC-10: results and the end of a job are for its submitter and for operators.
 fn concerned(member: &Member, shelf: &Shelf) -> Result<(), Refusal> {
-    let own = member.role == Role::Scientist && shelf.record().submitter == member.name;
-    if own || member.role == Role::Operator {
+    if member.role == Role::Operator || shelf.record().submitter.is(member) {
         return Ok(());
     }
     Err(Refusal::new(
@@ -208,17 +260,22 @@ fn not_your_role(member: &Member, what: &str) -> Refusal {
     )
 }
 
-/// Somebody who follows a job.
-struct Watcher {
+/// Somebody who asked about a job and is answered by a task of its own.
+struct Asker {
     trail: Trail,
     name: String,
     out: mpsc::Sender<Vec<u8>>,
+    link: u64,
+    job: JobDigest,
 }
 
-impl Watcher {
+impl Asker {
     /// Waits for the link; `false` when nothing more can be said.
-    async fn tell(&self, job: JobDigest, body: Body) -> bool {
-        let message = Control { job, body };
+    async fn tell(&self, body: Body) -> bool {
+        let message = Control {
+            job: self.job,
+            body,
+        };
         let bytes = message.to_bytes();
         let written = self.trail.sent(&self.name, &message, bytes.len());
         written.is_ok() && self.out.send(bytes).await.is_ok()
@@ -226,26 +283,30 @@ impl Watcher {
 }
 
 /// Sends every event from `from` on, waiting for the link, until the job is over and all is said.
-async fn follow(shelf: Arc<Shelf>, mut from: u64, watcher: Watcher) {
+async fn follow(shelf: Arc<Shelf>, mut from: u64, asker: Asker) {
     let mut more = shelf.journal.watch();
     loop {
         more.mark_unchanged();
         let over = shelf.record().state.is_over();
-        let events = shelf.journal.since(from);
+        let events = shelf.journal.page(from);
         if events.is_empty() && over {
             let record = shelf.record();
-            let body = Body::Done(format!("{}: {}", record.state.words(), record.words));
-            watcher.tell(shelf.job, body).await;
+            let words = format!("{}: {}", record.state.words(), record.words);
+            asker.tell(Body::Done(Refusal::new("", words).words)).await;
             return;
         }
+        let none = events.is_empty();
         for event in events {
             from = event.number + 1;
-            if !watcher.tell(shelf.job, Body::Event(Box::new(event))).await {
+            if !asker.tell(Body::Event(Box::new(event))).await {
                 return;
             }
         }
-        if !over && (more.changed().await.is_err() || watcher.out.is_closed()) {
-            return;
+        if none {
+            tokio::select! {
+                changed = more.changed() => if changed.is_err() { return },
+                () = asker.out.closed() => return,
+            }
         }
     }
 }

@@ -40,6 +40,7 @@ pub(super) struct Facts {
     pub(super) names: Vec<String>,
     pub(super) started: String,
     pub(super) epoch: u64,
+    pub(super) restored: bool,
     pub(super) tally: Tally,
     pub(super) plan: Plan,
     pub(super) training: Training,
@@ -92,6 +93,7 @@ pub(super) fn write(facts: Facts) -> Result<Report, NodeError> {
         began: facts.began,
         // Every party keeps a ledger of its own.
         ledger_head: None,
+        restored: facts.restored,
     };
     summary::write_federated(finished, facts.identity)
 }

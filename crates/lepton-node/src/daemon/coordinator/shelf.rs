@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Desk;
 use super::journal::Journal;
 use crate::daemon::record::{Documents, Place, StoredJob, job_of, make_folder};
-use crate::daemon::{Member, Trail, short};
+use crate::daemon::{Member, Role, Trail, short};
 use crate::error::NodeError;
 use crate::hex::hex;
 use crate::metrics::JobState as Counted;
@@ -21,7 +21,7 @@ pub(super) struct Record {
     format: String,
     pub(super) submission: StoredJob,
     pub(super) name: String,
-    pub(super) submitter: String,
+    pub(super) submitter: Submitter,
     pub(super) submitted: String,
     pub(super) state: JobState,
     pub(super) words: String,
@@ -30,6 +30,35 @@ pub(super) struct Record {
     pub(super) certificates: Vec<Vec<u8>>,
     /// The last epoch opened.
     pub(super) epoch: u64,
+    /// Whether the store was set back under it (rule JC-14): exchanges may have been charged that it does not know.
+    pub(super) restored: bool,
+    /// Sums that each party of the roster joined and missed.
+    pub(super) sums: Vec<(u64, u64)>,
+}
+
+/// Whose job it is (rule JC-10).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Submitter {
+    pub(super) name: String,
+    role: Role,
+    /// Identity key, lower-case hexadecimal.
+    key: String,
+}
+
+impl Submitter {
+    fn of(member: &Member) -> Self {
+        Self {
+            name: member.name.clone(),
+            role: member.role,
+            key: hex(&member.key.to_bytes()),
+        }
+    }
+
+    /// Whether the job is this member's: names are unique within a role only.
+    pub(super) fn is(&self, member: &Member) -> bool {
+        let key = hex(&member.key.to_bytes());
+        (&self.name, self.role, &self.key) == (&member.name, member.role, &key)
+    }
 }
 
 /// One job's place in the coordinator's store.
@@ -54,13 +83,15 @@ impl Shelf {
             format: "lepton-coordinator-job/1".to_owned(),
             submission: StoredJob::new(submission),
             name,
-            submitter: submitter.name.clone(),
+            submitter: Submitter::of(submitter),
             submitted: (desk.setup.clock)(),
             state: JobState::Joining,
             words: String::new(),
             roster: Vec::new(),
             certificates: Vec::new(),
             epoch: 0,
+            restored: false,
+            sums: Vec::new(),
         };
         let job = submission.digest();
         desk.setup.trail.job(&job, "submitted")?;
@@ -128,7 +159,8 @@ impl Shelf {
         };
         tracing::info!(job = short(&self.job), name = record.name, "{text}");
         // Under the lock: whoever sees the new state finds its event in the journal.
-        self.journal.add(Progress::Note { text }, Some(state))
+        self.journal.add(Progress::Note { text }, Some(state));
+        Ok(())
     }
 
     fn count(&self, now: JobState) {
@@ -141,9 +173,9 @@ impl Shelf {
     }
 
     /// Something worth telling.
-    pub(super) fn note(&self, text: String) -> Result<(), NodeError> {
+    pub(super) fn note(&self, text: String) {
         tracing::info!(job = short(&self.job), "{text}");
-        self.journal.add(Progress::Note { text }, None)
+        self.journal.add(Progress::Note { text }, None);
     }
 
     /// Its line in a list.
@@ -152,7 +184,7 @@ impl Shelf {
         JobLine {
             job: hex(&self.job),
             name: record.name,
-            submitter: record.submitter,
+            submitter: record.submitter.name,
             submitted: record.submitted,
             state: record.state,
             words: record.words,

@@ -2,30 +2,30 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use lepton_crypto::IdentityPublic;
 use lepton_protocol::control::{Answer, Body, Ended, JobDigest, Refusal, SignedJob};
 use lepton_protocol::job::Job;
 use lepton_protocol::party::Seat;
 use lepton_protocol::plan::Plan;
-use lepton_table::Table;
+use lepton_protocol::work::PartyRows;
 
 use super::PartySetup;
-use super::jobs::{DECISION, Decision, EndedAs, Record, StoredAnswer, Submitted, view};
+use super::budgets::Budgets;
+use super::jobs::{EndedAs, Record, StoredAnswer, Submitted, view};
 use super::machine::{JobMachine, Parts};
 use super::owner::{Asked, Grants, No, Word, failed, granted};
 use crate::audit_log::Verdict;
-use crate::daemon::record::{
-    Documents, Place, StoredJob, job_folders, job_of, keys, load, make_folder, save,
-};
+use crate::daemon::record::{Documents, Place, StoredJob, job_of, keys, make_folder, save};
 use crate::daemon::trail::Decided;
 use crate::daemon::{Member, Role, effective, own_table, short};
 use crate::error::NodeError;
 use crate::federation::Left;
 use crate::files::{Durability, FileLedger};
 use crate::hex::hex;
-use crate::ledger::{Door, JobLedger};
+use crate::ledger::Door;
+use crate::tables::rows_digest;
 
 /// File in which a person finds a job.
 pub(super) const VIEW: &str = "job.json";
@@ -34,10 +34,11 @@ pub(super) struct Desk {
     setup: PartySetup,
     records: Documents,
     grants: Grants,
+    budgets: Budgets,
     /// Jobs whose record says that they were invited: looked at for every frame.
     invited: Mutex<BTreeSet<JobDigest>>,
-    /// Records change one at a time.
-    writing: Mutex<()>,
+    /// Jobs join one at a time: what one takes of the period or of a budget, the next one sees.
+    joining: Mutex<()>,
 }
 
 /// A roster that was found good.
@@ -54,9 +55,10 @@ impl Desk {
         let this = Self {
             records: Documents::new(&setup.database, "jobs"),
             grants: Grants::new(&setup.database),
+            budgets: Budgets::open(setup.ledger.clone(), &setup.database)?,
             setup,
             invited: Mutex::default(),
-            writing: Mutex::default(),
+            joining: Mutex::default(),
         };
         this.after_a_restore()?;
         Ok(this)
@@ -73,7 +75,7 @@ impl Desk {
         for (name, mut record) in self.records.all::<Record>()? {
             let exact =
                 effective::admit(record.submission.text()).is_ok_and(|job| job.privacy().is_none());
-            if exact && record.ended.as_ref().is_none_or(|ended| !ended.finished) {
+            if exact {
                 record.given_up = true;
                 self.keep(&job_of(&name)?, &record)?;
             }
@@ -92,7 +94,6 @@ impl Desk {
 
     /// The answer to an offer, durable before it is given (rule JC-04).
     pub(super) fn consider(&self, job: JobDigest, offer: &SignedJob) -> Answer {
-        let _one = self.one_at_a_time();
         match self.answer(job, offer) {
             Ok(answer) => answer,
             Err(error) => {
@@ -104,11 +105,6 @@ impl Desk {
 
     fn answer(&self, job: JobDigest, offer: &SignedJob) -> Result<Answer, NodeError> {
         let known = self.record(&job)?;
-        if let Some(record) = &known
-            && !matches!(record.answer, StoredAnswer::Refused { .. })
-        {
-            return Ok(record.answer.message());
-        }
         let submitter = match self.genuine(job, offer) {
             Ok(member) => member,
             // Nothing is kept of what nobody signed, but for that it came.
@@ -117,7 +113,13 @@ impl Desk {
                 return Ok(Answer::Refused(refusal));
             }
         };
-        let judged = self.judge(&job, offer, &submitter);
+        if let Some(record) = &known
+            && let Some(answer) = self.known(&job, record, (offer, &submitter))?
+        {
+            return Ok(answer);
+        }
+        let turn = known.map_or(0, |known| known.turn);
+        let judged = self.judge((&job, turn), offer, &submitter);
         let (verdict, rule, answer, own_words) = match judged {
             Ok(Word::Accept) => (Verdict::Accepted, None, StoredAnswer::Accepted, None),
             Ok(Word::Ask(why)) => (
@@ -145,9 +147,11 @@ impl Desk {
             own_words,
             approved: false,
             given_up: false,
+            denied: false,
+            rows: None,
             roster: Vec::new(),
             invited: false,
-            turn: known.map_or(0, |known| known.turn),
+            turn,
             ended: None,
         };
         tracing::info!(
@@ -159,7 +163,39 @@ impl Desk {
         Ok(record.answer.message())
     }
 
-    fn log(
+    /// The answer to a job that was offered before; `None` for one that is considered anew, since it was refused.
+    fn known(
+        &self,
+        job: &JobDigest,
+        record: &Record,
+        (offer, submitter): (&SignedJob, &Member),
+    ) -> Result<Option<Answer>, NodeError> {
+        if record.given_up {
+            return Ok(Some(Answer::Refused(restored())));
+        }
+        // A person's word stands until a person takes it back.
+        if record.denied {
+            return Ok(Some(record.answer.message()));
+        }
+        if matches!(record.answer, StoredAnswer::Refused { .. }) {
+            return Ok(None);
+        }
+        let first = record.submitter.member();
+        if !first.is_some_and(|first| first.is(submitter)) {
+            let words = "another member submitted this very text before; change job.name";
+            return Ok(Some(Answer::Refused(Refusal::new("submitter", words))));
+        }
+        let mut next = record.clone();
+        next.submission = StoredJob::new(offer);
+        next.submitter = Submitted::of(submitter);
+        if next.answer == StoredAnswer::AwaitingApproval {
+            next.ended = None;
+        }
+        self.keep(job, &next)?;
+        Ok(Some(next.answer.message()))
+    }
+
+    pub(super) fn log(
         &self,
         job: &JobDigest,
         submitter: &str,
@@ -197,33 +233,40 @@ impl Desk {
         Ok(submitter)
     }
 
-    fn judge(&self, digest: &JobDigest, offer: &SignedJob, submitter: &Member) -> Result<Word, No> {
+    fn judge(
+        &self,
+        (digest, turn): (&JobDigest, u32),
+        offer: &SignedJob,
+        submitter: &Member,
+    ) -> Result<Word, No> {
         let job = effective::admit(&offer.text)?;
-        if self.running()? >= self.setup.most_jobs {
-            let words =
-                "it takes part in as many jobs as it may; try again when one of them has ended";
-            return Err(Refusal::new("limits.jobs", words).into());
-        }
         let asked = Asked {
             job: digest,
             submitter,
             approved: false,
+            begun: false,
             parties: None,
         };
-        let (word, _, _) = self.setup.owner.decide(&asked, (&self.grants, 0), job)?;
+        let (word, _, _) = self.setup.owner.decide(&asked, (&self.grants, turn), job)?;
         Ok(word)
     }
 
-    /// Jobs that this party has accepted and that have not ended.
-    fn running(&self) -> Result<usize, NodeError> {
-        let open = |record: &Record| record.answer == StoredAnswer::Accepted && record.is_open();
+    /// Whether one more job may run here.
+    fn room_for_one(&self, job: &JobDigest) -> Result<(), No> {
+        let own = hex(job);
         let all = self.records.all::<Record>()?;
-        Ok(all.iter().filter(|(_, record)| open(record)).count())
+        let runs = |(name, record): &&(String, Record)| {
+            *name != own && record.is_open() && !record.roster.is_empty()
+        };
+        if all.iter().filter(runs).count() < self.setup.most_jobs {
+            return Ok(());
+        }
+        let words = "it takes part in as many jobs as it may; try again when one of them has ended";
+        Err(Refusal::new("limits.jobs", words).into())
     }
 
     /// Checks a roster and keeps it (rule JC-05).
     pub(super) fn join(&self, job: JobDigest, certificates: &[Vec<u8>]) -> Result<Joined, Refusal> {
-        let _one = self.one_at_a_time();
         let not_kept = |error: NodeError| {
             tracing::error!(job = short(&job), "the roster was not kept: {error}");
             failed()
@@ -234,8 +277,10 @@ impl Desk {
             .filter(|record| record.answer == StoredAnswer::Accepted)
             .ok_or_else(|| Refusal::new("roster", "this party has not accepted the job"))?;
         if record.given_up {
-            let words = "its store was restored from a backup, and without a privacy goal it cannot go on with what the backup may not know; change job.name to begin anew";
-            return Err(Refusal::new("party.restored", words));
+            return Err(restored());
+        }
+        if record.ended.as_ref().is_some_and(|ended| ended.finished) {
+            return Err(Refusal::new("roster", "the job has finished here"));
         }
         let roster = self.check_roster(certificates)?;
         let changed = record.roster != roster;
@@ -286,7 +331,8 @@ impl Desk {
         job: JobDigest,
         coordinator: IdentityPublic,
     ) -> Result<JobMachine, Refusal> {
-        let _one = self.one_at_a_time();
+        // A panic elsewhere left no record half-written.
+        let _one = self.joining.lock().unwrap_or_else(PoisonError::into_inner);
         self.make(job, coordinator).map_err(|no| {
             tracing::error!(job = short(&job), rule = no.refusal.rule, "{}", no.own);
             if let Err(error) = self.not_joined(&job, &no) {
@@ -311,17 +357,24 @@ impl Desk {
 
     fn make(&self, job: JobDigest, coordinator: IdentityPublic) -> Result<JobMachine, No> {
         let gone = || NodeError::Internal("the job is not in the store".to_owned());
-        let record = self.record(&job)?.ok_or_else(gone)?;
+        let mut record = self.record(&job)?.ok_or_else(gone)?;
         let roster = keys(&record.roster)?;
         let own = &self.setup.owner.name;
         let place = record.roster.iter().position(|place| place.name == *own);
         let index = place.and_then(|index| u16::try_from(index).ok());
         let index = index.ok_or_else(gone)?;
         let submitter = record.submitter.member().ok_or_else(gone)?;
+        self.room_for_one(&job)?;
+        let turn = self.budgets.open_turn(&job, record.turn)?;
+        if turn != record.turn {
+            record.turn = turn;
+            self.keep(&job, &record)?;
+        }
         let asked = Asked {
             job: &job,
             submitter: &submitter,
             approved: record.approved,
+            begun: record.invited,
             parties: Some(roster.len()),
         };
         let parsed = effective::admit(record.submission.text())?;
@@ -334,10 +387,16 @@ impl Desk {
             return Err(Refusal::new("PO-15", words).into());
         };
         let rows = own_table::rows(&plan, &part)?;
+        self.setup.trail.job(&job, "joining")?;
+        self.same_rows(&job, &record, (&plan, &rows))?;
+        let identity = self.setup.own.identity();
+        let seat = (own.as_str(), &identity);
+        let durable = self
+            .budgets
+            .reserve((&job, turn), seat, (&plan, &part.table))?;
         if let Some(granted) = granted(&plan, (self.setup.owner.now)()) {
             self.grants.add((&job, record.turn), &granted)?;
         }
-        let durable = self.reserve(&job, &record, (&plan, &part.table))?;
         let folder = self.folder(&job);
         make_folder(&folder)?;
         let limit = plan.privacy().map(|privacy| privacy.limit);
@@ -345,7 +404,7 @@ impl Desk {
         let store = self.setup.database.store(&actor(&job));
         let seat = Seat {
             index,
-            identity: self.setup.own.identity(),
+            identity,
             roster,
             coordinator,
             job,
@@ -365,29 +424,33 @@ impl Desk {
         })?)
     }
 
-    /// The whole cost of a job with a goal, set aside before anything of it is sampled (rules FT-08, JC-05). Exact sums are the policy's to allow (PO-09).
-    fn reserve(
+    /// Rule JC-18: an exact job goes on with the rows that it began with, for good; one with a goal does so within a turn, which is what was set aside for.
+    fn same_rows(
         &self,
         job: &JobDigest,
         record: &Record,
-        (plan, table): (&Plan, &Table),
-    ) -> Result<Option<JobLedger>, No> {
-        let Some(ledger) = self
-            .setup
-            .ledger
-            .as_ref()
-            .filter(|_| plan.privacy().is_some())
-        else {
-            return Ok(None);
+        (plan, rows): (&Plan, &PartyRows),
+    ) -> Result<(), No> {
+        let now = rows_digest(rows);
+        let turn = if plan.privacy().is_some() {
+            record.turn
+        } else {
+            0
         };
-        let (name, seat) = (ledger_name(job, record.turn), &self.setup.owner.name);
-        let reserved = JobLedger::of_party(Arc::clone(ledger), (&name, seat), (plan, table));
-        // What is left of a budget is the party's own business.
-        reserved.map(Some).map_err(|error| No {
-            refusal: Refusal::new("ledger.budget", "its privacy ledger does not cover the job"),
-            rule: None,
-            own: error.to_string(),
-        })
+        let kept = record.rows.as_ref().filter(|(of, _)| *of == turn);
+        match kept {
+            Some((_, then)) if *then == now => Ok(()),
+            Some(_) => Err(No {
+                refusal: failed(),
+                rule: None,
+                own: "the table changed since the job began; restore it, or have the job submitted under another job.name".to_owned(),
+            }),
+            None => {
+                let mut next = record.clone();
+                next.rows = Some((turn, now));
+                Ok(self.keep(job, &next)?)
+            }
+        }
     }
 
     /// Keeps that a frame of the job came, before the machine sees the first (rule JC-05).
@@ -396,7 +459,6 @@ impl Desk {
         if known.contains(job) {
             return Ok(());
         }
-        let _one = self.one_at_a_time();
         if let Some(mut record) = self.record(job)?.filter(|record| !record.invited) {
             record.invited = true;
             self.keep(job, &record)?;
@@ -407,27 +469,17 @@ impl Desk {
 
     /// The coordinator says that the job is over: what was set aside and not charged is free again (rule JC-12).
     pub(super) fn ended(&self, job: &JobDigest, ended: &Ended) -> Result<(), NodeError> {
-        let _one = self.one_at_a_time();
         let Some(mut record) = self.record(job)?.filter(|record| record.ended.is_none()) else {
             return Ok(());
         };
-        if let Some(ledger) = &self.setup.ledger {
-            let name = ledger_name(job, record.turn);
-            if ledger
-                .book()?
-                .jobs()
-                .get(&name)
-                .is_some_and(|job| !job.closed)
-            {
-                ledger.close(&name)?;
-            }
-        }
         let state = if ended.finished {
             "finished"
         } else {
             "stopped"
         };
         self.setup.trail.job(job, state)?;
+        let identity = self.setup.own.identity();
+        self.budgets.close((job, record.turn), &identity)?;
         tracing::info!(
             job = short(job),
             finished = ended.finished,
@@ -441,47 +493,6 @@ impl Desk {
             at: (self.setup.clock)(),
         });
         self.keep(job, &record)
-    }
-
-    /// Jobs that a person decided about since the last call, with the answers to give.
-    pub(super) fn decided(&self) -> Result<Vec<(JobDigest, Answer)>, NodeError> {
-        let mut answers = Vec::new();
-        for (job, folder) in job_folders(&self.setup.folder)? {
-            let path = folder.join(DECISION);
-            if !path.exists() {
-                continue;
-            }
-            let _one = self.one_at_a_time();
-            if let (Some(decision), Some(record)) = (load::<Decision>(&path)?, self.record(&job)?)
-                && record.answer == StoredAnswer::AwaitingApproval
-            {
-                answers.push((job, self.person_decided(&job, record, decision)?));
-            }
-            std::fs::remove_file(&path).map_err(|error| NodeError::file(&path, &error))?;
-        }
-        Ok(answers)
-    }
-
-    fn person_decided(
-        &self,
-        job: &JobDigest,
-        mut record: Record,
-        decision: Decision,
-    ) -> Result<Answer, NodeError> {
-        let rule = (!decision.approve).then(|| "PO-15".to_owned());
-        let verdict = match decision.approve {
-            true => Verdict::Approved,
-            false => Verdict::Denied,
-        };
-        record.approved = decision.approve;
-        record.answer = match decision.approve {
-            true => StoredAnswer::Accepted,
-            false => Refusal::new("PO-15", decision.words).into(),
-        };
-        record.own_words = Some(format!("decided by {} at {}", decision.by, decision.at));
-        self.log(job, &record.submitter.name, (verdict, rule))?;
-        self.keep(job, &record)?;
-        Ok(record.answer.message())
     }
 
     /// Answers to jobs of which no end is known.
@@ -501,16 +512,16 @@ impl Desk {
         self.setup.database.store(&actor(job)).last_epoch()
     }
 
-    fn folder(&self, job: &JobDigest) -> PathBuf {
+    pub(super) fn folder(&self, job: &JobDigest) -> PathBuf {
         self.setup.folder.join(hex(job))
     }
 
-    fn record(&self, job: &JobDigest) -> Result<Option<Record>, NodeError> {
+    pub(super) fn record(&self, job: &JobDigest) -> Result<Option<Record>, NodeError> {
         self.records.load(&hex(job))
     }
 
     /// Durable when it returns; then also for people to read.
-    fn keep(&self, job: &JobDigest, record: &Record) -> Result<(), NodeError> {
+    pub(super) fn keep(&self, job: &JobDigest, record: &Record) -> Result<(), NodeError> {
         self.records.save(&hex(job), record)?;
         let parties = (!record.roster.is_empty()).then_some(record.roster.len());
         let explained = self
@@ -521,18 +532,15 @@ impl Desk {
         let folder = self.folder(job);
         save(&folder.join(VIEW), &view(job, record, (folder, explained)))
     }
+}
 
-    fn one_at_a_time(&self) -> MutexGuard<'_, ()> {
-        // Records are replaced in one step: a panic elsewhere left none half-written.
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Why a job is not gone on with (rule JC-14).
+fn restored() -> Refusal {
+    let words = "its store was restored from a backup, and without a privacy goal it cannot go on with what the backup may not know; change job.name to begin anew";
+    Refusal::new("party.restored", words)
 }
 
 /// Whose values a job's machine keeps.
 fn actor(job: &JobDigest) -> String {
     format!("job {}", hex(job))
-}
-
-fn ledger_name(job: &JobDigest, turn: u32) -> String {
-    format!("{}-{turn}", hex(job))
 }

@@ -60,6 +60,10 @@ pub(super) struct Record {
     pub(super) approved: bool,
     /// Whether the store was restored under it (rule JC-14).
     pub(super) given_up: bool,
+    /// Whether a person denied it: then it is not considered anew.
+    pub(super) denied: bool,
+    /// Digest of the rows that it began with, and in which turn (rule JC-18).
+    pub(super) rows: Option<(u32, String)>,
     pub(super) roster: Vec<Place>,
     /// Whether a frame of the job ever came: the roster is fixed from then on (rule JC-05).
     pub(super) invited: bool,
@@ -123,7 +127,7 @@ pub struct PartyJob {
     pub submitter: String,
     /// When it was offered.
     pub offered: String,
-    /// `accepted`, `refused`, `awaiting approval`, `joined`, `finished` or `ended`.
+    /// `accepted`, `refused`, `awaiting approval`, `denied`, `joined`, `finished`, `ended` or `given up`.
     pub state: String,
     /// Why, or how it ended.
     pub words: String,
@@ -160,6 +164,9 @@ pub(super) fn view(
             "given up",
             "the store was restored from a backup".to_owned(),
         ),
+        (_, StoredAnswer::Refused { rule, words }) if record.denied => {
+            ("denied", format!("{rule}: {words}"))
+        }
         (Some(ended), _) if ended.finished => ("finished", ended.words.clone()),
         (Some(ended), _) => ("ended", ended.words.clone()),
         (None, StoredAnswer::Refused { rule, words }) => ("refused", format!("{rule}: {words}")),
@@ -205,7 +212,8 @@ pub struct Decision {
 /// [`NodeError::Use`] when no job, or more than one, is meant, or it awaits no approval.
 pub fn decide(home: &Path, job: &str, decision: &Decision) -> Result<PartyJob, NodeError> {
     let found = find(home, job)?;
-    if found.state != "awaiting approval" {
+    let withdrawn = found.state == "denied" && decision.approve;
+    if found.state != "awaiting approval" && !withdrawn {
         return Err(NodeError::Use(format!(
             "job `{}` awaits no approval: it is {}",
             found.name, found.state

@@ -1,5 +1,6 @@
 //! One joined job at a party: its machine, worker, store and door to the ledger.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chacha20::ChaCha20Rng;
@@ -58,12 +59,25 @@ pub(super) struct JobMachine {
     report: OwnReport,
 }
 
-/// How often this party was asked to work for the exchange it was last asked for (rule PO-16).
+/// How often this party was asked to work (rule PO-16): for each kind of exchange, and in the training round it was last asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Attempts {
+    all: BTreeMap<String, u32>,
     kind: String,
     round: u32,
-    count: u32,
+    here: u32,
+}
+
+impl Attempts {
+    /// Counts one more. What the coordinator calls a round is its word alone: so it is held against how often the plan needs such an exchange in all.
+    fn count(&mut self, kind: Kind, round: u32, planned: u32) -> u32 {
+        let all = self.all.entry(kind.words().to_owned()).or_default();
+        *all = all.saturating_add(1);
+        let same = self.kind == kind.words() && self.round == round;
+        self.here = if same { self.here.saturating_add(1) } else { 1 };
+        (self.kind, self.round) = (kind.words().to_owned(), round);
+        self.here.max(all.div_ceil(planned.max(1)))
+    }
 }
 
 /// What a job did at this party: for its owner, nobody else gets it.
@@ -132,22 +146,23 @@ impl JobMachine {
         self.coordinator
     }
 
-    /// Takes frames until the daemon stops; ends by itself only when the store or the ledger fails.
-    pub(super) async fn serve(
-        mut self,
-        mut frames: mpsc::UnboundedReceiver<Vec<u8>>,
-        out: mpsc::UnboundedSender<Inner>,
+    /// Takes a frame, and does what follows from it. A refused one changes nothing.
+    ///
+    /// # Errors
+    /// [`NodeError`] when the store, the ledger or the audit log fails: the machine is of no more use then.
+    pub(super) async fn on_frame(
+        &mut self,
+        bytes: Vec<u8>,
+        out: &mpsc::UnboundedSender<Inner>,
     ) -> Result<(), NodeError> {
-        while let Some(bytes) = frames.recv().await {
-            let mut next = Some(party::Event::Frame(bytes));
-            while let Some(event) = next.take() {
-                let step = self.party.step(event, &mut self.rng);
-                ratchet(&mut self.rng);
-                match step {
-                    Ok(effects) => next = self.carry_out(effects, &out).await?,
-                    // A refused message changes nothing; the coordinator goes on without this party.
-                    Err(fault) => tracing::warn!(job = short(&self.job), "refused: {fault}"),
-                }
+        let mut next = Some(party::Event::Frame(bytes));
+        while let Some(event) = next.take() {
+            let step = self.party.step(event, &mut self.rng);
+            ratchet(&mut self.rng);
+            match step {
+                Ok(effects) => next = self.carry_out(effects, out).await?,
+                // The coordinator goes on without this party.
+                Err(fault) => tracing::warn!(job = short(&self.job), "refused: {fault}"),
             }
         }
         Ok(())
@@ -216,20 +231,19 @@ impl JobMachine {
         work: &party::Work,
         persist: &mut Vec<Record>,
     ) -> Result<Option<Refusal>, NodeError> {
-        let (kind, round) = (work.exchange.kind, work.training_round);
-        let same = self.attempts.kind == kind.words() && self.attempts.round == round;
-        self.attempts = Attempts {
-            kind: kind.words().to_owned(),
-            round,
-            count: if same { self.attempts.count + 1 } else { 1 },
-        };
+        let lost = || NodeError::Internal("the plan is missing".to_owned());
+        let plan = self.party.plan().ok_or_else(lost)?;
+        let kind = work.exchange.kind;
+        let attempt = self
+            .attempts
+            .count(kind, work.training_round, plan.planned(kind));
         let value = serde_json::to_vec(&self.attempts)
             .map_err(|error| NodeError::Internal(error.to_string()))?;
         let key = ATTEMPTS.to_owned();
         persist.push(Record { key, value });
         let policy = self.owner.policy()?;
-        let mut asked = policy.admit_attempt(self.attempts.count);
-        if let (Kind::Training, Some(plan)) = (kind, self.party.plan()) {
+        let mut asked = policy.admit_attempt(attempt);
+        if kind == Kind::Training {
             let len = plan.model_len(&work.public)? as u64;
             asked = asked.and_then(|()| policy.admit_model(len));
         }

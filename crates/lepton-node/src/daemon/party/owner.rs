@@ -9,7 +9,7 @@ use lepton_protocol::job::Job;
 use lepton_protocol::plan::Plan;
 use lepton_protocol::policy::{
     Decision, Figures, Granted, Moment, Policy, Refusal as Broken, Request, Role as PolicyRole,
-    Submitter, explain,
+    Rule, Submitter, explain,
 };
 
 use crate::config::TableConfig;
@@ -103,6 +103,8 @@ pub(super) struct Asked<'a> {
     pub(super) submitter: &'a Member,
     /// Whether a person at the party has approved this very job.
     pub(super) approved: bool,
+    /// Whether its exchanges have begun here.
+    pub(super) begun: bool,
     /// Parties of the roster; none before it is known.
     pub(super) parties: Option<usize>,
 }
@@ -166,23 +168,28 @@ impl Owner {
                 submitter: &submitter,
                 rows,
                 now: (self.now)(),
+                begun: asked.begun,
                 granted: &granted,
                 approved,
             })
         };
-        if let Decision::Refuse(broken) = decide(table.map(|_| u64::MAX)) {
+        // Who may not ask for this table learns nothing of it. Its rows are counted next: that they are too few must look the same (rule PO-17).
+        if let Decision::Refuse(broken) = decide(table.map(|_| u64::MAX))
+            && matches!(broken.rule, Rule::Seed | Rule::Submitter | Rule::Table)
+        {
             return Err(broken.into());
         }
         let Some(table) = table else {
             // The policy refuses a table that is not configured.
             return Err(failed().into());
         };
+        let word = match decide(Some(own_table::rows_of(plan.job(), table)?)) {
+            Decision::Refuse(broken) => return Err(broken.into()),
+            Decision::NeedsApproval(why) => Word::Ask(why),
+            Decision::Accept => Word::Accept,
+        };
         let part = own_table::read(plan.job(), &self.name, table)?;
-        match decide(Some(part.table.rows() as u64)) {
-            Decision::Refuse(broken) => Err(broken.into()),
-            Decision::NeedsApproval(why) => Ok((Word::Ask(why), plan, part)),
-            Decision::Accept => Ok((Word::Accept, plan, part)),
-        }
+        Ok((word, plan, part))
     }
 
     /// What a job takes out of the party, in plain words.

@@ -1,0 +1,163 @@
+//! One job at a party (rule JC-19): everything that happens to it happens here, one thing after the other, so that there is never more than one machine of a job,
+//! and the record, the roster and the machine always agree (rules JC-05, JC-06, FT-11).
+
+use std::sync::Arc;
+
+use lepton_crypto::IdentityPublic;
+use lepton_protocol::control::{Answer, Body, Control, Ended, JobDigest, Refusal, SignedJob};
+use tokio::sync::mpsc;
+
+use super::Inner;
+use super::desk::Desk;
+use super::jobs::Decision;
+use super::machine::JobMachine;
+use crate::daemon::short;
+use crate::error::NodeError;
+
+/// What happens to a job.
+pub(super) enum Input {
+    /// It is offered.
+    Offer(SignedJob),
+    /// A roster, and the coordinator that sends it.
+    Roster(Vec<Vec<u8>>, IdentityPublic),
+    /// A frame of its protocols.
+    Frame(Vec<u8>),
+    /// A person decided.
+    Decided(Decision),
+    /// The coordinator says that it is over.
+    Ended(Ended),
+}
+
+pub(super) struct JobTask {
+    pub(super) job: JobDigest,
+    pub(super) boot: [u8; 16],
+    pub(super) desk: Arc<Desk>,
+    pub(super) out: mpsc::UnboundedSender<Inner>,
+    pub(super) machine: Option<JobMachine>,
+}
+
+impl JobTask {
+    /// Until the daemon stops, or the store or the audit log fails.
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Input>) {
+        while let Some(input) = inbox.recv().await {
+            let answer = match self.on(input).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    // The daemon may be stopping.
+                    let _ = self.out.send(Inner::Fatal(error));
+                    return;
+                }
+            };
+            if let Some(answer) = answer {
+                self.say(Body::Answer(answer));
+            }
+        }
+    }
+
+    fn say(&self, body: Body) {
+        // The daemon may be stopping.
+        let _ = self.out.send(Inner::Say(Control {
+            job: self.job,
+            body,
+        }));
+    }
+
+    async fn on(&mut self, input: Input) -> Result<Option<Answer>, NodeError> {
+        match input {
+            Input::Offer(offer) => {
+                let job = self.job;
+                let considered = self.aside(move |desk| Ok(desk.consider(job, &offer)));
+                considered.await.map(Some)
+            }
+            Input::Roster(certificates, coordinator) => {
+                self.on_roster(certificates, coordinator).await.map(Some)
+            }
+            Input::Frame(bytes) => self.on_frame(bytes).await,
+            Input::Decided(decision) => {
+                let job = self.job;
+                self.aside(move |desk| desk.person_decided(&job, decision))
+                    .await
+            }
+            Input::Ended(ended) => {
+                // All frames that came before it were taken: this ends the machine and wipes its keys.
+                self.machine = None;
+                let job = self.job;
+                self.aside(move |desk| desk.ended(&job, &ended)).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Work that may wait for the disk.
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Desk) -> Result<T, NodeError> + Send + 'static,
+    ) -> Result<T, NodeError> {
+        let desk = Arc::clone(&self.desk);
+        let done = tokio::task::spawn_blocking(move || work(&desk)).await;
+        done.map_err(|error| NodeError::Internal(error.to_string()))?
+    }
+
+    async fn on_roster(
+        &mut self,
+        certificates: Vec<Vec<u8>>,
+        coordinator: IdentityPublic,
+    ) -> Result<Answer, NodeError> {
+        let job = self.job;
+        let joined = self.aside(move |desk| Ok(desk.join(job, &certificates)));
+        let joined = match joined.await? {
+            Ok(joined) => joined,
+            Err(refusal) => return Ok(refused(&job, refusal)),
+        };
+        let kept = self.machine.as_ref();
+        let kept = kept.filter(|machine| !joined.changed && machine.coordinator() == coordinator);
+        let boot = self.boot;
+        if kept.is_some() {
+            // It lives, and holds the keys of the epoch (rule JC-08).
+            let epoch = joined.epoch;
+            return Ok(Answer::Joined { boot, epoch });
+        }
+        // The old one is gone before the new one reads what it left.
+        self.machine = None;
+        let made = self.aside(move |desk| Ok(desk.machine(job, coordinator)));
+        match made.await? {
+            Ok(machine) => {
+                let epoch = machine.last_epoch();
+                self.machine = Some(machine);
+                self.desk.setup().trail.job(&job, "joined")?;
+                tracing::info!(job = short(&job), "joined");
+                Ok(Answer::Joined { boot, epoch })
+            }
+            Err(refusal) => Ok(refused(&job, refusal)),
+        }
+    }
+
+    /// A frame before joining is nobody's (rule JC-06). Whatever fails in a machine ends it, and is told without its words.
+    async fn on_frame(&mut self, bytes: Vec<u8>) -> Result<Option<Answer>, NodeError> {
+        if self.machine.is_none() {
+            return Ok(None);
+        }
+        let job = self.job;
+        self.aside(move |desk| desk.invited(&job)).await?;
+        let Some(machine) = &mut self.machine else {
+            return Ok(None);
+        };
+        let Err(error) = machine.on_frame(bytes, &self.out).await else {
+            return Ok(None);
+        };
+        tracing::error!(job = short(&job), "{error}");
+        self.machine = None;
+        self.desk.setup().trail.job(&job, "failed")?;
+        Ok(Some(Answer::Refused(super::owner::failed())))
+    }
+}
+
+fn refused(job: &JobDigest, refusal: Refusal) -> Answer {
+    tracing::warn!(
+        job = short(job),
+        rule = refusal.rule,
+        "not joined: {}",
+        refusal.words
+    );
+    Answer::Refused(refusal)
+}
