@@ -11,6 +11,7 @@ mod bad_input;
 mod budget;
 mod doctor;
 mod embedded;
+mod doctor_config;
 mod enrolment;
 mod interrupted;
 mod measured;
