@@ -146,8 +146,8 @@ impl Range {
         (self.world.jobs().pop().unwrap(), results)
     }
 
-    /// Submits another job, kills at the step, starts again, and looks at what became of it.
-    pub(crate) fn shoot(&mut self, step: Step) -> Cell {
+    /// Submits another job, kills a little after the step, starts again, and looks at what became of it.
+    pub(crate) fn shoot(&mut self, step: Step, after: Duration) -> Cell {
         self.shots += 1;
         let settings = self.settings(self.shots);
         let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
@@ -161,6 +161,7 @@ impl Range {
         });
         let job = job.expect("the job never came");
         reached(&job, step);
+        std::thread::sleep(after);
         let hit = !over(&job);
         self.kill();
         drop(submitted);

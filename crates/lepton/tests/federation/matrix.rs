@@ -7,8 +7,8 @@ use crate::crash::{Cell, Range, Row, Step, Victim};
 /// Where the whole matrix writes its table; `cargo xtask show` says it.
 const TABLE: &str = "LEPTON_CRASH_MATRIX";
 
-/// How often the whole matrix tries every step.
-const PASSES: usize = 3;
+/// How many milliseconds after every step the whole matrix kills: also in the middle of the exchange that follows.
+const AFTER: [u64; 3] = [0, 4, 10];
 
 const COORDINATOR: Row = Row {
     victim: Victim::Coordinator,
@@ -50,7 +50,7 @@ fn with_a_goal(row: Row) -> Row {
 fn some(row: Row, steps: &[Step]) {
     let mut range = Range::new(row);
     for step in steps {
-        range.shoot(*step);
+        range.shoot(*step, Duration::ZERO);
     }
     range.end();
 }
@@ -140,9 +140,9 @@ fn steps(events: usize) -> impl Iterator<Item = Step> {
 fn line(row: Row) -> String {
     let mut range = Range::new(row);
     let mut sum = Sum::default();
-    for _ in 0..PASSES {
+    for after in AFTER {
         for step in steps(range.events) {
-            sum.add(&range.shoot(step));
+            sum.add(&range.shoot(step, Duration::from_millis(after)));
         }
     }
     range.end();
