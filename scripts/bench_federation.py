@@ -168,8 +168,8 @@ def bench(flags):
             try:
                 federation.found(flags.parties, 8)
                 time.sleep(1)
-                idle = [memory(party, "VmRSS") for party in federation.parties]
-                found = {"idle": max(idle), "hub_idle": memory(federation.hub, "VmRSS")}
+                worst = max(federation.parties, key=lambda party: memory(party, "VmRSS"))
+                found = {who + kind: memory(process, kind) for who, process in (("party", worst), ("hub", federation.hub)) for kind in ("VmRSS", "RssAnon")}
                 for name, model, rounds, _ in settings:
                     found[name] = federation.run(name, model, rounds)
                     found[name]["hub_peak"] = memory(federation.hub, "VmHWM")
@@ -184,9 +184,10 @@ def bench(flags):
         row(f"{best['parameters']:,}", f"{best['seconds'] * 1e3:.1f} ms", f"{goal:.0f} ms", f"{best['hub_cpu'] * 1e3:.1f} ms", f"{best['party_cpu'] * 1e3:.1f} ms",
             f"{best['hub_writes']:.0f}, {best['party_writes']:.0f}", f"{best['hub_peak'] / MB:.0f} MB", f"{best['party_peak'] / MB:.0f} MB")
     print()
-    head("idle", "resident", "goal")
-    row("party, linked", f"{min(run['idle'] for run in figures) / MB:.1f} MB", "20 MB")
-    row("coordinator, all parties linked", f"{min(run['hub_idle'] for run in figures) / MB:.1f} MB", "")
+    head("idle", "resident", "goal", "without the pages of the program's file")
+    for name, who, goal in (("party, linked", "party", "20 MB"), ("coordinator, all parties linked", "hub", "")):
+        resident, own = (min(run[who + kind] for run in figures) / MB for kind in ("VmRSS", "RssAnon"))
+        row(name, f"{resident:.1f} MB", goal, f"{own:.1f} MB")
 
 
 if __name__ == "__main__":

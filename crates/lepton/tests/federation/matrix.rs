@@ -177,12 +177,11 @@ fn line(row: Row) -> String {
 fn the_whole_matrix() {
     let path = std::env::var(TABLE).expect("LEPTON_CRASH_MATRIX names the file to write");
     let mut text = include_str!("matrix.md").to_owned();
-    for row in [COORDINATOR, PARTY, GONE, TWO, TWO_GONE] {
-        for row in [row, with_a_goal(row)] {
-            let line = line(row);
-            eprint!("{line}");
-            text += &line;
-        }
-    }
+    let lines: Vec<String> = std::thread::scope(|scope| {
+        let begin = |row| scope.spawn(move || [row, with_a_goal(row)].map(line).concat());
+        let rows = [COORDINATOR, PARTY, GONE, TWO, TWO_GONE].map(begin);
+        rows.map(|row| row.join().unwrap()).to_vec()
+    });
+    text += &lines.concat();
     std::fs::write(path, text).unwrap();
 }

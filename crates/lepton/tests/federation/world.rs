@@ -265,12 +265,14 @@ impl World {
                 Some("finished" | "ended" | "refused")
             )
         };
+        let mut left = String::new();
         let over = within(PATIENCE, || {
             let jobs = self.lepton(&["party", "jobs", "list", "--config", &config, "--json"]);
             let jobs = jobs.fine().json();
+            left = jobs.to_string();
             (!jobs.as_array().unwrap().iter().any(open)).then_some(())
         });
-        assert!(over.is_some(), "{party} still has open jobs");
+        assert!(over.is_some(), "{party} still has open jobs: {left}");
     }
 }
 
