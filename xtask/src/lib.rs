@@ -1,10 +1,15 @@
 //! The habits of this repository as functions: what `cargo xtask` and the test `tidy` run.
 
+pub mod show;
 pub mod tidy;
 
 /// Every verb of `cargo xtask` and what it does; documents may cite these and no others.
 pub const VERBS: &[(&str, &str)] = &[
     ("help", "print this list"),
+    (
+        "show",
+        "write a document from what the programs do: crash-matrix",
+    ),
     (
         "tidy",
         "check crate edges, leftovers, sizes, dead files, data hashes and everything the documents cite",

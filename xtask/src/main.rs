@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use xtask::{VERBS, repository_root, tidy};
+use xtask::{VERBS, repository_root, show, tidy};
 
 fn main() -> ExitCode {
     let verb = std::env::args().nth(1).unwrap_or_default();
     match verb.as_str() {
         "tidy" => run_tidy(),
+        "show" => run_show(&std::env::args().nth(2).unwrap_or_default()),
         _ => {
             println!("usage: cargo xtask VERB\n");
             for (name, what) in VERBS {
@@ -18,6 +19,19 @@ fn main() -> ExitCode {
             } else {
                 2
             })
+        }
+    }
+}
+
+fn run_show(what: &str) -> ExitCode {
+    match show::write(&repository_root(), what) {
+        Ok(path) => {
+            println!("{} is written", path.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("{error:#}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -349,10 +349,14 @@ async fn soak(folder: &Path, (parties, rounds): (usize, u32), churn: usize) -> b
     while round.changed().await.is_ok() {
         let now = *round.borrow_and_update();
         for _ in 1..lost {
-            all[turn % parties].wire.cut();
+            if let Some(party) = all.get(turn % parties) {
+                party.wire.cut();
+            }
             turn += 7;
         }
-        all[turn % parties].restart(&world, &stopped).await;
+        if let Some(party) = all.get_mut(turn % parties) {
+            party.restart(&world, &stopped).await;
+        }
         turn += 7;
         if now % 10 == 0 {
             let (memory, files, threads) = figures();

@@ -1,5 +1,12 @@
-//! `lepton doctor`: whether this machine can run Lepton, and what to do where it cannot.
+//! `lepton doctor`: whether this machine can run Lepton, and what to do where it cannot; with a configuration file, whether its program can do its part.
 
+mod holdings;
+mod member;
+mod program;
+mod rehearsal;
+mod way;
+
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +20,10 @@ use lepton_secagg::{
 use rand_core::{CryptoRng, Rng};
 use serde::Serialize;
 
+use crate::error::NodeError;
 use crate::random::Entropy;
+
+pub use program::{Program, Rehearsal};
 
 /// A run folder with its state needs a few megabytes; below this a run may well end with a full disk.
 const LEAST_FREE_BYTES: u64 = 100 << 20;
@@ -40,7 +50,7 @@ pub enum Status {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// What was looked at.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// How it ended.
     pub status: Status,
     /// What was found.
@@ -52,9 +62,9 @@ pub struct Check {
 impl Check {
     /// All is well.
     #[must_use]
-    pub fn ok(name: &'static str, found: impl Into<String>) -> Self {
+    pub fn ok(name: impl Into<Cow<'static, str>>, found: impl Into<String>) -> Self {
         Self {
-            name,
+            name: name.into(),
             status: Status::Ok,
             found: found.into(),
             remedy: None,
@@ -63,24 +73,55 @@ impl Check {
 
     /// Not as well as it could be.
     #[must_use]
-    pub fn warning(name: &'static str, found: impl Into<String>, remedy: &str) -> Self {
+    pub fn warning(
+        name: impl Into<Cow<'static, str>>,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self {
-            name,
+            name: name.into(),
             status: Status::Warning,
             found: found.into(),
-            remedy: Some(remedy.to_owned()),
+            remedy: Some(remedy.into()),
         }
     }
 
     /// Lepton cannot work.
     #[must_use]
-    pub fn failed(name: &'static str, found: impl Into<String>, remedy: &str) -> Self {
+    pub fn failed(
+        name: impl Into<Cow<'static, str>>,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self {
-            name,
+            name: name.into(),
             status: Status::Failed,
             found: found.into(),
-            remedy: Some(remedy.to_owned()),
+            remedy: Some(remedy.into()),
         }
+    }
+}
+
+/// A failure whose words end with what to do, where they do; `remedy` where they do not.
+fn failure(
+    name: impl Into<Cow<'static, str>>,
+    error: &NodeError,
+    remedy: impl Into<String>,
+) -> Check {
+    let words = error.to_string();
+    // Several problems are told as they are: each has its own remedy.
+    match words.rsplit_once("; ").filter(|_| !words.contains('\n')) {
+        Some((found, own)) => Check::failed(name, found, own),
+        None => Check::failed(name, words, remedy),
+    }
+}
+
+/// A span of time for a person.
+fn days(seconds: u64) -> String {
+    match seconds {
+        172_800.. => format!("{} days", seconds / 86_400),
+        7_200.. => format!("{} hours", seconds / 3600),
+        _ => format!("{} minutes", seconds / 60),
     }
 }
 

@@ -266,7 +266,7 @@ pub(crate) fn read_options(job: &Job) -> ReadOptions {
     ReadOptions::with_types(types)
 }
 
-fn table_type(kind: ColumnType) -> lepton_table::ColumnType {
+pub(crate) fn table_type(kind: ColumnType) -> lepton_table::ColumnType {
     match kind {
         ColumnType::Number => lepton_table::ColumnType::Number,
         ColumnType::Category => lepton_table::ColumnType::Category,

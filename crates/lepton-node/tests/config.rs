@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use lepton_node::config::{
-    CoordinatorConfig, LogFormat, LogLevel, PartyConfig, SecretSource, reference_markdown,
+    CoordinatorConfig, FederationConfig, LogFormat, LogLevel, PartyConfig, SecretSource,
+    reference_markdown,
 };
 use proptest::prelude::*;
 
@@ -142,14 +143,6 @@ fn mistakes_are_named_with_their_line() {
         let config = PartyConfig::parse(Path::new("p"), &text).unwrap();
         assert_eq!(config.coordinator.address.to_string(), address);
     }
-    let lonely = PARTY.replace("[coordinator]", "key = \"k.pem\"\n[coordinator]");
-    let error = PartyConfig::parse(Path::new("p"), &lonely)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("identity.key comes without identity.certificate"),
-        "{error}"
-    );
 }
 
 #[cfg(unix)]
@@ -213,9 +206,10 @@ fn the_reference_is_the_table_of_fields_and_its_examples_are_valid() {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     PartyConfig::parse(Path::new("party.toml"), examples[0]).unwrap();
     CoordinatorConfig::parse(Path::new("coordinator.toml"), examples[1]).unwrap();
+    FederationConfig::parse(Path::new("federation.toml"), examples[2]).unwrap();
 }
 
 proptest! {

@@ -453,7 +453,7 @@ fn what_a_party_says_of_its_work_holds_no_number_of_its_own() {
     for error in [ring, learn] {
         assert_eq!(
             error.public_words(),
-            "its numbers do not fit the job; its own log says why"
+            "its rows do not fit the job, or training diverged; its own log says why"
         );
     }
 }

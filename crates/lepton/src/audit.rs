@@ -15,11 +15,11 @@ use crate::output;
 #[derive(Args)]
 pub(crate) struct AuditArgs {
     #[command(subcommand)]
-    what: What,
+    what: AuditCommand,
 }
 
 #[derive(Subcommand)]
-enum What {
+enum AuditCommand {
     /// Attack a job's training on this machine and hold what is found against the epsilon it claims
     #[command(
         after_help = "Example: lepton audit privacy examples/churn/job.toml --set privacy.epsilon=3"
@@ -71,8 +71,8 @@ impl AuditArgs {
     /// Does what was asked for.
     pub(crate) fn run(self) -> Result<(), NodeError> {
         match self.what {
-            What::Privacy(args) => args.run(),
-            What::Log(args) => args.run(),
+            AuditCommand::Privacy(args) => args.run(),
+            AuditCommand::Log(args) => args.run(),
         }
     }
 }

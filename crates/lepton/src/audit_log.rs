@@ -15,11 +15,11 @@ use crate::output;
 #[derive(Args)]
 pub(crate) struct LogArgs {
     #[command(subcommand)]
-    what: What,
+    what: LogCommand,
 }
 
 #[derive(Subcommand)]
-enum What {
+enum LogCommand {
     /// Check every link and every signature of a log
     #[command(after_help = "Example: lepton audit log verify /var/lib/lepton/audit")]
     Verify(VerifyArgs),
@@ -83,9 +83,9 @@ impl LogArgs {
     /// Checks and prints; an error when a log does not hold or two contradict each other.
     pub(crate) fn run(self) -> Result<(), NodeError> {
         match self.what {
-            What::Verify(args) => args.run(),
-            What::Show(args) => args.run(),
-            What::CrossCheck(args) => args.run(),
+            LogCommand::Verify(args) => args.run(),
+            LogCommand::Show(args) => args.run(),
+            LogCommand::CrossCheck(args) => args.run(),
         }
     }
 }

@@ -97,8 +97,10 @@ enum Command {
     /// Be a federation's coordinator
     #[command(after_help = "Example: lepton coordinator init hub --name hub --ca ca")]
     Coordinator(CoordinatorArgs),
-    /// Check that this machine can run Lepton
-    #[command(after_help = "Example: lepton doctor")]
+    /// Check that this machine can run Lepton, or that a party, a coordinator or a scientist's command can do its part
+    #[command(
+        after_help = "Examples:\n  lepton doctor\n  lepton doctor --config party.toml --job job.toml"
+    )]
     Doctor(DoctorArgs),
 }
 

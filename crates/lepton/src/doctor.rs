@@ -1,10 +1,10 @@
 //! `lepton doctor`.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lepton_node::doctor::{Check, Status, checks};
+use lepton_node::doctor::{Check, Program, Rehearsal, Status, checks};
 use lepton_node::error::NodeError;
 use serde::Serialize;
 
@@ -19,6 +19,21 @@ const LEAST_COLUMNS: u16 = 80;
 /// Flags of `lepton doctor`.
 #[derive(Args)]
 pub(crate) struct DoctorArgs {
+    /// Instead of this machine, look at what the program of this configuration file needs: party.toml, coordinator.toml or federation.toml
+    #[arg(long, value_name = "TOML")]
+    config: Option<PathBuf>,
+    /// Also hold this job against the party's policy and table
+    #[arg(long, value_name = "TOML", requires = "config")]
+    job: Option<PathBuf>,
+    /// The scientist who would submit it
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "job",
+        default_value = "",
+        hide_default_value = true
+    )]
+    submitter: String,
     /// Print one JSON document on stdout
     #[arg(long)]
     json: bool,
@@ -33,11 +48,22 @@ struct Document<'a> {
 }
 
 impl DoctorArgs {
+    fn program(&self, config: &Path) -> Result<Vec<Check>, NodeError> {
+        let program = Program::load(config)?;
+        let rehearsal = self.job.clone().map(|job| Rehearsal {
+            job,
+            submitter: self.submitter.clone(),
+        });
+        Ok(crate::job::runtime()?
+            .block_on(program.checks(rehearsal.as_ref(), crate::serve::CLOCKS)))
+    }
+
     /// Checks the machine; an error when a check failed.
     pub(crate) fn run(self) -> Result<(), NodeError> {
-        let mut all = checks(Path::new("."));
-        all.push(clock_check(&clock::now().0));
-        all.push(terminal());
+        let all = match &self.config {
+            Some(config) => self.program(config)?,
+            None => machine(),
+        };
         let failed = all
             .iter()
             .filter(|check| check.status == Status::Failed)
@@ -63,6 +89,13 @@ impl DoctorArgs {
     }
 }
 
+fn machine() -> Vec<Check> {
+    let mut all = checks(Path::new("."));
+    all.push(clock_check(&clock::now().0));
+    all.push(terminal());
+    all
+}
+
 fn words(all: &[Check]) -> String {
     let mut text = String::new();
     for check in all {
@@ -71,7 +104,9 @@ fn words(all: &[Check]) -> String {
             Status::Warning => "warning",
             Status::Failed => "FAILED ",
         };
-        text += &format!("{mark}  {}: {}\n", check.name, check.found);
+        // Words of others, a coordinator's for one, end up on a terminal.
+        let found = output::plain(&check.found).replace('\n', "\n         ");
+        text += &format!("{mark}  {}: {found}\n", check.name);
         if let Some(remedy) = &check.remedy {
             text += &format!("         {remedy}\n");
         }

@@ -354,7 +354,7 @@ fn digest(job: &JobLine) -> Result<JobDigest, NodeError> {
         .ok_or_else(|| NodeError::Data("the coordinator listed a job without a digest".to_owned()))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, NodeError> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, NodeError> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -46,7 +46,8 @@ impl ServeArgs {
     }
 }
 
-const CLOCKS: Clocks = Clocks {
+/// This machine's clock.
+pub(crate) const CLOCKS: Clocks = Clocks {
     text: crate::budget::time,
     moment: clock::moment,
 };

@@ -69,14 +69,23 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), NodeError> {
         .map_err(|error| NodeError::file(path, &error))
 }
 
-/// Writes a document for people.
+/// Writes a document for people; durable when it returns.
 pub(crate) fn save(path: &Path, document: &impl Serialize) -> Result<(), NodeError> {
+    write(path, document, Durability::Machine)
+}
+
+/// Writes a document for people that nothing depends on: a power cut may leave the one before.
+pub(crate) fn show(path: &Path, document: &impl Serialize) -> Result<(), NodeError> {
+    write(path, document, Durability::Process)
+}
+
+fn write(path: &Path, document: &impl Serialize, durability: Durability) -> Result<(), NodeError> {
     let bytes = serde_json::to_vec_pretty(document)
         .map_err(|error| NodeError::Internal(error.to_string()))?;
     if let Some(folder) = path.parent() {
         make_folder(folder)?;
     }
-    replace(path, &bytes, Durability::Machine).map_err(|error| NodeError::file(path, &error))
+    replace(path, &bytes, durability).map_err(|error| NodeError::file(path, &error))
 }
 
 /// Reads a document that was written for people or by them; `None` when there is none.

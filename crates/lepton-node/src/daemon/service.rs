@@ -325,7 +325,11 @@ impl Background {
     }
 }
 
-fn dial_config(section: &DialSection, credentials: Credentials) -> Result<DialConfig, NodeError> {
+/// Where a section says to dial, and through what.
+pub(crate) fn dial_config(
+    section: &DialSection,
+    credentials: Credentials,
+) -> Result<DialConfig, NodeError> {
     let mut config = DialConfig::new(section.address.to_string(), credentials);
     if let Some(proxy) = &section.proxy {
         let address = proxy.address.to_string();

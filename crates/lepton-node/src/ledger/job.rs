@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lepton_protocol::ledger::{
-    BudgetError, Charge, Ledger, LedgerError, Reserved, Unit, planned, planned_cost,
+    BudgetError, Charge, Ledger, LedgerError, Planned, Reserved, Unit, planned, planned_cost,
 };
 use lepton_protocol::plan::Plan;
 use lepton_table::Table;
@@ -193,16 +193,36 @@ impl JobLedger {
             ledger,
             job: job.to_owned(),
         };
-        let rows = (0..table.rows()).collect();
-        let read = JobTable {
-            cells: Cells::of(table)?,
-            seats: vec![(seat.to_owned(), rows)],
-        };
-        this.reserve(plan, vec![read])?;
+        this.reserve(plan, vec![whole(table, seat)?])?;
         Ok(this)
     }
 
+    /// Whether a party's reservation would be made now; keeps nothing.
+    ///
+    /// # Errors
+    /// As [`JobLedger::of_party`].
+    pub(crate) fn would_cover(
+        ledger: DurableLedger,
+        seat: &str,
+        (plan, table): (&Plan, &Table),
+    ) -> Result<(), NodeError> {
+        let this = Self {
+            ledger: Arc::new(ledger),
+            // No job of a federation is called so: they have digests.
+            job: "rehearsal".to_owned(),
+        };
+        let (reserved, planned) = this.terms(plan)?;
+        let tables = vec![whole(table, seat)?];
+        Ok(this.ledger.would_reserve(reserved, tables, planned)?)
+    }
+
     fn reserve(&self, plan: &Plan, tables: Vec<JobTable>) -> Result<(), NodeError> {
+        let (reserved, planned) = self.terms(plan)?;
+        Ok(self.ledger.reserve(reserved, tables, planned)?)
+    }
+
+    /// What a plan sets aside.
+    fn terms(&self, plan: &Plan) -> Result<(Reserved, Vec<Planned>), NodeError> {
         let name = plan.job().name().to_string();
         if plan.job().job().insecure_seed.is_some() {
             return Err(LedgerError::from(BudgetError::Seeded(name)).into());
@@ -223,8 +243,17 @@ impl JobLedger {
             unit,
             person,
         };
-        Ok(self.ledger.reserve(reserved, tables, planned)?)
+        Ok((reserved, planned))
     }
+}
+
+/// All rows of a party's table.
+fn whole(table: &Table, seat: &str) -> Result<JobTable, NodeError> {
+    let rows = (0..table.rows()).collect();
+    Ok(JobTable {
+        cells: Cells::of(table)?,
+        seats: vec![(seat.to_owned(), rows)],
+    })
 }
 
 /// What the job's guarantee protects, and the column that tells its persons apart: the one place where the ledger reads it from the job.

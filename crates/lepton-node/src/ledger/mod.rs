@@ -232,9 +232,31 @@ impl DurableLedger {
     /// [`BudgetError`] when it does not fit, nobody set a budget, or the job has ended; nothing is set aside then.
     pub fn reserve(
         &self,
-        mut reserved: Reserved,
+        reserved: Reserved,
         tables: Vec<JobTable>,
         planned: Vec<Planned>,
+    ) -> Result<(), LedgerError> {
+        self.weigh((reserved, tables, planned), true)
+    }
+
+    /// Whether [`DurableLedger::reserve`] would succeed now; keeps nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn would_reserve(
+        &self,
+        reserved: Reserved,
+        tables: Vec<JobTable>,
+        planned: Vec<Planned>,
+    ) -> Result<(), LedgerError> {
+        self.weigh((reserved, tables, planned), false)
+    }
+
+    /// Decides on a reservation, and appends it if it is for keeps.
+    fn weigh(
+        &self,
+        (mut reserved, tables, planned): (Reserved, Vec<JobTable>, Vec<Planned>),
+        keep: bool,
     ) -> Result<(), LedgerError> {
         self.append(move |core| {
             let (key, path) = (core.key.clone(), core.path.display().to_string());
@@ -270,7 +292,7 @@ impl DurableLedger {
                 book.check(&entry)
                     .map_err(|error| book.explain(error, &reserved, &planned))?;
                 drafts.push(Draft { what, prints: None });
-                Ok(drafts)
+                Ok(if keep { drafts } else { Vec::new() })
             }
         })
     }

@@ -11,6 +11,7 @@ pub mod error;
 mod link;
 mod listener;
 pub mod pki;
+pub mod probe;
 mod proxy;
 mod segment;
 mod serve;

@@ -120,6 +120,17 @@ pub(super) async fn open<S>(stream: S, limits: &Limits) -> Result<Connection, Ne
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
+    Ok(open_dated(stream, limits).await?.0)
+}
+
+/// [`open`], with the listener's time as its answer's `date` header has it (RFC 9110, section 6.6.1).
+pub(super) async fn open_dated<S>(
+    stream: S,
+    limits: &Limits,
+) -> Result<(Connection, Option<String>), NetError>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+{
     let broken = |error: hyper::Error| NetError::Connection(describe(&error));
     let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -147,11 +158,14 @@ where
         .streaming(request, path, Codec::default())
         .await
         .map_err(|status| NetError::Connection(deepest(&status)))?;
-    Ok(Connection {
+    let date = answer.metadata().get(http::header::DATE.as_str());
+    let date = date.and_then(|date| date.to_str().ok()).map(str::to_owned);
+    let connection = Connection {
         inbound: inbound(answer.into_inner()),
         outbound,
         _guard: Box::new(task),
-    })
+    };
+    Ok((connection, date))
 }
 
 /// The innermost cause that has something to say.

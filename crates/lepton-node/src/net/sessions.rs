@@ -100,7 +100,12 @@ impl Sessions {
                 };
                 // A courtesy to whoever leaves anyway.
                 let _ = connection.outbound.try_send(Kind::Welcome(refusal).into());
-                return Err(error);
+                // Who speaks no version at all only asks for ours (TR-12).
+                return if hello.newest == 0 {
+                    Ok(())
+                } else {
+                    Err(error)
+                };
             }
         };
         let known = self.table().known(&hello.session, &shown);

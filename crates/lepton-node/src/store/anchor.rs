@@ -44,7 +44,7 @@ pub(super) struct Anchor {
     path: PathBuf,
     sequence: u64,
     #[expect(dead_code, reason = "held for the lock on it")]
-    lock: File,
+    lock: Option<File>,
 }
 
 impl Anchor {
@@ -61,7 +61,7 @@ impl Anchor {
             Ok(()) => Ok(Self {
                 path: path.to_owned(),
                 sequence: 0,
-                lock: file,
+                lock: Some(file),
             }),
             Err(TryLockError::WouldBlock) => Err(NodeError::Use(format!(
                 "{}: another process has this store open; stop it first",
@@ -69,6 +69,26 @@ impl Anchor {
             ))),
             Err(TryLockError::Error(error)) => Err(NodeError::file(&beside, &error)),
         }
+    }
+
+    /// For whoever only looks: `None` while another process has the store open. Makes no file: one that another user made would keep the program out.
+    pub(super) fn look(path: &Path) -> Result<Option<Self>, NodeError> {
+        let beside = super::beside(path, ".lock");
+        let lock = match File::open(&beside) {
+            Ok(file) => match file.try_lock() {
+                Ok(()) => Some(file),
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(NodeError::file(&beside, &error)),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(NodeError::file(&beside, &error)),
+        };
+        let path = path.to_owned();
+        Ok(Some(Self {
+            path,
+            sequence: 0,
+            lock,
+        }))
     }
 
     /// What it says; `None` when there is none. One that cannot be believed is an error: it is no proof of anything.

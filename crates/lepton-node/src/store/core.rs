@@ -15,7 +15,7 @@ use crate::error::NodeError;
 use crate::hex::hex;
 
 /// What the owner's probe says when it is opened with the right key.
-const PROBE: &[u8] = b"lepton store";
+pub(super) const PROBE: &[u8] = b"lepton store";
 
 /// What a store is opened with.
 pub(super) struct Setup {
@@ -336,13 +336,13 @@ fn after(owner: &str, known: [Option<State>; 2]) -> Result<State, NodeError> {
     })
 }
 
-struct OwnerRow {
-    state: State,
-    restored: bool,
-    probe: Vec<u8>,
+pub(super) struct OwnerRow {
+    pub(super) state: State,
+    pub(super) restored: bool,
+    pub(super) probe: Vec<u8>,
 }
 
-async fn owner_row(
+pub(super) async fn owner_row(
     connection: &mut AnyConnection,
     owner: &str,
     place: &str,
@@ -372,7 +372,7 @@ async fn owner_row(
     }))
 }
 
-async fn has_values(
+pub(super) async fn has_values(
     connection: &mut AnyConnection,
     owner: &str,
     place: &str,
@@ -434,7 +434,7 @@ fn make_private(path: &str) -> Result<(), StoreError> {
         .map_err(|error| crate::files::failed(path, &error))
 }
 
-fn wrong_key(place: &str) -> StoreError {
+pub(super) fn wrong_key(place: &str) -> StoreError {
     StoreError {
         place: place.to_owned(),
         problem: "the key file is not the one that this store is encrypted under".to_owned(),

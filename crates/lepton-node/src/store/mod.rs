@@ -4,6 +4,7 @@
 
 mod anchor;
 mod core;
+mod inspect;
 mod key;
 mod schema;
 mod url;
@@ -19,6 +20,8 @@ use self::core::{Core, Setup};
 use crate::config::StoreConfig;
 use crate::error::NodeError;
 use anchor::Anchor;
+
+pub use inspect::{Found, inspect};
 
 type Task = Box<dyn FnOnce(&Runtime, &mut Core) + Send>;
 

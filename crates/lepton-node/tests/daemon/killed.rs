@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lepton_node::daemon::party;
+use lepton_node::hex::hex;
 use lepton_protocol::control::JobState;
 
 use crate::whole::{finish, report, tumours};
@@ -77,4 +79,26 @@ async fn whoever_is_killed_whenever_the_result_is_the_same() {
     }
     // Most of the kills hit an epoch under way.
     assert!(epochs >= 16, "{epochs}");
+}
+
+/// What people read is written after the record: a party that was killed between the two shows the record when it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_read_follows_the_record() {
+    let (mut world, text) = tumours(&[]);
+    world.up().await;
+    finish(&world, &text).await;
+    let digest = signed(&text, &ada()).digest();
+    let state = |world: &World| party::list(&world.home(0)).unwrap()[0].state.clone();
+    while state(&world) != "finished" {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    world.kill_party(0).await;
+    let path = world.home(0).join(hex(&digest)).join("job.json");
+    let shown = std::fs::read_to_string(&path).unwrap();
+    let stale = shown.replacen("\"state\": \"finished\"", "\"state\": \"joined\"", 1);
+    assert_ne!(stale, shown);
+    std::fs::write(&path, stale).unwrap();
+    assert_eq!(state(&world), "joined");
+    world.start_party(0).await;
+    assert_eq!(state(&world), "finished");
 }

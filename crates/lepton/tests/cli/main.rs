@@ -10,6 +10,7 @@ mod audit_log;
 mod bad_input;
 mod budget;
 mod doctor;
+mod doctor_config;
 mod embedded;
 mod enrolment;
 mod interrupted;

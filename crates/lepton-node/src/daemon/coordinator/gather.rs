@@ -103,9 +103,16 @@ impl Course {
         };
         let reasons = answers.iter().filter_map(|(name, answer)| match answer {
             Answer::Refused(refusal) => Some(refused(name, refusal)),
+            Answer::AwaitingApproval => Some(format!("{name}: no person has decided")),
             _ => None,
         });
-        let words: Vec<String> = std::iter::once(problem).chain(reasons).collect();
+        let expected = self.desk.setup.expected.iter();
+        let silent = expected.filter(|name| !answers.contains_key(*name));
+        let silent = silent.map(|name| format!("{name} has not answered"));
+        let words: Vec<String> = std::iter::once(problem)
+            .chain(reasons)
+            .chain(silent)
+            .collect();
         Err(Ending::Failed(format!("no roster: {}", words.join("; "))))
     }
 

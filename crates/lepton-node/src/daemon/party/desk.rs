@@ -13,11 +13,11 @@ use lepton_protocol::work::PartyRows;
 
 use super::PartySetup;
 use super::budgets::Budgets;
-use super::jobs::{EndedAs, Record, StoredAnswer, Submitted, view};
+use super::jobs::{EndedAs, PartyJob, Record, StoredAnswer, Submitted, view};
 use super::machine::{JobMachine, Parts};
 use super::owner::{Asked, Grants, No, Word, failed, granted};
 use crate::audit_log::Verdict;
-use crate::daemon::record::{Documents, Place, StoredJob, job_of, keys, make_folder, save};
+use crate::daemon::record::{Documents, Place, StoredJob, job_of, keys, load, make_folder, save};
 use crate::daemon::trail::Decided;
 use crate::daemon::{Member, Role, effective, own_table, short};
 use crate::error::NodeError;
@@ -61,7 +61,22 @@ impl Desk {
             joining: Mutex::default(),
         };
         this.after_a_restore()?;
+        this.show_again()?;
         Ok(this)
+    }
+
+    /// What people read is written after the record: a crash may have come between the two.
+    fn show_again(&self) -> Result<(), NodeError> {
+        for (name, record) in self.records.all::<Record>()? {
+            let job = job_of(&name)?;
+            let folder = self.folder(&job);
+            let shown = load::<PartyJob>(&folder.join(VIEW))?;
+            let due = view(&job, &record, (folder, String::new()));
+            if shown.is_none_or(|shown| (shown.state, shown.words) != (due.state, due.words)) {
+                self.show(&job, &record)?;
+            }
+        }
+        Ok(())
     }
 
     /// Rule JC-14: what a backup does not know of cannot be continued without a privacy goal.
@@ -523,6 +538,10 @@ impl Desk {
     /// Durable when it returns; then also for people to read.
     pub(super) fn keep(&self, job: &JobDigest, record: &Record) -> Result<(), NodeError> {
         self.records.save(&hex(job), record)?;
+        self.show(job, record)
+    }
+
+    fn show(&self, job: &JobDigest, record: &Record) -> Result<(), NodeError> {
         let parties = (!record.roster.is_empty()).then_some(record.roster.len());
         let explained = self
             .setup

@@ -148,7 +148,9 @@ pub struct PartyJob {
 pub fn list(folder: &Path) -> Result<Vec<PartyJob>, NodeError> {
     let mut jobs = Vec::new();
     for (_, folder) in job_folders(folder)? {
-        jobs.extend(load::<PartyJob>(&folder.join(VIEW))?);
+        let found = load::<PartyJob>(&folder.join(VIEW))?;
+        // Where it was found: the daemon may have been started elsewhere, with paths that begin there.
+        jobs.extend(found.map(|job| PartyJob { folder, ..job }));
     }
     jobs.sort_by(|a, b| a.offered.cmp(&b.offered));
     Ok(jobs)

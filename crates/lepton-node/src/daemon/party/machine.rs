@@ -278,7 +278,7 @@ impl JobMachine {
     /// For the owner to read; nothing depends on it.
     fn keep_report(&mut self) {
         self.report.charges = self.ledger.charges().to_vec();
-        if let Err(error) = record::save(&self.folder.join(REPORT), &self.report) {
+        if let Err(error) = record::show(&self.folder.join(REPORT), &self.report) {
             tracing::warn!(
                 job = short(&self.job),
                 "the report was not written: {error}"

@@ -29,6 +29,7 @@ use task::{Input, JobTask};
 
 pub use jobs::{Decision, PartyJob, decide, find, list};
 pub use owner::Owner;
+pub(crate) use owner::Rehearsed;
 
 /// How often decisions of persons are looked for.
 const DECISIONS: Duration = Duration::from_secs(1);

@@ -11,6 +11,7 @@ use lepton_protocol::policy::{
     Decision, Figures, Granted, Moment, Policy, Refusal as Broken, Request, Role as PolicyRole,
     Rule, Submitter, explain,
 };
+use lepton_table::Table;
 
 use crate::config::TableConfig;
 use crate::daemon::own_table::{self, Mismatch};
@@ -109,6 +110,25 @@ pub(super) struct Asked<'a> {
     pub(super) parties: Option<usize>,
 }
 
+/// A job that the policy would not refuse.
+pub(crate) struct Rehearsed {
+    /// Why a person would have to decide, if one would.
+    pub(crate) asks: Option<String>,
+    /// For the fewest parties that the policy takes and that can run it.
+    pub(crate) plan: Plan,
+    /// The table that it would read.
+    pub(crate) table: Table,
+}
+
+/// What is known when a job is weighed.
+struct Case<'a> {
+    submitter: &'a Submitter,
+    granted: &'a [Granted],
+    approved: bool,
+    begun: bool,
+    parties: Option<usize>,
+}
+
 /// Accepted jobs with a goal, for the policy's period (rule PO-12).
 pub(super) struct Grants(Documents);
 
@@ -151,25 +171,63 @@ impl Owner {
         (grants, turn): (&Grants, u32),
         job: Job,
     ) -> Result<(Word, Plan, Part), No> {
+        let case = Case {
+            submitter: &submitter(asked.submitter),
+            granted: &grants.others((asked.job, turn))?,
+            approved: asked.approved,
+            begun: asked.begun,
+            parties: asked.parties,
+        };
+        self.weigh(&case, job)
+    }
+
+    /// What would be said to a job that nobody has submitted, jobs granted before not counted.
+    ///
+    /// # Errors
+    /// The rule that it breaks, in words for the owner.
+    pub(crate) fn rehearse(&self, job: Job, submitter: &Submitter) -> Result<Rehearsed, Refusal> {
+        let case = Case {
+            submitter,
+            granted: &[],
+            approved: false,
+            begun: false,
+            parties: None,
+        };
+        // For the owner: the true rule.
+        let plain = |no: No| {
+            let rule = no.rule.unwrap_or(no.refusal.rule);
+            Refusal::new(&rule, no.own)
+        };
+        let (word, plan, part) = self.weigh(&case, job).map_err(plain)?;
+        own_table::rows(&plan, &part).map_err(|mismatch| plain(mismatch.into()))?;
+        Ok(Rehearsed {
+            asks: match word {
+                Word::Accept => None,
+                Word::Ask(why) => Some(why),
+            },
+            plan,
+            table: part.table,
+        })
+    }
+
+    fn weigh(&self, case: &Case<'_>, job: Job) -> Result<(Word, Plan, Part), No> {
         let policy = self.policy()?;
-        let plan = match asked.parties {
+        let plan = match case.parties {
             Some(parties) => effective::plan(job, parties),
             None => effective::smallest_plan(&job, policy.least_parties().into()),
         };
         let plan = plan.map_err(|words| Refusal::new("job", words))?;
         let figures = Figures::of(&plan);
-        let submitter = submitter(asked.submitter);
-        let granted = grants.others((asked.job, turn))?;
-        let approved: Option<Digest> = asked.approved.then(|| figures.digest());
+        let approved: Option<Digest> = case.approved.then(|| figures.digest());
         let table = figures.table().and_then(|name| self.tables.get(name));
         let decide = |rows: Option<u64>| {
             policy.decide(&Request {
                 figures: &figures,
-                submitter: &submitter,
+                submitter: case.submitter,
                 rows,
                 now: (self.now)(),
-                begun: asked.begun,
-                granted: &granted,
+                begun: case.begun,
+                granted: case.granted,
                 approved,
             })
         };

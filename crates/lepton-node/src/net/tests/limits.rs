@@ -153,7 +153,7 @@ async fn another_version_is_refused_by_name() {
     let federation = Federation::new();
     let listener = federation.listen().await;
     let party = federation.member(Role::Party, "a");
-    for (oldest, newest) in [(2, 3), (0, 0), (7, 7)] {
+    for (oldest, newest) in [(2, 3), (7, 7)] {
         let strange = Hello {
             oldest,
             newest,

@@ -1,5 +1,6 @@
 //! Enrolment and transport over loopback, with real sockets.
 
+mod asking;
 mod certificates;
 mod cuts;
 mod decoders;
