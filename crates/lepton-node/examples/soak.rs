@@ -20,6 +20,7 @@ use lepton_node::audit_log::AuditLog;
 use lepton_node::config::{StoreConfig, TableConfig};
 use lepton_node::daemon::client::Client;
 use lepton_node::daemon::coordinator::{CoordinatorDaemon, CoordinatorSetup, Times};
+use lepton_node::daemon::effective::effective_text;
 use lepton_node::daemon::party::{Owner, PartyDaemon, PartySetup};
 use lepton_node::daemon::wired::{Enrolled, dial, listen};
 use lepton_node::daemon::{Own, Trail};
@@ -37,7 +38,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 const COLUMNS: usize = 10;
-const ROWS: usize = 60;
+const ROWS: usize = 200;
 
 fn time() -> String {
     "2026-01-01T00:00:00Z".to_owned()
@@ -328,7 +329,10 @@ async fn soak(folder: &Path, (parties, rounds): (usize, u32), churn: usize) -> b
     .unwrap();
     let mut client = Client::new(links.recv().await.unwrap());
     let lost = (parties * churn).div_ceil(100).max(1);
-    let signed = SignedJob::sign(job(rounds, lost + 1), ada.certificate(), &ada.identity());
+    let path = folder.join("job.toml");
+    std::fs::write(&path, job(rounds, lost + 1)).unwrap();
+    let text = effective_text(&path, &[]).unwrap();
+    let signed = SignedJob::sign(text, ada.certificate(), &ada.identity());
     let digest = signed.digest();
     client.submit(signed).await.unwrap();
     let (told, mut round) = watch::channel(0_u32);
