@@ -131,7 +131,7 @@ class Federation:
         for wanted in (1, rounds):
             while self.sums(folder) < wanted:
                 assert self.hub.poll() is None and not any(party.poll() for party in self.parties), "a daemon ended"
-                time.sleep(0.002)
+                time.sleep(0.02)
             marks.append((time.monotonic(), cpu(self.hub), sum(map(cpu, self.parties)), written(self.hub), written(self.parties[0])))
         first, last = marks
         self.call("job", "watch", name, "--federation", "federation.toml")

@@ -54,8 +54,7 @@ impl DoctorArgs {
             job,
             submitter: self.submitter.clone(),
         });
-        Ok(crate::job::runtime()?
-            .block_on(program.checks(rehearsal.as_ref(), crate::serve::CLOCKS)))
+        Ok(output::runtime()?.block_on(program.checks(rehearsal.as_ref(), crate::serve::CLOCKS)))
     }
 
     /// Checks the machine; an error when a check failed.

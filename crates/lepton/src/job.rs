@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use lepton_node::config::FederationConfig;
 use lepton_node::daemon::effective::effective_text;
 use lepton_node::daemon::service::{Asking, ask};
+use lepton_node::daemon::the_one;
 use lepton_node::error::NodeError;
 use lepton_node::hex::unhex;
 use lepton_protocol::control::{JobDigest, JobLine};
@@ -82,7 +83,7 @@ struct Pulled {
 impl JobArgs {
     /// Carries out the command.
     pub(crate) fn run(self) -> Result<(), NodeError> {
-        runtime()?.block_on(async {
+        output::runtime()?.block_on(async {
             match self.command {
                 JobCommand::List(args) => {
                     let jobs = args.place.ask().await?.client.list().await?;
@@ -125,19 +126,9 @@ impl One {
     async fn find(&self) -> Result<(Asking, JobLine), NodeError> {
         let mut asking = self.place.ask().await?;
         let jobs = asking.client.list().await?;
-        let meant = |job: &JobLine| job.job.starts_with(&self.job) || job.name == self.job;
-        let mut found: Vec<JobLine> = jobs.into_iter().filter(meant).collect();
-        match (found.pop(), found.is_empty()) {
-            (Some(job), true) => Ok((asking, job)),
-            (Some(_), false) => Err(NodeError::Use(format!(
-                "{:?} means several jobs; give more of the digest",
-                self.job
-            ))),
-            (None, _) => Err(NodeError::Use(format!(
-                "there is no job {:?} at the coordinator; `lepton job list` shows all",
-                self.job
-            ))),
-        }
+        let here = "at the coordinator; `lepton job list` shows all";
+        let job = the_one(jobs, (&self.job, here), |job| (&job.job, &job.name))?;
+        Ok((asking, job))
     }
 }
 
@@ -151,7 +142,7 @@ impl Logged {
                     .map_err(|error| NodeError::Internal(error.to_string()))?;
                 output::text(&format!("{line}\n"))?;
             } else {
-                let words = output::plain(&words(&event.progress, &job.parties));
+                let words = output::plain(&progress::words(&event.progress, &job.parties));
                 output::text(&format!("{}  {words}\n", event.at))?;
             }
         }
@@ -177,7 +168,7 @@ pub(crate) fn submit(
     let name = Job::parse("the effective job", &text, &[])?
         .name()
         .to_string();
-    runtime()?.block_on(async {
+    output::runtime()?.block_on(async {
         let mut asking = place.ask().await?;
         let signed = asking.sign(text);
         let digest = signed.digest();
@@ -264,99 +255,24 @@ fn plain(progress: Progress) -> Progress {
     }
 }
 
-/// One line for a person.
-fn words(progress: &Progress, parties: &[String]) -> String {
-    let name = |index: &u16| {
-        let name = parties.get(usize::from(*index)).cloned();
-        name.unwrap_or_else(|| format!("party {index}"))
-    };
-    match progress {
-        Progress::Note { text } => text.clone(),
-        Progress::Summed {
-            kind,
-            round,
-            survivors,
-        } => {
-            let names: Vec<String> = survivors.iter().map(name).collect();
-            format!(
-                "{} of round {round}: summed over {}",
-                kind.words(),
-                names.join(", ")
-            )
-        }
-        Progress::Prepared {
-            inputs,
-            classes,
-            rows,
-        } => format!(
-            "prepared: {inputs} inputs, {classes} classes, {rows:.0} training rows over all parties"
-        ),
-        Progress::Trained {
-            round,
-            rounds,
-            epsilon,
-        } => {
-            let spent = epsilon.map_or_else(String::new, |epsilon| {
-                format!(", epsilon {}", progress::upward(epsilon))
-            });
-            format!("round {round} of {rounds} is in the model{spent}")
-        }
-        Progress::Evaluated { point } => {
-            let figures = [
-                ("loss", point.loss),
-                ("accuracy", point.accuracy),
-                ("AUC", point.auc),
-            ];
-            let shown: Vec<String> = figures
-                .iter()
-                .filter_map(|(name, value)| value.map(|value| format!("{name} {value:.4}")))
-                .collect();
-            format!("after round {}: {}", point.round, shown.join(", "))
-        }
-        Progress::Declined { party, reason, .. } => format!("{} declined: {reason}", name(party)),
-        Progress::Abandoned {
-            kind,
-            round,
-            reason,
-        } => format!("{} of round {round} abandoned: {reason}", kind.words()),
-        Progress::StoppedEarly { round, best } => {
-            format!("stopped early after round {round}; the model of round {best} is kept")
-        }
-    }
-}
-
 fn table(jobs: &[JobLine]) -> String {
     if jobs.is_empty() {
         return "there are no jobs yet\n".to_owned();
     }
-    let mut text = format!(
-        "{:<10}{:<22}{:<16}{:<22}{:<10}\n",
-        "job", "name", "submitter", "submitted", "state"
-    );
-    for job in jobs {
-        let short: String = job.job.chars().take(8).collect();
-        text += &format!(
-            "{short:<10}{:<22}{:<16}{:<22}{:<10}\n",
-            output::plain(&job.name),
-            output::plain(&job.submitter),
-            output::plain(&job.submitted),
-            job.state.words()
-        );
-        if !job.words.is_empty() {
-            text += &format!("          {}\n", output::plain(&job.words));
-        }
-    }
-    text
+    let line = |job: &JobLine| output::JobRow {
+        digest: job.job.clone(),
+        columns: [
+            job.name.clone(),
+            job.submitter.clone(),
+            job.submitted.clone(),
+            job.state.words().to_owned(),
+        ],
+        words: job.words.clone(),
+    };
+    output::job_table("submitted", jobs.iter().map(line))
 }
 
 fn digest(job: &JobLine) -> Result<JobDigest, NodeError> {
     unhex(&job.job)
         .ok_or_else(|| NodeError::Data("the coordinator listed a job without a digest".to_owned()))
-}
-
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, NodeError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| NodeError::Internal(format!("the runtime does not start: {error}")))
 }

@@ -25,6 +25,40 @@ pub(crate) fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
+/// The runtime of a command that waits for others.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, NodeError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| NodeError::Internal(format!("the runtime does not start: {error}")))
+}
+
+/// A job in a list.
+pub(crate) struct JobRow {
+    pub(crate) digest: String,
+    /// Name, submitter, when, state.
+    pub(crate) columns: [String; 4],
+    /// Why it is so; may be empty.
+    pub(crate) words: String,
+}
+
+/// Jobs for a person, with the heading of when.
+pub(crate) fn job_table(when: &str, rows: impl Iterator<Item = JobRow>) -> String {
+    let line = |digest: &str, [name, submitter, at, state]: [&str; 4]| {
+        let line = format!("{digest:<10}{name:<22}{submitter:<24}{at:<22}{state}");
+        plain(&line) + "\n"
+    };
+    let mut text = line("job", ["name", "submitter", when, "state"]);
+    for row in rows {
+        let short: String = row.digest.chars().take(8).collect();
+        text += &line(&short, row.columns.each_ref().map(String::as_str));
+        if !row.words.is_empty() {
+            text += &format!("          {}\n", plain(&row.words));
+        }
+    }
+    text
+}
+
 /// Words of others without what would move a terminal's cursor.
 pub(crate) fn plain(words: &str) -> String {
     let kept = |letter: char| match letter {

@@ -131,21 +131,17 @@ fn table(jobs: &[PartyJob]) -> String {
     if jobs.is_empty() {
         return "no job was offered to this party yet\n".to_owned();
     }
-    let mut text = format!(
-        "{:<10}{:<22}{:<24}{:<22}{:<20}\n",
-        "job", "name", "submitter", "offered", "state"
-    );
-    for job in jobs {
-        let short: String = job.job.chars().take(8).collect();
-        text += &format!(
-            "{short:<10}{:<22}{:<24}{:<22}{:<20}\n",
-            job.name, job.submitter, job.offered, job.state
-        );
-        if !job.words.is_empty() {
-            text += &format!("          {}\n", output::plain(&job.words));
-        }
-    }
-    text
+    let line = |job: &PartyJob| output::JobRow {
+        digest: job.job.clone(),
+        columns: [
+            job.name.clone(),
+            job.submitter.clone(),
+            job.offered.clone(),
+            job.state.clone(),
+        ],
+        words: job.words.clone(),
+    };
+    output::job_table("offered", jobs.iter().map(line))
 }
 
 fn shown(job: &PartyJob) -> String {

@@ -50,75 +50,31 @@ impl Screen {
 
     fn on(&mut self, event: &Progress) {
         match event {
-            Progress::Prepared {
-                inputs,
-                classes,
-                rows,
-            } => {
-                let task = if *classes > 0 {
-                    format!("{classes} classes")
-                } else {
-                    "a number to predict".to_owned()
-                };
-                self.line(&format!(
-                    "prepared: {inputs} inputs, {task}, {rows:.0} training rows over all parties"
-                ));
-                self.bar.enable_steady_tick(Duration::from_millis(200));
-            }
             Progress::Trained {
                 round,
                 rounds,
                 epsilon,
             } => self.trained(*round, *rounds, *epsilon),
             Progress::Evaluated { point } => self.evaluated(point),
-            Progress::Declined { party, reason, .. } => {
-                self.line(&format!("party {party} declined: {reason}"))
-            }
-            Progress::Abandoned {
-                kind,
-                round,
-                reason,
-            } => {
-                self.line(&format!(
-                    "{} of round {round} abandoned: {reason}",
-                    kind.words()
-                ));
-            }
-            Progress::StoppedEarly { round, best } => {
-                self.line(&format!(
-                    "stopped early after round {round}; the model of round {best} is kept"
-                ));
-            }
-            Progress::Note { text } => self.line(text),
             Progress::Summed { .. } => {}
+            other => self.line(&words(other, &[])),
+        }
+        if matches!(event, Progress::Prepared { .. }) {
+            self.bar.enable_steady_tick(Duration::from_millis(200));
         }
     }
 
     fn trained(&mut self, round: u32, rounds: u32, epsilon: Option<f64>) {
         self.bar.set_length(u64::from(rounds));
         self.bar.set_position(u64::from(round));
-        let spent = epsilon.map_or_else(String::new, |epsilon| {
-            format!(" · epsilon {}", upward(epsilon))
-        });
-        self.bar.set_message(format!("{}{spent}", self.metric));
+        self.bar
+            .set_message(format!("{}{}", self.metric, spent(epsilon)));
     }
 
     fn evaluated(&mut self, point: &CurvePoint) {
-        let figures = [
-            ("loss", point.loss),
-            ("accuracy", point.accuracy),
-            ("AUC", point.auc),
-        ];
-        let shown: Vec<String> = figures
-            .iter()
-            .filter_map(|(name, value)| value.map(|value| format!("{name} {value:.4}")))
-            .collect();
-        self.metric = shown.join(" · ");
+        self.metric = figures(point);
         if !self.terminal {
-            let spent = point.epsilon.map_or_else(String::new, |epsilon| {
-                format!(" · epsilon {}", upward(epsilon))
-            });
-            self.line(&format!("round {}: {}{spent}", point.round, self.metric));
+            self.line(&words(&Progress::Evaluated { point: *point }, &[]));
         }
     }
 
@@ -130,6 +86,80 @@ impl Screen {
             output::note(text);
         }
     }
+}
+
+/// One line for a person; parties by these names, or by number where there is none.
+pub(crate) fn words(event: &Progress, parties: &[String]) -> String {
+    let name = |index: &u16| {
+        let name = parties.get(usize::from(*index)).cloned();
+        name.unwrap_or_else(|| format!("party {index}"))
+    };
+    match event {
+        Progress::Note { text } => text.clone(),
+        Progress::Summed {
+            kind,
+            round,
+            survivors,
+        } => {
+            let names: Vec<String> = survivors.iter().map(name).collect();
+            let (kind, names) = (kind.words(), names.join(", "));
+            format!("{kind} of round {round}: summed over {names}")
+        }
+        Progress::Prepared {
+            inputs,
+            classes,
+            rows,
+        } => {
+            let task = if *classes > 0 {
+                format!("{classes} classes")
+            } else {
+                "a number to predict".to_owned()
+            };
+            format!("prepared: {inputs} inputs, {task}, {rows:.0} training rows over all parties")
+        }
+        Progress::Trained {
+            round,
+            rounds,
+            epsilon,
+        } => {
+            format!(
+                "round {round} of {rounds} is in the model{}",
+                spent(*epsilon)
+            )
+        }
+        Progress::Evaluated { point } => {
+            let (figures, spent) = (figures(point), spent(point.epsilon));
+            format!("round {}: {figures}{spent}", point.round)
+        }
+        Progress::Declined { party, reason, .. } => format!("{} declined: {reason}", name(party)),
+        Progress::Abandoned {
+            kind,
+            round,
+            reason,
+        } => format!("{} of round {round} abandoned: {reason}", kind.words()),
+        Progress::StoppedEarly { round, best } => {
+            format!("stopped early after round {round}; the model of round {best} is kept")
+        }
+    }
+}
+
+fn figures(point: &CurvePoint) -> String {
+    let figures = [
+        ("loss", point.loss),
+        ("accuracy", point.accuracy),
+        ("AUC", point.auc),
+    ];
+    let shown: Vec<String> = figures
+        .iter()
+        .filter_map(|(name, value)| value.map(|value| format!("{name} {value:.4}")))
+        .collect();
+    shown.join(" · ")
+}
+
+fn spent(epsilon: Option<f64>) -> String {
+    epsilon.map_or_else(String::new, |epsilon| {
+        format!(" · epsilon {}", upward(epsilon))
+    })
 }
 
 /// Epsilon is always rounded up.

@@ -74,10 +74,7 @@ impl RunArgs {
                 (&self.runs, &shown),
             );
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| NodeError::Internal(format!("the runtime does not start: {error}")))?;
+        let runtime = output::runtime()?;
         let ledger = LedgerUse {
             path: self.ledger.clone(),
             clock: crate::budget::time,

@@ -65,10 +65,7 @@ fn drive<F: Future<Output = Result<(), NodeError>>>(
     serve: impl FnOnce(watch::Receiver<bool>) -> F,
 ) -> Result<(), NodeError> {
     logging::start(log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| NodeError::Internal(format!("the runtime does not start: {error}")))?;
+    let runtime = output::runtime()?;
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(async move {

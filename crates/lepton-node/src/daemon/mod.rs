@@ -127,6 +127,29 @@ async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
     }
 }
 
+/// The one of `all` whose digest begins with `wanted`, or whose name it is; `of` gives both, `here` says where it was looked for.
+///
+/// # Errors
+/// [`NodeError::Use`] when none, or more than one, is meant.
+pub fn the_one<T>(
+    all: Vec<T>,
+    (wanted, here): (&str, &str),
+    of: impl Fn(&T) -> (&str, &str),
+) -> Result<T, NodeError> {
+    let meant = |one: &T| {
+        let (digest, name) = of(one);
+        digest.starts_with(wanted) || name == wanted
+    };
+    let mut found: Vec<T> = all.into_iter().filter(meant).collect();
+    match (found.pop(), found.is_empty()) {
+        (Some(one), true) => Ok(one),
+        (Some(_), false) => Err(NodeError::Use(format!(
+            "{wanted:?} means several jobs; give more of the digest"
+        ))),
+        (None, _) => Err(NodeError::Use(format!("there is no job {wanted:?} {here}"))),
+    }
+}
+
 /// First eight hexadecimal digits of a job's digest: enough for people.
 #[must_use]
 pub fn short(job: &[u8; 32]) -> String {

@@ -49,6 +49,11 @@ fn parsed<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, NodeError>
     })
 }
 
+/// Under which name a job's machine keeps its values.
+pub(crate) fn actor(job: &[u8; 32]) -> String {
+    format!("job {}", hex(job))
+}
+
 /// The job that a document is about.
 pub(crate) fn job_of(name: &str) -> Result<[u8; 32], NodeError> {
     unhex(name).ok_or_else(|| {

@@ -12,9 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use super::epoch::{EpochEnd, Tally};
 use super::shelf::{Record, Shelf};
 use super::{Desk, Input, results};
+use crate::daemon::record::actor;
 use crate::daemon::{effective, short};
 use crate::error::NodeError;
-use crate::hex::hex;
 use crate::store::SqlStore;
 
 /// Epochs in a row without a single sum before a job fails.
@@ -155,8 +155,7 @@ impl Course {
 
     /// What the job's machine keeps.
     pub(super) fn store(&self) -> SqlStore {
-        let actor = format!("job {}", hex(&self.shelf.job));
-        self.desk.setup.database.store(&actor)
+        self.desk.setup.database.store(&actor(&self.shelf.job))
     }
 
     /// The plan for the roster as it stands.

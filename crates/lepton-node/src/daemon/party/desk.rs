@@ -17,7 +17,9 @@ use super::jobs::{EndedAs, PartyJob, Record, StoredAnswer, Submitted, view};
 use super::machine::{JobMachine, Parts};
 use super::owner::{Asked, Grants, No, Word, failed, granted};
 use crate::audit_log::Verdict;
-use crate::daemon::record::{Documents, Place, StoredJob, job_of, keys, load, make_folder, save};
+use crate::daemon::record::{
+    Documents, Place, StoredJob, actor, job_of, keys, load, make_folder, save,
+};
 use crate::daemon::trail::Decided;
 use crate::daemon::{Member, Role, effective, own_table, short};
 use crate::error::NodeError;
@@ -375,9 +377,7 @@ impl Desk {
         let mut record = self.record(&job)?.ok_or_else(gone)?;
         let roster = keys(&record.roster)?;
         let own = &self.setup.owner.name;
-        let place = record.roster.iter().position(|place| place.name == *own);
-        let index = place.and_then(|index| u16::try_from(index).ok());
-        let index = index.ok_or_else(gone)?;
+        let index = index_in(&record.roster, own).ok_or_else(gone)?;
         let submitter = record.submitter.member().ok_or_else(gone)?;
         self.room_for_one(&job)?;
         let turn = self.budgets.open_turn(&job, record.turn)?;
@@ -403,6 +403,10 @@ impl Desk {
         };
         let rows = own_table::rows(&plan, &part)?;
         self.setup.trail.job(&job, "joining")?;
+        // What an earlier try was refused for is no longer so; who approved it is.
+        if !record.approved && record.own_words.take().is_some() {
+            self.keep(&job, &record)?;
+        }
         self.same_rows(&job, &record, (&plan, &rows))?;
         let identity = self.setup.own.identity();
         let seat = (own.as_str(), &identity);
@@ -559,7 +563,8 @@ fn restored() -> Refusal {
     Refusal::new("party.restored", words)
 }
 
-/// Whose values a job's machine keeps.
-fn actor(job: &JobDigest) -> String {
-    format!("job {}", hex(job))
+/// Where the party `own` stands in the roster.
+fn index_in(roster: &[Place], own: &str) -> Option<u16> {
+    let place = roster.iter().position(|place| place.name == own)?;
+    u16::try_from(place).ok()
 }

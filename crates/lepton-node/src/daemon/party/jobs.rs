@@ -7,8 +7,8 @@ use lepton_protocol::control::{Answer, Refusal};
 use serde::{Deserialize, Serialize};
 
 use super::desk::VIEW;
-use crate::daemon::Member;
 use crate::daemon::record::{Place, StoredJob, job_folders, load, save};
+use crate::daemon::{Member, the_one};
 use crate::error::NodeError;
 use crate::hex::{hex, unhex};
 use crate::net::pki::Role;
@@ -230,17 +230,6 @@ pub fn decide(home: &Path, job: &str, decision: &Decision) -> Result<PartyJob, N
 /// # Errors
 /// [`NodeError::Use`] when no job, or more than one, is meant.
 pub fn find(home: &Path, job: &str) -> Result<PartyJob, NodeError> {
-    let mut found: Vec<PartyJob> = list(home)?
-        .into_iter()
-        .filter(|one| one.job.starts_with(job) || one.name == job)
-        .collect();
-    match (found.pop(), found.is_empty()) {
-        (Some(one), true) => Ok(one),
-        (Some(_), false) => Err(NodeError::Use(format!(
-            "{job:?} means several jobs; give more of the digest"
-        ))),
-        (None, _) => Err(NodeError::Use(format!(
-            "there is no job {job:?} here; list the jobs to see all"
-        ))),
-    }
+    let here = "here; `lepton party` lists all with `jobs list`";
+    the_one(list(home)?, (job, here), |one| (&one.job, &one.name))
 }
