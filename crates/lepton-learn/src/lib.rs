@@ -16,6 +16,7 @@ mod local;
 mod metrics;
 mod model;
 mod network;
+pub mod packed;
 mod prepare;
 mod private;
 mod random;

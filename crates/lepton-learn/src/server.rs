@@ -55,7 +55,9 @@ pub enum ServerOptimiser {
 pub struct ServerState {
     rule: ServerOptimiser,
     steps: u64,
+    #[serde(with = "crate::packed")]
     first: Vec<f64>,
+    #[serde(with = "crate::packed")]
     second: Vec<f64>,
 }
 

@@ -36,3 +36,4 @@ pub mod simulate;
 pub mod store;
 mod summary;
 pub mod tables;
+mod wait;

@@ -8,6 +8,7 @@ mod event;
 mod tests;
 mod wire;
 
+use bytes::Bytes;
 use lepton_crypto::{IdentityKey, IdentityPublic, Signature, sha256};
 
 pub use event::{JobEvent, JobLine, JobState};
@@ -61,7 +62,7 @@ pub enum Body {
     /// Coordinator to party: certificates of all who take part, in party order (rule JC-05).
     Roster(Vec<Vec<u8>>),
     /// A frame of the job's own protocols, unverified.
-    Frame(Vec<u8>),
+    Frame(Bytes),
     /// Coordinator to party: the job is over.
     Ended(Ended),
     /// Scientist: which jobs are there?

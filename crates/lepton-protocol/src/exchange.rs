@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lepton_crypto::hash;
+use lepton_crypto::long_hash;
 use lepton_learn::EvalLayout;
 use lepton_ring::{Modulus, RingError, Segment, noised_sum_bound};
 use lepton_secagg::{Grouping, SumSpec, VectorSpec};
@@ -177,15 +177,14 @@ pub fn purpose(
             serde_json::to_vec(&inputs).unwrap_or_default()
         }
     };
-    // Adding zero makes both zeros one.
-    let parameters: Vec<f64> = parameters.iter().map(|value| value + 0.0).collect();
     let parts: [&[u8]; 4] = [
         kind.words().as_bytes(),
         &state,
-        &pack_parameters(&parameters),
+        // Adding zero makes both zeros one.
+        &pack_parameters(parameters.iter().map(|value| value + 0.0)),
         slot_commitment,
     ];
-    *hash("lepton purpose", &parts).as_bytes()
+    *long_hash("lepton 2026-11 purpose of a sum", &parts).as_bytes()
 }
 
 #[cfg(test)]

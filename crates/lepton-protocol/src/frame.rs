@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use lepton_crypto::{IdentityKey, IdentityPublic, Signature, hash};
+use bytes::Bytes;
+use lepton_crypto::{IdentityKey, IdentityPublic, Signature, long_hash};
 use prost::Message;
 
 /// Version of the frame and of the bodies inside it.
@@ -15,6 +16,9 @@ pub const VERSION: u32 = 1;
 pub const MAX_FRAME_BYTES: usize = (1 << 27) + (1 << 22);
 
 const DOMAIN: &str = "lepton frame 1";
+
+/// Context of the hash that is signed.
+const SIGNED: &str = "lepton 2026-11 frame 1";
 
 /// Who sends or receives a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,13 +147,13 @@ pub struct Frame {
     /// Receiver.
     pub to: Address,
     /// The body's bytes, still unverified by the protocol they belong to.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 impl Frame {
     /// Signs the frame with the sender's identity and encodes it for the wire.
     #[must_use]
-    pub fn seal(&self, identity: &IdentityKey) -> Vec<u8> {
+    pub fn seal(self, identity: &IdentityKey) -> Vec<u8> {
         let mut wire = FrameIn {
             version: VERSION,
             job: self.place.job.to_vec(),
@@ -159,11 +163,13 @@ impl Frame {
             step: self.step as u32,
             from: self.from.to_wire(),
             to: self.to.to_wire(),
-            body: self.body.clone(),
+            body: self.body,
             signature: Vec::new(),
         };
-        let signed = wire.signed_bytes();
-        wire.signature = identity.sign(DOMAIN, &signed).to_bytes().to_vec();
+        wire.signature = identity
+            .sign(DOMAIN, &wire.signed_bytes())
+            .to_bytes()
+            .to_vec();
         wire.encode_to_vec()
     }
 }
@@ -196,19 +202,20 @@ pub struct FrameIn {
     #[prost(uint32, tag = "8")]
     pub to: u32,
     /// Body.
-    #[prost(bytes = "vec", tag = "9")]
-    pub body: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "9")]
+    pub body: Bytes,
     /// Ed25519 signature over all other fields.
     #[prost(bytes = "vec", tag = "15")]
     pub signature: Vec<u8>,
 }
 
 impl FrameIn {
-    /// Reads a frame without believing it.
+    /// Reads a frame without believing it; its body is a part of `bytes`, not a copy.
     ///
     /// # Errors
     /// [`FrameError::TooLarge`] and [`FrameError::Malformed`].
-    pub fn parse(bytes: &[u8]) -> Result<Self, FrameError> {
+    pub fn parse(bytes: impl Into<Bytes>) -> Result<Self, FrameError> {
+        let bytes = bytes.into();
         if bytes.len() > MAX_FRAME_BYTES {
             return Err(FrameError::TooLarge(bytes.len()));
         }
@@ -257,7 +264,7 @@ impl FrameIn {
         })
     }
 
-    /// What is signed: a hash over all other fields, each with its length. Hashed once here rather than twice inside Ed25519.
+    /// What is signed: a hash (BLAKE3) over all other fields, each with its length. Hashed once here rather than twice inside Ed25519.
     fn signed_bytes(&self) -> [u8; 32] {
         let numbers =
             [self.version, self.attempt, self.step, self.from, self.to].map(u32::to_be_bytes);
@@ -267,7 +274,7 @@ impl FrameIn {
         let parts: [&[u8]; 9] = [
             version, &self.job, epoch, round, attempt, step, from, to, &self.body,
         ];
-        *hash(DOMAIN, &parts).as_bytes()
+        *long_hash(SIGNED, &parts).as_bytes()
     }
 }
 

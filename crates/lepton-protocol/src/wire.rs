@@ -2,6 +2,7 @@
 //!
 //! All are unverified: the machines check every field before they use it.
 
+use bytes::Bytes;
 use prost::Message;
 
 /// Coordinator to party: what is to be done and with whom.
@@ -66,8 +67,8 @@ pub struct BeginIn {
     #[prost(bytes = "vec", tag = "3")]
     pub prepared: Vec<u8>,
     /// Model parameters as little-endian `f32`; empty during preparation.
-    #[prost(bytes = "vec", tag = "4")]
-    pub parameters: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub parameters: Bytes,
 }
 
 /// Party to coordinator: why it does not take part.
@@ -85,8 +86,8 @@ pub struct DeclineIn {
 #[derive(Clone, PartialEq, Message)]
 pub struct FinishIn {
     /// Final parameters as little-endian `f32`.
-    #[prost(bytes = "vec", tag = "1")]
-    pub parameters: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "1")]
+    pub parameters: Bytes,
     /// The preparation (JSON).
     #[prost(bytes = "vec", tag = "2")]
     pub prepared: Vec<u8>,
@@ -97,26 +98,28 @@ pub struct FinishIn {
 
 /// Parameters as they travel: little-endian `f32`.
 #[must_use]
-pub fn pack_parameters(parameters: &[f64]) -> Vec<u8> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "parameters are rounded to f32 before they are published"
-    )]
-    parameters
-        .iter()
-        .flat_map(|value| (*value as f32).to_le_bytes())
-        .collect()
+pub fn pack_parameters(parameters: impl ExactSizeIterator<Item = f64>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(parameters.len() * 4);
+    for value in parameters {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "parameters are rounded to f32 before they are published"
+        )]
+        bytes.extend_from_slice(&(value as f32).to_le_bytes());
+    }
+    bytes
 }
 
 /// Reads parameters; `None` when the length or a value is wrong (rule FT-02: finite, right length, nothing else).
 #[must_use]
 pub fn unpack_parameters(bytes: &[u8], expected: usize) -> Option<Vec<f64>> {
-    if bytes.len() != expected.checked_mul(4)? {
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    if numbers.len() != expected || !rest.is_empty() {
         return None;
     }
-    let values: Vec<f64> = bytes
-        .chunks_exact(4)
-        .filter_map(|chunk| Some(f64::from(f32::from_le_bytes(chunk.try_into().ok()?))))
+    let numbers = numbers.iter();
+    let values: Vec<f64> = numbers
+        .map(|bytes| f64::from(f32::from_le_bytes(*bytes)))
         .collect();
     values
         .iter()

@@ -1,7 +1,7 @@
 //! Whoever stands between the actors, and the keys that make a bystander a malicious actor.
 
 use lepton_crypto::IdentityKey;
-use lepton_protocol::frame::{Address, Frame, FrameIn, Place, Step};
+use lepton_protocol::frame::{self, Address, FrameIn, Place, Step};
 
 use crate::random::generator;
 
@@ -21,6 +21,34 @@ const STEPS: [Step; 14] = [
     Step::Decline,
     Step::Finish,
 ];
+
+/// A frame laid open, to be read and changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Where in the job it belongs.
+    pub place: Place,
+    /// What the body is.
+    pub step: Step,
+    /// Sender.
+    pub from: Address,
+    /// Receiver.
+    pub to: Address,
+    /// The body's bytes.
+    pub body: Vec<u8>,
+}
+
+impl Frame {
+    fn seal(self, key: &IdentityKey) -> Vec<u8> {
+        let frame = frame::Frame {
+            place: self.place,
+            step: self.step,
+            from: self.from,
+            to: self.to,
+            body: self.body.into(),
+        };
+        frame.seal(key)
+    }
+}
 
 /// A frame on its way.
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +125,7 @@ pub fn reseal(bytes: &[u8], key: &IdentityKey, change: impl FnOnce(&mut Frame)) 
 
 /// Reads a frame without checking its signature.
 fn unverified(bytes: &[u8]) -> Option<Frame> {
-    let wire = FrameIn::parse(bytes).ok()?;
+    let wire = FrameIn::parse(bytes.to_vec()).ok()?;
     Some(Frame {
         place: Place {
             job: wire.job.as_slice().try_into().ok()?,
@@ -108,7 +136,7 @@ fn unverified(bytes: &[u8]) -> Option<Frame> {
         step: STEPS.into_iter().find(|step| *step as u32 == wire.step)?,
         from: address(wire.from)?,
         to: address(wire.to)?,
-        body: wire.body,
+        body: wire.body.into(),
     })
 }
 

@@ -27,7 +27,7 @@ mod random;
 mod simulation;
 
 pub use config::{FaultKind, Network, SimConfig, SimError, SimFault, SimParty, Stop, When};
-pub use intercept::{Delivery, Interceptor, Seen, identity_of, reseal};
+pub use intercept::{Delivery, Frame, Interceptor, Seen, identity_of, reseal};
 pub use memory::{MemoryLedger, MemoryStore};
 pub use outcome::{CheckedSum, Durable, End, Finale, Sent, SimOutcome};
 pub use simulation::Simulation;

@@ -202,13 +202,13 @@ impl Simulation {
             Happening::FromParty(party, generation, bytes) => {
                 if self.stands(party, generation) {
                     self.log.delivered(self.now, Address::Coordinator, &bytes);
-                    self.coordinator_step(coordinator::Event::Frame(bytes));
+                    self.coordinator_step(coordinator::Event::Frame(bytes.into()));
                 }
             }
             Happening::ToParty(party, generation, bytes) => {
                 if self.stands(party, generation) {
                     self.log.delivered(self.now, Address::Party(party), &bytes);
-                    self.party_step(party, party::Event::Frame(bytes));
+                    self.party_step(party, party::Event::Frame(bytes.into()));
                 }
             }
             Happening::Computed(index, life, place, result) => {

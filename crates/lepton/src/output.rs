@@ -27,7 +27,14 @@ pub(crate) fn note(line: &str) {
 
 /// The runtime of a command that waits for others.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, NodeError> {
-    tokio::runtime::Builder::new_multi_thread()
+    built(&mut tokio::runtime::Builder::new_multi_thread())
+}
+
+/// A runtime with everything on.
+pub(crate) fn built(
+    builder: &mut tokio::runtime::Builder,
+) -> Result<tokio::runtime::Runtime, NodeError> {
+    builder
         .enable_all()
         .build()
         .map_err(|error| NodeError::Internal(format!("the runtime does not start: {error}")))

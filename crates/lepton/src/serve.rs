@@ -29,7 +29,9 @@ impl ServeArgs {
         if self.check {
             return checked(&config.check());
         }
-        drive(config.log, |stop| async move {
+        // One connection: on one thread no message is handed from one to another, and jobs work on threads of their own.
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        drive((runtime, config.log), |stop| async move {
             service::party(&config, CLOCKS, stop).await
         })
     }
@@ -40,7 +42,8 @@ impl ServeArgs {
         if self.check {
             return checked(&config.check());
         }
-        drive(config.log, |stop| async move {
+        let runtime = tokio::runtime::Builder::new_multi_thread();
+        drive((runtime, config.log), |stop| async move {
             service::coordinator(&config, CLOCKS, stop).await
         })
     }
@@ -60,12 +63,12 @@ fn checked(findings: &[Finding]) -> Result<(), NodeError> {
     Err(NodeError::Use(lines.join("\n")))
 }
 
-fn drive<F: Future<Output = Result<(), NodeError>>>(
-    log: LogConfig,
+fn drive<F: Future<Output = Result<(), NodeError>> + Send + 'static>(
+    (mut runtime, log): (tokio::runtime::Builder, LogConfig),
     serve: impl FnOnce(watch::Receiver<bool>) -> F,
 ) -> Result<(), NodeError> {
     logging::start(log)?;
-    let runtime = output::runtime()?;
+    let runtime = output::built(&mut runtime)?;
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(async move {
@@ -74,7 +77,9 @@ fn drive<F: Future<Output = Result<(), NodeError>>>(
             // Kept alive: a dropped sender would never say so again.
             std::future::pending::<()>().await;
         });
-        serve(stopped).await
+        // Among the tasks that it talks to, not on a thread beside them.
+        let served = tokio::spawn(serve(stopped)).await;
+        served.map_err(|error| NodeError::Internal(error.to_string()))?
     })
 }
 

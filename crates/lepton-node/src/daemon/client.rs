@@ -165,7 +165,7 @@ impl Client {
 
     async fn answer(&mut self, job: JobDigest) -> Result<Body, NodeError> {
         let bytes = self.link.inbox.recv().await.ok_or_else(lost)?;
-        let message = Control::from_bytes(&bytes)
+        let message = Control::from_bytes(bytes)
             .map_err(|error| NodeError::Data(format!("the coordinator sent {error}")))?;
         match message.body {
             Body::Refused(refusal) => Err(NodeError::Refused(format!(

@@ -107,10 +107,15 @@ fn post(
 }
 
 /// Reads a message and writes down that it came; what is wrong with one that is none, in words.
-fn receive(trail: &Trail, peer: &str, bytes: &[u8]) -> Result<Result<Control, String>, NodeError> {
+fn receive(
+    trail: &Trail,
+    peer: &str,
+    bytes: Vec<u8>,
+) -> Result<Result<Control, String>, NodeError> {
+    let length = bytes.len();
     match Control::from_bytes(bytes) {
         Ok(message) => {
-            trail.received(peer, &message, bytes.len())?;
+            trail.received(peer, &message, length)?;
             Ok(Ok(message))
         }
         Err(error) => {

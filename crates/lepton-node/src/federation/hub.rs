@@ -183,7 +183,7 @@ impl Hub {
         }
         link.outcome.up_bytes += bytes.len() as u64;
         self.messages += 1;
-        queue.push_back(coordinator::Event::Frame(bytes));
+        queue.push_back(coordinator::Event::Frame(bytes.into()));
         match link.lost {
             Some(Lost::After(1)) => {
                 link.lost = Some(Lost::Now);

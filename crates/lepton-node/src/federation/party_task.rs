@@ -90,7 +90,7 @@ impl PartyTask {
 
     pub(super) async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Vec<u8>>) -> PartyEnd {
         while let Some(bytes) = inbox.recv().await {
-            if let Err(error) = self.on_event(party::Event::Frame(bytes)).await {
+            if let Err(error) = self.on_event(party::Event::Frame(bytes.into())).await {
                 // The coordinator's task may be gone already; then nobody waits for the reason.
                 let _ = self.out.send(ToCoordinator::Failed(self.index, error));
                 break;

@@ -77,7 +77,7 @@ fn own_log(inbox: &mut mpsc::UnboundedReceiver<ToCoordinator>) -> Vec<String> {
 async fn what_a_party_refuses_is_in_its_own_log() {
     let desk = Desk::new();
     let (mut task, mut inbox) = desk.task().unwrap();
-    task.on_event(party::Event::Frame(vec![0xff]))
+    task.on_event(party::Event::Frame(vec![0xff].into()))
         .await
         .unwrap();
     let lines = own_log(&mut inbox);

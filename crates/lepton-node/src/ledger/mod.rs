@@ -11,17 +11,16 @@ mod verify;
 mod witness;
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
+use std::sync::Mutex;
 
 use lepton_protocol::ledger::{
     Book, Budget, BudgetError, Charge, Curve, Head, LedgerError, Pace, Planned, Reserved, What,
     accountant_of,
 };
-use tokio::runtime::Runtime;
 
 use crate::error::NodeError;
 use crate::random::Entropy;
+use crate::wait::Wait;
 use database::{Core, Draft};
 use rand_core::Rng;
 
@@ -44,24 +43,22 @@ pub struct JobTable {
 /// Where entries get their time from: RFC 3339.
 pub type Clock = fn() -> String;
 
-type Task = Box<dyn FnOnce(&Runtime, &mut Core) + Send>;
-
 /// A handle on a ledger's file. Calls return when what they did is on the disk.
 pub struct DurableLedger {
-    /// The connection lives on a thread of its own, so that calls work inside and outside of an asynchronous runtime.
-    tasks: Option<mpsc::Sender<Task>>,
+    /// None once it is closed.
+    core: Mutex<Option<Core>>,
+    wait: Wait,
     path: PathBuf,
     clock: Clock,
-    thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Drop for DurableLedger {
     /// Waits until the file is closed.
     fn drop(&mut self) {
-        self.tasks = None;
-        if let Some(thread) = self.thread.take() {
-            // A thread that panicked has closed the file too.
-            let _ = thread.join();
+        if let Ok(core) = self.core.get_mut()
+            && let Some(core) = core.take()
+        {
+            self.wait.block_on(core.close());
         }
     }
 }
@@ -92,41 +89,14 @@ impl DurableLedger {
         new: Option<([u8; 16], [u8; 32])>,
         clock: Clock,
     ) -> Result<Self, LedgerError> {
-        let (tasks, inbox) = mpsc::channel::<Task>();
-        let (ready, opened) = mpsc::channel();
-        let file = path.to_owned();
-        let path = file.clone();
-        let thread = thread::Builder::new().name("ledger".to_owned());
-        let spawned = thread.spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
-            let runtime = match runtime {
-                Ok(runtime) => runtime,
-                Err(error) => {
-                    return drop(ready.send(Err(crate::files::failed(&path, &error).into())));
-                }
-            };
-            match runtime.block_on(Core::open(&path, new, clock)) {
-                Err(error) => drop(ready.send(Err(error))),
-                Ok(mut core) => {
-                    // Whoever opened it may be gone; then there is nothing to do.
-                    let _ = ready.send(Ok(()));
-                    for task in inbox {
-                        task(&runtime, &mut core);
-                    }
-                    runtime.block_on(core.close());
-                }
-            }
-        });
-        let this = Self {
-            tasks: Some(tasks),
-            path: file,
+        let wait = Wait::for_file();
+        let core = wait.block_on(Core::open(path, new, clock))?;
+        Ok(Self {
+            core: Mutex::new(Some(core)),
+            wait,
+            path: path.to_owned(),
             clock,
-            thread: Some(spawned.map_err(|_| gone())?),
-        };
-        opened.recv().map_err(|_| gone())??;
-        Ok(this)
+        })
     }
 
     /// The file.
@@ -146,8 +116,8 @@ impl DurableLedger {
     /// # Errors
     /// [`LedgerError::Store`].
     pub fn book(&self) -> Result<Book, LedgerError> {
-        self.call(|runtime, core| {
-            runtime.block_on(core.refresh())?;
+        self.call(|wait, core| {
+            wait.block_on(core.refresh())?;
             Ok(core.book.clone())
         })
     }
@@ -157,7 +127,7 @@ impl DurableLedger {
     /// # Errors
     /// [`LedgerError::Store`].
     pub fn history(&self) -> Result<Vec<Stored>, LedgerError> {
-        self.call(|runtime, core| runtime.block_on(core.history()))
+        self.call(|wait, core| wait.block_on(core.history()))
     }
 
     /// How many entries there are, and the hash of the last.
@@ -165,8 +135,8 @@ impl DurableLedger {
     /// # Errors
     /// [`LedgerError::Store`].
     pub fn head(&self) -> Result<Head, LedgerError> {
-        self.call(|runtime, core| {
-            runtime.block_on(core.refresh())?;
+        self.call(|wait, core| {
+            wait.block_on(core.refresh())?;
             Ok(core.head)
         })
     }
@@ -327,10 +297,10 @@ impl DurableLedger {
     /// [`LedgerError::Store`] when the signature is not genuine, or is about a head that this chain does not have.
     pub fn record_countersignature(&self, signed: &SignedHead) -> Result<(), LedgerError> {
         let signed = signed.clone();
-        self.call(move |runtime, core| {
-            let history = runtime.block_on(core.history())?;
+        self.call(move |wait, core| {
+            let history = wait.block_on(core.history())?;
             verify::witness(&core.path, (core.book.ledger(), &history), &signed)?;
-            runtime.block_on(core.record(&signed))
+            wait.block_on(core.record(&signed))
         })
     }
 
@@ -339,7 +309,7 @@ impl DurableLedger {
     /// # Errors
     /// [`LedgerError::Store`].
     pub fn countersignatures(&self) -> Result<Vec<SignedHead>, LedgerError> {
-        self.call(|runtime, core| runtime.block_on(core.witnesses()))
+        self.call(|wait, core| wait.block_on(core.witnesses()))
     }
 
     /// Checks everything that can be checked (LG-07, LG-10): every link and every limit from the first entry on, stored fingerprints, the cost of every charge,
@@ -348,10 +318,10 @@ impl DurableLedger {
     /// # Errors
     /// [`LedgerError::Store`] naming what is wrong.
     pub fn verify(&self, others: Vec<SignedHead>) -> Result<Verified, LedgerError> {
-        self.call(move |runtime, core| {
-            let history = runtime.block_on(core.history())?;
-            runtime.block_on(core.check_prints())?;
-            let mut heads = runtime.block_on(core.witnesses())?;
+        self.call(move |wait, core| {
+            let history = wait.block_on(core.history())?;
+            wait.block_on(core.check_prints())?;
+            let mut heads = wait.block_on(core.witnesses())?;
             heads.extend(others);
             verify::all(&core.path, &history, &heads)?;
             Ok(Verified {
@@ -362,36 +332,30 @@ impl DurableLedger {
     }
 
     fn append_plain(&self, what: What) -> Result<u64, LedgerError> {
-        self.call(move |runtime, core| {
+        self.call(move |wait, core| {
             let draft = Draft { what, prints: None };
-            runtime.block_on(core.append(move |_, _| Ok(vec![draft]), false))?;
+            wait.block_on(core.append(move |_, _| Ok(vec![draft]), false))?;
             Ok(core.head.count)
         })
     }
 
     /// Appends what is decided on the newest state and the stored fingerprints.
-    fn append<D>(&self, decide: impl FnOnce(&Core) -> D + Send + 'static) -> Result<(), LedgerError>
+    fn append<D>(&self, decide: impl FnOnce(&Core) -> D) -> Result<(), LedgerError>
     where
         D: FnOnce(&Book, &[(u32, Vec<u64>)]) -> Result<Vec<Draft>, LedgerError>,
     {
-        self.call(move |runtime, core| {
+        self.call(move |wait, core| {
             let decide = decide(core);
-            runtime.block_on(core.append(decide, true))
+            wait.block_on(core.append(decide, true))
         })
     }
 
-    fn call<T: Send + 'static>(
+    fn call<T>(
         &self,
-        task: impl FnOnce(&Runtime, &mut Core) -> Result<T, LedgerError> + Send + 'static,
+        task: impl FnOnce(&Wait, &mut Core) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
-        let (answer, answered) = mpsc::channel();
-        let task: Task = Box::new(move |runtime, core| {
-            // Whoever asked waits below.
-            let _ = answer.send(task(runtime, core));
-        });
-        let tasks = self.tasks.as_ref().ok_or_else(gone)?;
-        tasks.send(task).map_err(|_| gone())?;
-        answered.recv().map_err(|_| gone())?
+        let mut core = self.core.lock().map_err(|_| gone())?;
+        task(&self.wait, core.as_mut().ok_or_else(gone)?)
     }
 }
 

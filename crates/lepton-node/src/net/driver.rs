@@ -16,6 +16,9 @@ use super::session::{Delivery, Inbox, Outbox};
 /// How long the end of a session may take to be heard.
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
 
+/// How long an acknowledgement waits for a message to go with: an answer often follows soon, and each segment of its own wakes the other side.
+const COMPANY: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// Segments from a connection; an error is the reason why no more come.
 pub(super) type Inbound = Pin<Box<dyn Stream<Item = Result<Segment, String>> + Send>>;
 
@@ -135,6 +138,8 @@ enum Wake<'a> {
     Command(Option<Command>),
     Part(Option<Bytes>),
     Delivered,
+    /// An acknowledgement has waited long enough.
+    Late,
 }
 
 /// Why a connection was left.
@@ -223,10 +228,12 @@ impl Driver {
     /// Sends and receives until the connection is to be left.
     async fn talk(&mut self, connection: &mut Connection, connector: &mut impl Connector) -> Left {
         let mut controls = VecDeque::new();
+        let mut alone = Alone::default();
         loop {
             self.prepare();
+            let company = alone.look(&self.stand);
             let due = !controls.is_empty()
-                || self.stand.inbox.acknowledgement().is_some()
+                || self.stand.inbox.acknowledgement(company).is_some()
                 || self.stand.outbox.has_next();
             let room = self.stand.outbox.has_room();
             let idle = self.sending.is_none() && self.commands_open;
@@ -242,6 +249,7 @@ impl Driver {
                 },
                 command = self.ends.commands.recv(), if idle => Wake::Command(command),
                 part = next_part(&mut self.sending), if room => Wake::Part(part),
+                () = alone.waited() => Wake::Late,
                 segment = connection.inbound.next() => Wake::Segment(segment),
             };
             match wake {
@@ -251,7 +259,7 @@ impl Driver {
                     }
                 }
                 Wake::Permit(permit) => {
-                    if let Some(segment) = self.next_segment(&mut controls) {
+                    if let Some(segment) = self.next_segment(&mut controls, company) {
                         permit.send(segment);
                     }
                 }
@@ -260,6 +268,7 @@ impl Driver {
                 Wake::Elsewhere(Elsewhere::End(reason)) => return Left::Refused(reason),
                 Wake::Command(command) => self.on_command(command),
                 Wake::Part(part) => self.on_part(part),
+                Wake::Late => alone.late = true,
                 Wake::Delivered => {}
             }
         }
@@ -350,11 +359,11 @@ impl Driver {
         }
     }
 
-    fn next_segment(&mut self, controls: &mut VecDeque<Segment>) -> Option<Segment> {
+    fn next_segment(&mut self, controls: &mut VecDeque<Segment>, company: bool) -> Option<Segment> {
         if let Some(control) = controls.pop_front() {
             return Some(control);
         }
-        if let Some(taken) = self.stand.inbox.acknowledgement() {
+        if let Some(taken) = self.stand.inbox.acknowledgement(company) {
             self.stand.inbox.told(taken);
             return Some(Kind::Ack(taken).into());
         }
@@ -416,6 +425,33 @@ impl Driver {
                 };
                 self.finish(Err(NetError::Use(problem.to_owned())));
             }
+        }
+    }
+}
+
+/// An acknowledgement that nothing goes with yet (TR-08).
+#[derive(Default)]
+struct Alone {
+    until: Option<tokio::time::Instant>,
+    late: bool,
+}
+
+impl Alone {
+    /// Whether it may go now.
+    fn look(&mut self, stand: &Stand) -> bool {
+        if !stand.inbox.owes() {
+            *self = Self::default();
+        } else if self.until.is_none() {
+            self.until = Some(tokio::time::Instant::now() + COMPANY);
+        }
+        self.late || stand.outbox.has_next()
+    }
+
+    /// Returns when it has waited long enough; never without one.
+    async fn waited(&self) {
+        match self.until {
+            Some(until) if !self.late => tokio::time::sleep_until(until).await,
+            _ => pending().await,
         }
     }
 }

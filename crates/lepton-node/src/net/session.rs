@@ -213,11 +213,16 @@ impl Inbox {
         }
     }
 
-    /// What the other side should be told, if it is worth a segment.
-    pub(super) fn acknowledgement(&self) -> Option<u64> {
+    /// What the other side should be told, if it is worth a segment; with `company`, another segment goes to it anyway, or this one has waited long enough.
+    pub(super) fn acknowledgement(&self, company: bool) -> Option<u64> {
         let news = self.taken - self.told;
-        let idle = self.queue.is_empty() && self.arriving.is_none();
-        (news >= WINDOW as u64 / 4 || news > 0 && idle).then_some(self.taken)
+        let due = news >= WINDOW as u64 / 4 || company && self.owes();
+        due.then_some(self.taken)
+    }
+
+    /// Whether nothing more is coming that an acknowledgement could wait for.
+    pub(super) fn owes(&self) -> bool {
+        self.taken > self.told && self.queue.is_empty() && self.arriving.is_none()
     }
 
     /// Over a new connection everything is said again: what was said last may not have arrived.
@@ -357,11 +362,11 @@ mod tests {
                     1 => for _ in 0..size { wire.extend(outbox.next()); },
                     2 => for _ in 0..size {
                         if let Some(chunk) = wire.pop_front() { inbox.accept(chunk).unwrap(); }
-                        if let Some(number) = inbox.acknowledgement() { inbox.told(number); acks.push_back(number); }
+                        if let Some(number) = inbox.acknowledgement(true) { inbox.told(number); acks.push_back(number); }
                     },
                     3 => {
                         while let Some(Delivery::Whole(message)) = inbox.take() { arrived.push(message); }
-                        if let Some(number) = inbox.acknowledgement() { inbox.told(number); acks.push_back(number); }
+                        if let Some(number) = inbox.acknowledgement(true) { inbox.told(number); acks.push_back(number); }
                         for number in acks.drain(..) { outbox.acknowledge(number).unwrap(); }
                     }
                     _ => {

@@ -10,29 +10,27 @@ mod schema;
 mod url;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread;
+use std::sync::{Arc, Mutex};
 
 use lepton_protocol::store::{Record, Store, StoreError};
-use tokio::runtime::Runtime;
 
 use self::core::{Core, Setup};
 use crate::config::StoreConfig;
 use crate::error::NodeError;
+use crate::wait::Wait;
 use anchor::Anchor;
+use url::Dialect;
 
 pub use inspect::{Found, inspect};
-
-type Task = Box<dyn FnOnce(&Runtime, &mut Core) + Send>;
 
 /// An open database. Clones are handles on the same connection; calls return when what they did is on the disk.
 #[derive(Clone)]
 pub struct Database(Arc<Inner>);
 
 struct Inner {
-    /// The connection lives on a thread of its own, so that calls work inside and outside of an asynchronous runtime.
-    tasks: Mutex<Option<mpsc::Sender<Task>>>,
-    thread: Mutex<Option<thread::JoinHandle<()>>>,
+    /// None once it is closed.
+    core: Mutex<Option<Core>>,
+    wait: Wait,
     opened: Opened,
     place: String,
 }
@@ -47,14 +45,10 @@ pub(crate) struct Opened {
 impl Drop for Inner {
     /// Waits until the connection is closed.
     fn drop(&mut self) {
-        if let Ok(tasks) = self.tasks.get_mut() {
-            *tasks = None;
-        }
-        if let Ok(thread) = self.thread.get_mut()
-            && let Some(thread) = thread.take()
+        if let Ok(core) = self.core.get_mut()
+            && let Some(core) = core.take()
         {
-            // A thread that panicked has closed the connection too.
-            let _ = thread.join();
+            self.wait.block_on(core.close());
         }
     }
 }
@@ -78,15 +72,16 @@ impl Database {
             key_file: config.key_file.clone(),
             anchor: Anchor::lock(&config.anchor)?,
         };
-        let (tasks, inbox) = mpsc::channel::<Task>();
-        let (ready, opened) = mpsc::channel();
-        let thread = thread::Builder::new().name("store".to_owned());
-        let spawned = thread.spawn(move || serve(setup, &ready, inbox));
-        let spawned = spawned.map_err(|error| NodeError::Internal(error.to_string()))?;
-        let opened = opened.recv().map_err(|_| gone(&place))??;
+        let wait = match setup.target.dialect {
+            Dialect::Sqlite => Wait::for_file(),
+            Dialect::Postgres => {
+                Wait::for_socket().map_err(|error| NodeError::Internal(error.to_string()))?
+            }
+        };
+        let (core, opened) = wait.block_on(Core::open(setup))?;
         Ok(Self(Arc::new(Inner {
-            tasks: Mutex::new(Some(tasks)),
-            thread: Mutex::new(Some(spawned)),
+            core: Mutex::new(Some(core)),
+            wait,
             opened,
             place,
         })))
@@ -119,57 +114,23 @@ impl Database {
     /// # Errors
     /// [`StoreError`].
     pub fn acknowledge(&self) -> Result<(), StoreError> {
-        self.call(|runtime, core| runtime.block_on(core.acknowledge()))
+        self.call(|wait, core| wait.block_on(core.acknowledge()))
     }
 
-    fn call<T: Send + 'static>(
+    fn call<T>(
         &self,
-        work: impl FnOnce(&Runtime, &mut Core) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Wait, &mut Core) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let (answer, answered) = mpsc::channel();
-        let task: Task = Box::new(move |runtime, core| {
-            // Whoever asked may be gone.
-            let _ = answer.send(work(runtime, core));
-        });
-        let tasks = self.0.tasks.lock().map_err(|_| gone(&self.0.place))?;
-        let sent = tasks.as_ref().map(|tasks| tasks.send(task));
-        drop(tasks);
-        match sent {
-            Some(Ok(())) => answered.recv().map_err(|_| gone(&self.0.place))?,
-            _ => Err(gone(&self.0.place)),
-        }
-    }
-}
-
-fn serve(
-    setup: Setup,
-    ready: &mpsc::Sender<Result<Opened, NodeError>>,
-    inbox: mpsc::Receiver<Task>,
-) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return drop(ready.send(Err(NodeError::Internal(error.to_string())))),
-    };
-    match runtime.block_on(Core::open(setup)) {
-        Err(error) => drop(ready.send(Err(error))),
-        Ok((mut core, opened)) => {
-            // Whoever opened it may be gone; then there is nothing to do.
-            let _ = ready.send(Ok(opened));
-            for task in inbox {
-                task(&runtime, &mut core);
-            }
-            runtime.block_on(core.close());
-        }
+        let gone = || gone(&self.0.place);
+        let mut core = self.0.core.lock().map_err(|_| gone())?;
+        work(&self.0.wait, core.as_mut().ok_or_else(gone)?)
     }
 }
 
 fn gone(place: &str) -> StoreError {
     StoreError {
         place: place.to_owned(),
-        problem: "the store's thread ended".to_owned(),
+        problem: "the store was left in the middle of a write".to_owned(),
         remedy: "restart the program; this is a defect, please report it".to_owned(),
     }
 }
@@ -192,21 +153,18 @@ impl Store for SqlStore {
         if records.is_empty() {
             return Ok(());
         }
-        let (actor, records) = (self.actor.clone(), records.to_vec());
         self.database
-            .call(move |runtime, core| runtime.block_on(core.put(&actor, &records)))
+            .call(|wait, core| wait.block_on(core.put(&self.actor, records)))
     }
 
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let (actor, key) = (self.actor.clone(), key.to_owned());
         self.database
-            .call(move |runtime, core| runtime.block_on(core.get(&actor, &key)))
+            .call(|wait, core| wait.block_on(core.get(&self.actor, key)))
     }
 
     fn values(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let (actor, prefix) = (self.actor.clone(), prefix.to_owned());
         self.database
-            .call(move |runtime, core| runtime.block_on(core.values(&actor, &prefix)))
+            .call(|wait, core| wait.block_on(core.values(&self.actor, prefix)))
     }
 }
 

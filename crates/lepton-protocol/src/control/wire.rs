@@ -1,5 +1,6 @@
 //! The envelope's bytes, and what is checked of them.
 
+use bytes::Bytes;
 use lepton_crypto::Signature;
 use prost::Message;
 
@@ -54,8 +55,8 @@ pub enum BodyIn {
     #[prost(message, tag = "14")]
     Roster(RosterIn),
     /// A frame.
-    #[prost(bytes, tag = "15")]
-    Frame(Vec<u8>),
+    #[prost(bytes = "bytes", tag = "15")]
+    Frame(Bytes),
     /// The end.
     #[prost(message, tag = "16")]
     Ended(EndedIn),
@@ -233,11 +234,12 @@ pub enum ControlError {
 }
 
 impl ControlIn {
-    /// Reads an envelope without believing it.
+    /// Reads an envelope without believing it; a frame in it is a part of `bytes`, not a copy.
     ///
     /// # Errors
     /// [`ControlError`].
-    pub fn parse(bytes: &[u8]) -> Result<Self, ControlError> {
+    pub fn parse(bytes: impl Into<Bytes>) -> Result<Self, ControlError> {
+        let bytes = bytes.into();
         within("a message", bytes.len(), MAX_FRAME_BYTES + MAX_JSON)?;
         Self::decode(bytes).map_err(|_| ControlError::Malformed("the bytes are not an envelope"))
     }
@@ -425,7 +427,7 @@ impl Control {
     ///
     /// # Errors
     /// [`ControlError`].
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ControlError> {
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, ControlError> {
         ControlIn::parse(bytes)?.verify()
     }
 }

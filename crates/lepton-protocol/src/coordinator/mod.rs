@@ -9,6 +9,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use lepton_crypto::{IdentityKey, IdentityPublic};
 use lepton_secagg::{
     Collecting, EpochContext, EpochKeys, Fault, Opening, PartyIndex, Roster, Signing, Topology,
@@ -49,7 +50,7 @@ pub enum Event {
     /// Begin.
     Start,
     /// Bytes arrived.
-    Frame(Vec<u8>),
+    Frame(Bytes),
     /// The connection to a party is lost.
     Gone(u16),
     /// A lost party is back.
@@ -192,7 +193,7 @@ impl Coordinator {
         match event {
             Event::Start => self.invite(&mut effects),
             Event::Frame(bytes) => {
-                let frame = self.admit(&bytes)?;
+                let frame = self.admit(bytes)?;
                 self.on_frame(frame, &mut effects)?;
             }
             Event::Gone(party) => {
@@ -213,7 +214,7 @@ impl Coordinator {
         Ok(effects)
     }
 
-    fn admit(&self, bytes: &[u8]) -> Result<Frame, CoordinatorFault> {
+    fn admit(&self, bytes: Bytes) -> Result<Frame, CoordinatorFault> {
         let frame = FrameIn::parse(bytes)?.verify(Address::Coordinator, |from| match from {
             Address::Party(index) => self.seat.roster.get(usize::from(index)),
             Address::Coordinator => None,
@@ -237,7 +238,7 @@ impl Coordinator {
             roster,
         }
         .encode_to_vec();
-        self.broadcast(self.set_up_place(), Step::Invite, &body, effects);
+        self.broadcast(self.set_up_place(), Step::Invite, body, effects);
         self.set_deadline(effects);
     }
 
@@ -256,7 +257,7 @@ impl Coordinator {
             // Once for each exchange is enough.
             (_, Step::Decline) if self.declined.contains_key(&party) => {}
             (_, Step::Decline) => {
-                let decline = DeclineIn::decode(frame.body.as_slice())
+                let decline = DeclineIn::decode(frame.body.as_ref())
                     .map_err(|_| CoordinatorFault::Party(party, "a message that cannot be read"))?;
                 let reason = plain_words(&decline.reason);
                 effects.progress.push(Progress::Declined {
@@ -267,10 +268,10 @@ impl Coordinator {
                 self.declined.insert(party, reason);
             }
             (Phase::Adverts(adverts), Step::Advert) => {
-                adverts.entry(party).or_insert(frame.body);
+                adverts.entry(party).or_insert_with(|| frame.body.to_vec());
             }
             (Phase::Revealing(_, reveals), Step::Reveal) => {
-                reveals.entry(party).or_insert(frame.body);
+                reveals.entry(party).or_insert_with(|| frame.body.to_vec());
             }
             (Phase::SlotKeys, Step::SlotKeys) if party == 0 => {
                 self.relay_slot_keys(&frame.body, effects)?
@@ -429,7 +430,7 @@ impl Coordinator {
             Topology::Complete => self.verify_keys(&adverts, &BTreeMap::new())?,
             Topology::Sparse { .. } => self.phase = Phase::Revealing(adverts, BTreeMap::new()),
         }
-        self.broadcast(self.set_up_place(), Step::Adverts, &body, effects);
+        self.broadcast(self.set_up_place(), Step::Adverts, body, effects);
         self.set_deadline(effects);
         Ok(())
     }
@@ -443,7 +444,7 @@ impl Coordinator {
         self.verify_keys(&adverts, &reveals)?;
         let reveals = reveals.into_values().collect();
         let body = RevealsIn { reveals }.encode_to_vec();
-        self.broadcast(self.set_up_place(), Step::Reveals, &body, effects);
+        self.broadcast(self.set_up_place(), Step::Reveals, body, effects);
         self.set_deadline(effects);
         Ok(())
     }
@@ -542,22 +543,23 @@ impl Coordinator {
         effects.deadline = Some((self.deadline, self.seat.patience));
     }
 
-    fn frame(&self, place: Place, party: u16, step: Step, body: Vec<u8>) -> Vec<u8> {
+    fn frame(&self, place: Place, party: u16, step: Step, body: impl Into<Bytes>) -> Vec<u8> {
         let frame = Frame {
             place,
             step,
             from: Address::Coordinator,
             to: Address::Party(party),
-            body,
+            body: body.into(),
         };
         frame.seal(&self.seat.identity)
     }
 
-    fn broadcast(&self, place: Place, step: Step, body: &[u8], effects: &mut Effects) {
+    fn broadcast(&self, place: Place, step: Step, body: impl Into<Bytes>, effects: &mut Effects) {
+        let body = body.into();
         for party in self.present() {
             effects
                 .send
-                .push((party, self.frame(place, party, step, body.to_vec())));
+                .push((party, self.frame(place, party, step, body.clone())));
         }
     }
 }

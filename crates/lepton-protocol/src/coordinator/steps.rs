@@ -1,5 +1,8 @@
 //! The steps of one exchange: begin, close each of the three, absorb or abandon.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
 use lepton_ring::RingVec;
 use lepton_secagg::{Attempt, Collecting, PartyIndex};
 use prost::Message;
@@ -52,14 +55,14 @@ impl Coordinator {
         let Some(next) = self.training.next(&self.plan, rng)? else {
             self.phase = Phase::Over;
             let body = FinishIn {
-                parameters: pack_parameters(self.training.parameters()),
+                parameters: pack_parameters(self.training.parameters().iter().copied()).into(),
                 prepared: self.training.public().to_wire(),
                 rounds: self.training.rounds_in_model(),
             };
             self.broadcast(
                 self.set_up_place(),
                 Step::Finish,
-                &body.encode_to_vec(),
+                body.encode_to_vec(),
                 effects,
             );
             effects.persist.push(self.checkpoint()?);
@@ -77,10 +80,10 @@ impl Coordinator {
             .keys
             .clone()
             .ok_or_else(|| CoordinatorFault::Stopped("no keys were agreed".to_owned()))?;
-        let parameters = match next.kind {
-            Kind::Survey | Kind::Statistics => Vec::new(),
-            Kind::Training => self.training.parameters().to_vec(),
-            Kind::Evaluation | Kind::FinalEvaluation => self.training.released(),
+        let parameters: Cow<'_, [f64]> = match next.kind {
+            Kind::Survey | Kind::Statistics => Cow::default(),
+            Kind::Training => self.training.parameters().into(),
+            Kind::Evaluation | Kind::FinalEvaluation => self.training.released().into(),
         };
         let public = self.training.public();
         let purpose = purpose(
@@ -91,7 +94,7 @@ impl Coordinator {
             &self.slot_commitment,
         );
         let machine = Collecting::new(keys, attempt, exchange.spec(purpose))?;
-        let parameters = pack_parameters(&parameters);
+        let parameters = Bytes::from(pack_parameters(parameters.iter().copied()));
         effects.began = Some(next.clone());
         self.announce(&next, parameters, effects);
         self.phase = Phase::Collecting(next, Box::new(machine));
@@ -100,7 +103,7 @@ impl Coordinator {
     }
 
     /// Tells the parties that an exchange begins; the public state goes to those who do not hold it yet.
-    pub(super) fn announce(&mut self, next: &Next, parameters: Vec<u8>, effects: &mut Effects) {
+    pub(super) fn announce(&mut self, next: &Next, parameters: Bytes, effects: &mut Effects) {
         let place = self.place_of(next);
         let mut begin = BeginIn {
             kind: next.kind as u32,
@@ -108,24 +111,26 @@ impl Coordinator {
             prepared: Vec::new(),
             parameters,
         };
-        let short = begin.encode_to_vec();
-        begin.prepared = self.training.public().to_wire();
-        let long = begin.encode_to_vec();
-        let asked = self.asked(next.kind);
-        for party in self
-            .present()
+        let mut asked = self.present();
+        let all = self.asked(next.kind);
+        asked.retain(|party| all.contains(party));
+        let (know, learn): (Vec<u16>, Vec<u16>) = asked
             .into_iter()
-            .filter(|party| asked.contains(party))
-        {
-            let body = if self.told.contains(&party) {
-                &short
-            } else {
-                &long
-            };
-            effects
-                .send
-                .push((party, self.frame(place, party, Step::Begin, body.clone())));
+            .partition(|party| self.told.contains(party));
+        let mut send = |party: u16, body: &Bytes| {
+            let frame = self.frame(place, party, Step::Begin, body.clone());
+            effects.send.push((party, frame));
+        };
+        if !know.is_empty() {
+            let short = Bytes::from(begin.encode_to_vec());
+            know.iter().for_each(|party| send(*party, &short));
         }
+        if learn.is_empty() {
+            return;
+        }
+        begin.prepared = self.training.public().to_wire();
+        let long = Bytes::from(begin.encode_to_vec());
+        learn.iter().for_each(|party| send(*party, &long));
     }
 
     /// An attempt at inputs that were signed before needs all who signed them (FT-11).
@@ -240,6 +245,7 @@ impl Coordinator {
                     .map(PartyIndex::get)
                     .collect();
                 let (opening, bundle) = machine.close()?;
+                let bundle = Bytes::from(bundle);
                 for party in &survivors {
                     effects.send.push((
                         *party,

@@ -7,6 +7,7 @@ mod set_up;
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use lepton_crypto::{IdentityKey, IdentityPublic, Seed};
 use lepton_ring::RingVec;
 use lepton_secagg::{Attempt, Fault, Masked, PartyEpoch, PartyFrozen, PartySetup, Signed, SumSpec};
@@ -49,7 +50,7 @@ pub struct Seat {
 /// What happens to a party.
 pub enum Event {
     /// Bytes arrived.
-    Frame(Vec<u8>),
+    Frame(Bytes),
     /// The work of an exchange is done: the party's integer vector, noise included, or why there is none.
     Worked(Place, Result<Vec<i64>, String>),
     /// The ledger refused the charge of this exchange. Its figures stay with the party: the coordinator is told constant words.
@@ -179,7 +180,7 @@ impl Party {
     pub fn step(&mut self, event: Event, rng: &mut impl CryptoRng) -> Result<Effects, PartyFault> {
         match event {
             Event::Frame(bytes) => {
-                let frame = self.admit(&bytes)?;
+                let frame = self.admit(bytes)?;
                 self.on_frame(frame, rng)
             }
             Event::Worked(place, Ok(vector)) => self.on_vector(place, &vector, rng),
@@ -189,7 +190,7 @@ impl Party {
     }
 
     /// Rule FT-01: for this job, from the coordinator, signed, and not of an older epoch.
-    fn admit(&self, bytes: &[u8]) -> Result<Frame, PartyFault> {
+    fn admit(&self, bytes: Bytes) -> Result<Frame, PartyFault> {
         let frame = FrameIn::parse(bytes)?.verify(self.address(), |from| {
             (from == Address::Coordinator).then_some(&self.seat.coordinator)
         })?;
@@ -478,7 +479,7 @@ impl Party {
             step,
             from: self.address(),
             to: Address::Coordinator,
-            body,
+            body: body.into(),
         };
         Effects {
             send: vec![frame.seal(&self.seat.identity)],
@@ -510,6 +511,8 @@ fn signed_set_key(plan: &Plan, work: &Work) -> [u8; 32] {
     }
 }
 
-fn body<M: Message + Default>(bytes: &[u8]) -> Result<M, PartyFault> {
-    M::decode(bytes).map_err(|_| PartyFault::Coordinator("a body that cannot be read".to_owned()))
+/// Long fields of a message that are [`Bytes`] are parts of the body, not copies.
+fn body<M: Message + Default>(bytes: &Bytes) -> Result<M, PartyFault> {
+    M::decode(bytes.clone())
+        .map_err(|_| PartyFault::Coordinator("a body that cannot be read".to_owned()))
 }

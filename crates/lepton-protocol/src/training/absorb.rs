@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lepton_learn::{Metrics, NumericSummary, kept_slots};
 
-use super::{Average, Next, Stage, Training, round_to_f32};
+use super::{Average, Evaluated, Next, Stage, Training, round_to_f32};
 use crate::exchange::Kind;
 use crate::job::{Metric, Unit};
 use crate::ledger::Side;
@@ -291,7 +291,7 @@ impl Training {
             return Ok(progress);
         }
         self.curve.push(point);
-        self.evaluated = Some((self.released(), metrics.clone()));
+        self.evaluated = Some(self.as_evaluated(&metrics));
         self.stage = Stage::Round;
         progress.extend(self.early_stop(plan, &metrics));
         Ok(progress)
@@ -302,7 +302,7 @@ impl Training {
         let value = value_of(metrics, metric)?;
         match self.stopping.as_mut()?.observe(value) {
             lepton_learn::Progress::Best => {
-                self.best = Some((self.begun, self.released(), metrics.clone()));
+                self.best = Some((self.begun, self.as_evaluated(metrics)));
                 None
             }
             lepton_learn::Progress::Waiting => None,
@@ -315,6 +315,13 @@ impl Training {
                     best,
                 })
             }
+        }
+    }
+
+    fn as_evaluated(&self, metrics: &Metrics) -> Evaluated {
+        Evaluated {
+            parameters: self.released(),
+            metrics: metrics.clone(),
         }
     }
 

@@ -1,17 +1,18 @@
 //! A training job's course at the coordinator: which exchange comes next, and what its sum changes. Serialised as the checkpoint.
 
 mod absorb;
+mod notes;
 mod stored;
 
 use lepton_dp::rdp::Accountant;
-use lepton_learn::{EarlyStopping, Goal, Metrics, Model, ServerState};
+use lepton_learn::{EarlyStopping, Goal, Metrics, Model, ServerState, packed};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::Kind;
 use crate::ledger::{Charge, Side, accountant_of, admit};
 use crate::plan::{Plan, PlanError};
-use crate::privacy::{NoiseAt, PrivacyPlan, affordable_steps};
+use crate::privacy::affordable_steps;
 use crate::public::PublicState;
 use crate::report::CurvePoint;
 
@@ -64,6 +65,7 @@ pub struct Training {
     number: u64,
     tries: u32,
     public: PublicState,
+    #[serde(with = "packed")]
     parameters: Vec<f64>,
     start: Option<StartModel>,
     server: Option<ServerState>,
@@ -74,9 +76,10 @@ pub struct Training {
     curve: Vec<CurvePoint>,
     stopping: Option<EarlyStopping>,
     stopped_early: bool,
-    best: Option<(u32, Vec<f64>, Metrics)>,
+    /// The best evaluated model, and the rounds in it.
+    best: Option<(u32, Evaluated)>,
     /// The last model that was evaluated between rounds.
-    evaluated: Option<(Vec<f64>, Metrics)>,
+    evaluated: Option<Evaluated>,
     /// Without a privacy goal: the set of parties that signed the running exchange; a new attempt at the same inputs takes exactly these (FT-11).
     signed: Option<(Kind, Vec<u16>)>,
     /// Commitment to the slot key that the kept slots belong to.
@@ -90,10 +93,19 @@ pub struct Training {
     notes: Vec<String>,
 }
 
+/// A model and what was measured of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Evaluated {
+    #[serde(with = "packed")]
+    parameters: Vec<f64>,
+    metrics: Metrics,
+}
+
 /// Running mean of the parameters over the second half of the rounds (rule FT-16).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Average {
     count: u32,
+    #[serde(with = "packed")]
     mean: Vec<f64>,
 }
 
@@ -111,6 +123,7 @@ impl Average {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StartModel {
     /// Parameters.
+    #[serde(with = "packed")]
     pub parameters: Vec<f64>,
     /// What its first numbers belong to: [`lepton_learn::Preparation::input_parts`].
     pub inputs: Vec<String>,
@@ -157,7 +170,7 @@ impl Training {
             public_charges: Vec::new(),
             sums: 0,
             abandoned: 0,
-            notes: notes_of(plan),
+            notes: notes::of(plan),
         }
     }
 
@@ -298,11 +311,11 @@ impl Training {
         self.choose_final();
         let best = self.best.as_ref().filter(|_| self.stopped_early);
         let known = match best {
-            Some((_, _, metrics)) => Some(metrics.clone()),
+            Some((_, model)) => Some(model.metrics.clone()),
             None => {
                 let last = self.evaluated.as_ref();
-                last.filter(|(parameters, _)| *parameters == self.parameters)
-                    .map(|(_, metrics)| metrics.clone())
+                last.filter(|model| model.parameters == self.parameters)
+                    .map(|model| model.metrics.clone())
             }
         };
         if known.is_some() {
@@ -548,38 +561,9 @@ impl Training {
     fn choose_final(&mut self) {
         let best = self.best.as_ref().filter(|_| self.stopped_early);
         self.parameters =
-            best.map_or_else(|| self.released(), |(_, parameters, _)| parameters.clone());
+            best.map_or_else(|| self.released(), |(_, model)| model.parameters.clone());
         self.average = None;
     }
-}
-
-/// What the reader should know of robust combination and of cut updates (rules FT-18 to FT-21).
-fn notes_of(plan: &Plan) -> Vec<String> {
-    let mut notes = Vec::new();
-    if let Some(groups) = plan.groups() {
-        let (count, floor) = (groups.count(), groups.floor());
-        notes.push(format!(
-            "updates were combined over {count} groups of parties: in every round the coordinator saw {count} sums, each over at least {floor} parties ({} of them honest), not one sum over all",
-            floor - plan.parameters().colluders()
-        ));
-        notes.push(format!(
-            "in each number up to {} of the {count} groups may hold bad updates without moving the result out of the range of the others; a party reaches the sum of its own group only, whatever its program sends (preparation and metrics are summed over all parties)",
-            groups.rule().tolerates(count)
-        ));
-        let distributed = |privacy: &&PrivacyPlan| privacy.goal.noise == NoiseAt::Distributed;
-        if let Some(privacy) = plan.privacy().filter(distributed) {
-            notes.push(format!(
-                "the noise of a training sum is that of one group: at least {} honest shares are in it (in sums of statistics and metrics, {})",
-                privacy.training_shares.honest, privacy.shares.honest
-            ));
-        }
-    }
-    if let Some(norm) = plan.clip_update() {
-        notes.push(format!(
-            "parties cut their updates to norm {norm} (training.clip_update); that binds parties that run this program unchanged, and no others"
-        ));
-    }
-    notes
 }
 
 /// Parameters travel as `f32`; the coordinator keeps what it sends.

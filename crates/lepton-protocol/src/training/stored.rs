@@ -37,7 +37,7 @@ impl Training {
     pub fn from_bytes(bytes: &[u8]) -> Result<(u64, Self), String> {
         let checkpoint: Checkpoint<Self> = serde_json::from_slice(bytes)
             .map_err(|error| format!("the checkpoint cannot be read: {error}"))?;
-        if checkpoint.format != "lepton-checkpoint/1" {
+        if checkpoint.format != "lepton-checkpoint/2" {
             return Err(format!(
                 "the checkpoint has format {}, which this version does not know",
                 checkpoint.format
@@ -52,7 +52,7 @@ impl Training {
     /// Never in practice; what failed, in words.
     pub fn to_bytes(&self, epoch: u64) -> Result<Vec<u8>, String> {
         let checkpoint = Checkpoint {
-            format: "lepton-checkpoint/1".to_owned(),
+            format: "lepton-checkpoint/2".to_owned(),
             epoch,
             training: self,
         };

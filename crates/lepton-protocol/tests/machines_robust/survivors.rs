@@ -105,8 +105,10 @@ impl Room {
         self.tell(coordinator::Event::Start);
         while let Some(message) = self.under_way.pop_front() {
             match message {
-                Message::ToCoordinator(bytes) => self.tell(coordinator::Event::Frame(bytes)),
-                Message::ToParty(index, bytes) => self.show(index, party::Event::Frame(bytes)),
+                Message::ToCoordinator(bytes) => self.tell(coordinator::Event::Frame(bytes.into())),
+                Message::ToParty(index, bytes) => {
+                    self.show(index, party::Event::Frame(bytes.into()))
+                }
             }
         }
         assert!(self.over, "the job is over: {:#?}", self.told);

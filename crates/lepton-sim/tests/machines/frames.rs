@@ -2,10 +2,10 @@
 
 use lepton_crypto::IdentityKey;
 use lepton_protocol::exchange::Kind;
-use lepton_protocol::frame::{Address, Frame, Step};
+use lepton_protocol::frame::{Address, Step};
 use lepton_protocol::ledger::Ledger as _;
 use lepton_protocol::wire::{BeginIn, InviteIn};
-use lepton_sim::{End, SimOutcome, identity_of, reseal};
+use lepton_sim::{End, Frame, SimOutcome, identity_of, reseal};
 use prost::Message as _;
 
 use crate::kit::{Toy, check, intercepted, run};
@@ -174,14 +174,14 @@ fn prepared(toy: &Toy) -> String {
 
 #[test]
 fn ft_02_a_party_takes_only_finite_parameters_of_the_right_length() {
-    let cases: Vec<fn(&mut BeginIn)> = vec![
-        |begin| begin.parameters[..4].copy_from_slice(&f32::NAN.to_le_bytes()),
-        |begin| begin.parameters[..4].copy_from_slice(&f32::INFINITY.to_le_bytes()),
-        |begin| begin.parameters.truncate(4),
-        |begin| begin.parameters.extend([0; 4]),
-        |begin| begin.parameters.clear(),
-        |begin| {
-            begin.parameters.pop();
+    let cases: Vec<fn(&mut Vec<u8>)> = vec![
+        |parameters| parameters[..4].copy_from_slice(&f32::NAN.to_le_bytes()),
+        |parameters| parameters[..4].copy_from_slice(&f32::INFINITY.to_le_bytes()),
+        |parameters| parameters.truncate(4),
+        |parameters| parameters.extend([0; 4]),
+        Vec::clear,
+        |parameters| {
+            parameters.pop();
         },
     ];
     for change in cases {
@@ -189,7 +189,11 @@ fn ft_02_a_party_takes_only_finite_parameters_of_the_right_length() {
             &Toy::private(8.0),
             (Step::Begin, 3),
             coordinator,
-            begin(change),
+            begin(move |begin| {
+                let mut parameters = begin.parameters.to_vec();
+                change(&mut parameters);
+                begin.parameters = parameters.into();
+            }),
         );
         assert_sat_out(&outcome, 3, "parameters of a wrong length or not finite");
     }

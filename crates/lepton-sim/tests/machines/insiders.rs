@@ -91,8 +91,10 @@ fn a_coordinator_that_lies_about_the_public_state_breaks_no_party() {
         match rng.next_u32() % 4 {
             0 => begin.kind = 1 + rng.next_u32() % 5,
             1 => {
-                let at = position(begin.parameters.len(), rng);
-                *begin.parameters.get_mut(at)? ^= 1 << (rng.next_u32() % 8);
+                let mut parameters = begin.parameters.to_vec();
+                let at = position(parameters.len(), rng);
+                *parameters.get_mut(at)? ^= 1 << (rng.next_u32() % 8);
+                begin.parameters = parameters.into();
             }
             _ => {
                 let at = *digits.get(position(digits.len(), rng))?;
@@ -100,7 +102,7 @@ fn a_coordinator_that_lies_about_the_public_state_breaks_no_party() {
             }
         }
         let key = identity_of(seed, Address::Coordinator);
-        let change = |frame: &mut lepton_protocol::frame::Frame| {
+        let change = |frame: &mut lepton_sim::Frame| {
             frame.body = begin.encode_to_vec();
         };
         Some(seen.with(reseal(seen.bytes, &key, change)))

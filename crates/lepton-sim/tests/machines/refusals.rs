@@ -1,15 +1,15 @@
 //! What parties refuse, who is told why, and what a lost attempt leaves behind (FT-09, FT-11, SA-13, SA-15, SA-21).
 
 use lepton_protocol::exchange::Kind;
-use lepton_protocol::frame::{Address, Frame, Step};
+use lepton_protocol::frame::{Address, Step};
 use lepton_protocol::ledger::Ledger as _;
 use lepton_protocol::party::{EPOCH, epoch_of};
 use lepton_protocol::progress::Progress;
 use lepton_protocol::store::Store as _;
 use lepton_protocol::wire::DeclineIn;
 use lepton_sim::{
-    Delivery, End, FaultKind, MemoryStore, Seen, SimConfig, SimFault, SimOutcome, Simulation, Stop,
-    When, identity_of, reseal,
+    Delivery, End, FaultKind, Frame, MemoryStore, Seen, SimConfig, SimFault, SimOutcome,
+    Simulation, Stop, When, identity_of, reseal,
 };
 use prost::Message as _;
 

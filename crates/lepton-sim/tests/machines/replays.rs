@@ -1,10 +1,10 @@
 //! A coordinator, or whoever recorded its frames, that repeats, skips or redresses a step.
 
 use lepton_protocol::exchange::Kind;
-use lepton_protocol::frame::{Address, Frame, Step};
+use lepton_protocol::frame::{Address, Step};
 use lepton_protocol::ledger::Ledger as _;
 use lepton_protocol::wire::BeginIn;
-use lepton_sim::{Delivery, End, identity_of, reseal};
+use lepton_sim::{Delivery, End, Frame, identity_of, reseal};
 use prost::Message as _;
 
 use crate::kit::{Toy, check, intercepted, run};

@@ -132,7 +132,7 @@ fn checkpoints_round_trip() {
     }
     let other = String::from_utf8(bytes.clone())
         .unwrap()
-        .replace("lepton-checkpoint/1", "lepton-checkpoint/9");
+        .replace("lepton-checkpoint/2", "lepton-checkpoint/9");
     assert!(
         Training::from_bytes(other.as_bytes())
             .unwrap_err()

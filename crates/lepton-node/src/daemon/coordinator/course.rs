@@ -187,7 +187,7 @@ impl Course {
         began: Instant,
     ) -> Result<String, Ending> {
         let record = self.shelf.record();
-        self.tally.recall(&record);
+        self.recall_tally()?;
         let facts = results::Facts {
             folder: self.shelf.results(),
             job_text: record.submission.text().to_owned(),

@@ -11,13 +11,12 @@ use lepton_protocol::coordinator::{Coordinator, CoordinatorFault, Effects, Event
 use lepton_protocol::exchange::Kind;
 use lepton_protocol::plan::Plan;
 use lepton_protocol::progress::Progress;
-use lepton_protocol::store::Store;
+use lepton_protocol::store::{Record as Kept, Store};
 use lepton_protocol::training::Training;
 
 use super::Input;
 use super::course::{Course, Ending};
 use super::gather::AGAIN;
-use super::shelf::Record;
 use crate::daemon::record::keys;
 use crate::error::NodeError;
 use crate::federation::{Clock, PartyOutcome};
@@ -28,6 +27,12 @@ const MOST_AHEAD: u64 = 1 << 32;
 
 /// Faults of one party that are told in an epoch; those after them are dropped as quietly as what caused them.
 const TOLD_FAULTS: u32 = 20;
+
+/// Where it is kept which sums each party of the roster joined and missed.
+const TALLY: &str = "tally.json";
+
+/// Bytes of one exchange's frames up to which a step is shorter than it takes to move the other tasks away from its thread.
+const SMALL: usize = 1 << 20;
 
 /// How an epoch ended.
 pub(super) enum EpochEnd {
@@ -70,6 +75,8 @@ struct Machine {
     /// Who sent what is handled now, and how many faults each has made.
     sender: Option<u16>,
     faults: BTreeMap<u16, u32>,
+    /// The longest frame that came, in bytes.
+    longest: usize,
     pausing: bool,
     sums: bool,
     began: Option<(Kind, Instant)>,
@@ -131,7 +138,7 @@ impl Course {
             record.epoch = epoch;
         })?;
         let names = self.roster();
-        self.tally.recall(&record);
+        self.recall_tally()?;
         let seat = Seat {
             identity: self.desk.setup.own.identity(),
             roster: keys(&record.roster)?,
@@ -153,6 +160,7 @@ impl Course {
             again: tokio::time::Instant::now(),
             sender: None,
             faults: BTreeMap::new(),
+            longest: 0,
             pausing: false,
             sums: false,
             began: None,
@@ -163,6 +171,7 @@ impl Course {
         match input {
             Input::Frame(name, bytes) => machine.index(&name).map(|index| {
                 machine.sender = Some(index);
+                machine.longest = machine.longest.max(bytes.len());
                 self.tally.messages += 1;
                 if let Some(party) = self.tally.parties.get_mut(usize::from(index)) {
                     party.up_bytes += bytes.len() as u64;
@@ -211,8 +220,12 @@ impl Course {
         let Machine {
             coordinator, rng, ..
         } = machine;
-        // Unmasking and adding up take their time: other tasks move to other threads.
-        let stepped = tokio::task::block_in_place(|| coordinator.step(event, rng));
+        let stepped = if machine.longest.saturating_mul(machine.names.len()) <= SMALL {
+            coordinator.step(event, rng)
+        } else {
+            // Unmasking and adding up take their time: other tasks move to other threads.
+            tokio::task::block_in_place(|| coordinator.step(event, rng))
+        };
         let effects = match stepped {
             Ok(effects) => effects,
             Err(CoordinatorFault::Stopped(words)) => {
@@ -241,11 +254,16 @@ impl Course {
         machine: &mut Machine,
         effects: Effects,
     ) -> Result<Option<EpochEnd>, Ending> {
-        let store = &mut machine.store;
-        let kept = tokio::task::block_in_place(|| store.put_all(&effects.persist));
-        kept.map_err(NodeError::from)?;
+        let mut persist = effects.persist;
+        persist.extend(self.count(&effects.progress)?);
+        if !persist.is_empty() {
+            let store = &mut machine.store;
+            let kept = tokio::task::block_in_place(|| store.put_all(&persist));
+            kept.map_err(NodeError::from)?;
+            drop(persist);
+        }
         for progress in effects.progress {
-            self.tell(machine, progress)?;
+            self.tell(machine, progress);
         }
         if let Some(next) = &effects.began {
             machine.began = Some((next.kind, Instant::now()));
@@ -256,7 +274,7 @@ impl Course {
                 party.down_bytes += frame.len() as u64;
             }
             if let Some(name) = machine.names.get(usize::from(index)) {
-                let body = Body::Frame(frame);
+                let body = Body::Frame(frame.into());
                 self.desk.send(
                     name,
                     &Control {
@@ -279,13 +297,48 @@ impl Course {
         })
     }
 
-    fn tell(&mut self, machine: &mut Machine, progress: Progress) -> Result<(), Ending> {
-        let survivors = match &progress {
-            Progress::Summed { survivors, .. } => Some(survivors.as_slice()),
-            Progress::Abandoned { .. } => Some(&[][..]),
-            _ => None,
+    /// Counts who joined sums; what is to be kept of it, with whatever else the step has to keep.
+    fn count(&mut self, progress: &[Progress]) -> Result<Option<Kept>, Ending> {
+        let mut sums = progress.iter().filter_map(survivors).peekable();
+        if sums.peek().is_none() {
+            return Ok(None);
+        }
+        for survivors in sums {
+            for (index, party) in (0_u16..).zip(&mut self.tally.parties) {
+                let joined = survivors.contains(&index);
+                *(if joined {
+                    &mut party.joined
+                } else {
+                    &mut party.missed
+                }) += 1;
+            }
+        }
+        let parties = self.tally.parties.iter();
+        let counted: Vec<(u64, u64)> = parties.map(|party| (party.joined, party.missed)).collect();
+        let value =
+            serde_json::to_vec(&counted).map_err(|error| NodeError::Internal(error.to_string()))?;
+        let key = TALLY.to_owned();
+        Ok(Some(Kept { key, value }))
+    }
+
+    /// What earlier starts counted.
+    pub(super) fn recall_tally(&mut self) -> Result<(), Ending> {
+        let kept = self.store().get(TALLY).map_err(NodeError::from)?;
+        let counted: Vec<(u64, u64)> = match kept {
+            Some(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| NodeError::Data(format!("the stored tally: {error}")))?,
+            None => Vec::new(),
         };
-        if let Some(survivors) = survivors {
+        let parties = &mut self.tally.parties;
+        parties.resize_with(self.shelf.record().roster.len(), PartyOutcome::default);
+        for (party, (joined, missed)) in parties.iter_mut().zip(counted) {
+            (party.joined, party.missed) = (joined, missed);
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, machine: &mut Machine, progress: Progress) {
+        if let Some(survivors) = survivors(&progress) {
             machine.sums |= !survivors.is_empty();
             let metrics = self.desk.setup.trail.metrics();
             match survivors.is_empty() {
@@ -295,18 +348,7 @@ impl Course {
             if let Some((_, began)) = &machine.began {
                 metrics.round_took_at_the_coordinator(began.elapsed().as_secs_f64());
             }
-            for (index, party) in (0_u16..).zip(&mut self.tally.parties) {
-                let joined = survivors.contains(&index);
-                *(if joined {
-                    &mut party.joined
-                } else {
-                    &mut party.missed
-                }) += 1;
-            }
             self.tally.end_exchange(machine.began.take());
-            let sums = self.tally.parties.iter();
-            let sums = sums.map(|party| (party.joined, party.missed)).collect();
-            self.shelf.change(|record| record.sums = sums)?;
         }
         let progress = match progress {
             Progress::Declined {
@@ -338,20 +380,19 @@ impl Course {
             other => other,
         };
         self.shelf.journal.add(progress, None);
-        Ok(())
+    }
+}
+
+/// Who is in the sum that was opened, nobody if it was given up; `None` for what is no end of an exchange.
+fn survivors(progress: &Progress) -> Option<&[u16]> {
+    match progress {
+        Progress::Summed { survivors, .. } => Some(survivors),
+        Progress::Abandoned { .. } => Some(&[]),
+        _ => None,
     }
 }
 
 impl Tally {
-    /// What earlier starts counted.
-    pub(super) fn recall(&mut self, record: &Record) {
-        let parties = &mut self.parties;
-        parties.resize_with(record.roster.len(), PartyOutcome::default);
-        for (party, (joined, missed)) in parties.iter_mut().zip(&record.sums) {
-            (party.joined, party.missed) = (*joined, *missed);
-        }
-    }
-
     fn end_exchange(&mut self, began: Option<(Kind, Instant)>) {
         let Some((kind, began)) = began else { return };
         let took = began.elapsed();

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use lepton_protocol::control::{Answer, Body, Control, JobDigest, JobState as State};
 use lepton_protocol::frame::MAX_FRAME_BYTES;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -130,7 +131,7 @@ enum Input {
     /// A party answered.
     Answer(String, Answer),
     /// A frame from a party.
-    Frame(String, Vec<u8>),
+    Frame(String, Bytes),
     /// A party is here.
     Here(String),
     /// A party's link is lost.
@@ -311,7 +312,7 @@ impl CoordinatorDaemon {
         let Some(peer) = self.links.get(&link) else {
             return Ok(());
         };
-        let message = match super::receive(self.trail(), &peer.member.name, &bytes)? {
+        let message = match super::receive(self.trail(), &peer.member.name, bytes)? {
             Ok(message) => message,
             Err(error) => {
                 tracing::warn!(peer = peer.member.name, "it sent {error}");

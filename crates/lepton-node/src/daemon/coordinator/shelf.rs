@@ -32,8 +32,6 @@ pub(super) struct Record {
     pub(super) epoch: u64,
     /// Whether the store was set back under it (rule JC-14): exchanges may have been charged that it does not know.
     pub(super) restored: bool,
-    /// Sums that each party of the roster joined and missed.
-    pub(super) sums: Vec<(u64, u64)>,
 }
 
 /// Whose job it is (rule JC-10).
@@ -91,7 +89,6 @@ impl Shelf {
             certificates: Vec::new(),
             epoch: 0,
             restored: false,
-            sums: Vec::new(),
         };
         let job = submission.digest();
         desk.setup.trail.job(&job, "submitted")?;

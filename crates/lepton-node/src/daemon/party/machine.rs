@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use chacha20::ChaCha20Rng;
 use lepton_crypto::IdentityPublic;
 use lepton_protocol::control::{Body, Control, JobDigest};
@@ -47,14 +48,14 @@ pub(super) struct JobMachine {
     coordinator: IdentityPublic,
     last_epoch: u64,
     party: Party,
-    worker: Option<Worker>,
+    worker: Worker,
     store: SqlStore,
     ledger: Door,
     owner: Owner,
     trail: Trail,
     attempts: Attempts,
     rng: ChaCha20Rng,
-    work_rng: Option<ChaCha20Rng>,
+    work_rng: ChaCha20Rng,
     folder: PathBuf,
     report: OwnReport,
 }
@@ -116,11 +117,9 @@ impl JobMachine {
             job: seat.job,
             coordinator: seat.coordinator,
             last_epoch,
-            worker: Some(Worker::new(rows)),
+            worker: Worker::new(rows),
             rng: entropy.generator(&format!("keys and masks of party {index}"), turn)?,
-            work_rng: Some(
-                entropy.generator(&format!("samples and noise of party {index}"), turn)?,
-            ),
+            work_rng: entropy.generator(&format!("samples and noise of party {index}"), turn)?,
             party: Party::new(seat),
             report: OwnReport {
                 format: "lepton-party-report/1".to_owned(),
@@ -150,9 +149,9 @@ impl JobMachine {
     ///
     /// # Errors
     /// [`NodeError`] when the store, the ledger or the audit log fails: the machine is of no more use then.
-    pub(super) async fn on_frame(
+    pub(super) fn on_frame(
         &mut self,
-        bytes: Vec<u8>,
+        bytes: Bytes,
         out: &mpsc::UnboundedSender<Inner>,
     ) -> Result<(), NodeError> {
         let mut next = Some(party::Event::Frame(bytes));
@@ -160,7 +159,7 @@ impl JobMachine {
             let step = self.party.step(event, &mut self.rng);
             ratchet(&mut self.rng);
             match step {
-                Ok(effects) => next = self.carry_out(effects, out).await?,
+                Ok(effects) => next = self.carry_out(effects, out)?,
                 // The coordinator goes on without this party.
                 Err(fault) => tracing::warn!(job = short(&self.job), "refused: {fault}"),
             }
@@ -169,7 +168,7 @@ impl JobMachine {
     }
 
     /// Persist, look at the policy, charge, send, work: in this order (rules FT-08, FT-14).
-    async fn carry_out(
+    fn carry_out(
         &mut self,
         effects: party::Effects,
         out: &mpsc::UnboundedSender<Inner>,
@@ -207,7 +206,7 @@ impl JobMachine {
             // A closed channel means that the daemon stops.
             let _ = out.send(Inner::Say(Control {
                 job: self.job,
-                body: Body::Frame(frame),
+                body: Body::Frame(frame.into()),
             }));
         }
         if let Some(finished) = &effects.finished {
@@ -220,7 +219,7 @@ impl JobMachine {
             }
         }
         match effects.work {
-            Some(work) => self.work(work).await.map(Some),
+            Some(work) => self.work(work).map(Some),
             None => Ok(None),
         }
     }
@@ -250,21 +249,12 @@ impl JobMachine {
         Ok(asked.err())
     }
 
-    async fn work(&mut self, work: party::Work) -> Result<party::Event, NodeError> {
-        let lost = || NodeError::Internal("a worker is missing".to_owned());
-        let mut worker = self.worker.take().ok_or_else(lost)?;
-        let mut rng = self.work_rng.take().ok_or_else(lost)?;
-        let plan = self.party.plan().cloned().ok_or_else(lost)?;
+    fn work(&mut self, work: party::Work) -> Result<party::Event, NodeError> {
+        let lost = || NodeError::Internal("the plan is missing".to_owned());
+        let plan = self.party.plan().ok_or_else(lost)?;
         let (place, round) = (work.place, work.training_round);
-        let task = tokio::task::spawn_blocking(move || {
-            let result = worker.contribute(&plan, &work, &mut rng);
-            ratchet(&mut rng);
-            (worker, rng, result)
-        });
-        let (worker, rng, result) = task
-            .await
-            .map_err(|error| NodeError::Internal(error.to_string()))?;
-        (self.worker, self.work_rng) = (Some(worker), Some(rng));
+        let result = self.worker.contribute(plan, &work, &mut self.work_rng);
+        ratchet(&mut self.work_rng);
         self.report.exchanges += 1;
         self.report.last_round = round;
         self.keep_report();

@@ -139,7 +139,7 @@ impl PartyDaemon {
                     Inner::Fatal(error) => return Err(error),
                 },
                 message = next_of(link.as_mut()) => match message {
-                    Some(bytes) => !self.on_bytes(&bytes, link.as_ref())?,
+                    Some(bytes) => !self.on_bytes(bytes, link.as_ref())?,
                     None => true,
                 },
                 _ = decisions.tick() => { self.look_for_decisions()?; false }
@@ -189,7 +189,7 @@ impl PartyDaemon {
     }
 
     /// Handles a message; `false` when the link is to be closed.
-    fn on_bytes(&mut self, bytes: &[u8], link: Option<&Connection>) -> Result<bool, NodeError> {
+    fn on_bytes(&mut self, bytes: Vec<u8>, link: Option<&Connection>) -> Result<bool, NodeError> {
         let Some(link) = link else { return Ok(true) };
         let message = match super::receive(self.trail(), &link.peer.name, bytes)? {
             Ok(message) => message,

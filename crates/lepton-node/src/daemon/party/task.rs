@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use lepton_crypto::IdentityPublic;
 use lepton_protocol::control::{Answer, Body, Control, Ended, JobDigest, Refusal, SignedJob};
 use tokio::sync::mpsc;
@@ -21,7 +22,7 @@ pub(super) enum Input {
     /// A roster, and the coordinator that sends it.
     Roster(Vec<Vec<u8>>, IdentityPublic),
     /// A frame of its protocols.
-    Frame(Vec<u8>),
+    Frame(Bytes),
     /// A person decided.
     Decided(Decision),
     /// The coordinator says that it is over.
@@ -133,20 +134,27 @@ impl JobTask {
     }
 
     /// A frame before joining is nobody's (rule JC-06). Whatever fails in a machine ends it, and is told without its words.
-    async fn on_frame(&mut self, bytes: Vec<u8>) -> Result<Option<Answer>, NodeError> {
-        if self.machine.is_none() {
-            return Ok(None);
-        }
-        let job = self.job;
-        self.aside(move |desk| desk.invited(&job)).await?;
-        let Some(machine) = &mut self.machine else {
+    async fn on_frame(&mut self, bytes: Bytes) -> Result<Option<Answer>, NodeError> {
+        let Some(mut machine) = self.machine.take() else {
             return Ok(None);
         };
-        let Err(error) = machine.on_frame(bytes, &self.out).await else {
-            return Ok(None);
+        let (desk, job, out) = (Arc::clone(&self.desk), self.job, self.out.clone());
+        let step = tokio::task::spawn_blocking(move || {
+            desk.invited(&job)?;
+            let done = machine.on_frame(bytes, &out);
+            Ok::<_, NodeError>((machine, done))
+        });
+        let error = match step.await {
+            Ok(stepped) => match stepped? {
+                (machine, Ok(())) => {
+                    self.machine = Some(machine);
+                    return Ok(None);
+                }
+                (_, Err(error)) => error,
+            },
+            Err(panic) => NodeError::Internal(panic.to_string()),
         };
         tracing::error!(job = short(&job), "{error}");
-        self.machine = None;
         self.desk.setup().trail.job(&job, "failed")?;
         Ok(Some(Answer::Refused(super::owner::failed())))
     }
