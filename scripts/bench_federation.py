@@ -101,7 +101,9 @@ class Federation:
 
     def start(self, role, name):
         with open(self.folder / name / "log", "ab") as log:
-            process = subprocess.Popen([self.lepton, role, "run", f"{role}.toml"], cwd=self.folder / name, stdout=log, stderr=log)
+            # As the units in deploy/ start it.
+            env = os.environ | {"MALLOC_ARENA_MAX": "1"}
+            process = subprocess.Popen([self.lepton, role, "run", f"{role}.toml"], cwd=self.folder / name, stdout=log, stderr=log, env=env)
         self.processes.append(process)
         return process
 
