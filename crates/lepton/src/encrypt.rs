@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use lepton_node::envelopes::{
-    self, Format, Input, Options, Summary, Target, read_key, read_passphrase, read_public_key,
+    self, Cost, Enc, EnvelopeError, Format, Input, Key, Lock, Options, Passphrase, Recipient,
+    Summary, Target, Unlock, read_key, read_passphrase, read_public_key,
 };
 use lepton_node::error::NodeError;
 use lepton_node::random::Entropy;
 use serde_json::json;
-
-use lepton_crypto::envelope::{Cost, Enc, EnvelopeError, Key, Lock, Passphrase, Recipient, Unlock};
 
 use crate::output;
 

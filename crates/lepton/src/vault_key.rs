@@ -3,11 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use lepton_crypto::envelope::{
-    Key, KeyFormat, KeyKind, Passphrase, Protection, PublicKey, recover, split,
-};
 use lepton_node::envelopes::{
-    Target, read_key, read_passphrase, read_public_key, read_share, write_new,
+    Key, KeyFormat, KeyKind, Passphrase, Protection, PublicKey, Target, read_key, read_passphrase,
+    read_public_key, read_share, recover, split, write_new,
 };
 use lepton_node::error::NodeError;
 use lepton_node::random::Entropy;

@@ -10,8 +10,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use lepton_crypto::envelope::{
-    CHUNK, CHUNK_OVERHEAD, Enc, EnvelopeError, Lock, MAGIC, MAX_JWE, MAX_VALUE, Opener, PREFIX,
-    Purpose, Sealer, Unlock, open, seal,
+    CHUNK, CHUNK_OVERHEAD, MAGIC, MAX_JWE, MAX_VALUE, Opener, PREFIX, Purpose, Sealer, open, seal,
+};
+pub use lepton_crypto::envelope::{
+    Cost, Enc, EnvelopeError, Key, KeyFormat, KeyKind, Lock, Passphrase, Protection, PublicKey,
+    Recipient, Unlock, recover, split,
 };
 use rand_core::CryptoRng;
 
