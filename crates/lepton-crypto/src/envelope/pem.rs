@@ -115,8 +115,15 @@ fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<SecretDocument, Envelo
             "a key derivation outside what is accepted".to_owned(),
         ));
     }
-    info.decrypt(passphrase.bytes())
-        .map_err(|_| EnvelopeError::DoesNotOpen)
+    info.decrypt(passphrase.bytes()).map_err(|error| match error {
+        pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::UnsupportedAlgorithm { .. }) => {
+            EnvelopeError::Refused(
+                "SHA-1 or a cipher other than AES (write the key anew with `openssl pkcs8 -topk8 -scrypt`)"
+                    .to_owned(),
+            )
+        }
+        _ => EnvelopeError::DoesNotOpen,
+    })
 }
 
 /// A public key in PEM.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Desk, Done};
+use crate::support::{Desk, Done, LEPTON};
 
 /// Bytes on the disk of one chunk.
 const SEALED: usize = (64 << 10) + 16;
@@ -189,6 +189,25 @@ fn no_partial_file_is_left() {
     )
     .refused(1, &[]);
     assert_eq!(bytes(&desk, "back"), b"old");
+}
+
+/// EV-15 on a disk that is full, which a limit on files stands for.
+#[test]
+fn a_full_disk_leaves_nothing() {
+    let desk = desk();
+    desk.write("plain", marked(300_000));
+    said(&desk, "encrypt --key-file aes.key --in plain --out sealed").fine();
+    let before = names(&desk);
+    for arguments in [
+        "encrypt --recipient me.pem --in plain --out full",
+        "decrypt --key-file aes.key --in sealed --out full",
+    ] {
+        let script = format!("ulimit -f 100; exec {LEPTON} {arguments}");
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &script]).current_dir(desk.path("."));
+        Done::of(command.output().unwrap()).refused(1, &["full"]);
+        assert_eq!(names(&desk), before);
+    }
 }
 
 /// EV-15: what a pipe got is authentic, and the exit code says that it is not the whole.
