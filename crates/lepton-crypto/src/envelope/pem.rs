@@ -217,3 +217,87 @@ fn pkcs8(key: &Key) -> Result<Zeroizing<Vec<u8>>, EnvelopeError> {
         Key::Hybrid(_) | Key::Aes(_) => Err(NO_FORM),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::KeyKind;
+    use chacha20::ChaCha20Rng;
+    use pkcs8::EncryptedPrivateKeyInfoOwned;
+    use pkcs8::der::Encode;
+    use pkcs8::der::asn1::OctetString;
+    use rand_core::SeedableRng;
+
+    /// EV-09: what a file asks for is refused before it is done, so that this test takes no time.
+    #[test]
+    fn costs_of_key_files_are_capped() {
+        let passphrase = Passphrase::new(b"correct horse").unwrap();
+        let scrypt = |log_n, r, p| {
+            let cost = scrypt::Params::new(log_n, r, p).unwrap();
+            Parameters::generate_scrypt_aes256cbc(cost, &[1; 16], [2; 16]).unwrap()
+        };
+        let pbkdf2 =
+            |count| Parameters::generate_pbkdf2_sha256_aes256cbc(count, &[1; 16], [2; 16]).unwrap();
+        let mut endless = pbkdf2(2000);
+        if let Kdf::Pbkdf2(kdf) = &mut endless.kdf {
+            kdf.iteration_count = 4_000_000_000;
+        }
+        for parameters in [
+            scrypt(19, 8, 1),
+            scrypt(14, 200, 1),
+            scrypt(10, 8, 17),
+            pbkdf2(999),
+            endless,
+        ] {
+            let info = EncryptedPrivateKeyInfoOwned {
+                encryption_algorithm: EncryptionScheme::Pbes2(parameters.clone()),
+                encrypted_data: OctetString::new([0; 32]).unwrap(),
+            };
+            let result = decrypt(&info.to_der().unwrap(), &passphrase);
+            // The library's own limit on reading comes first for some.
+            let refused = matches!(
+                result.as_ref().err(),
+                Some(EnvelopeError::Refused(_) | EnvelopeError::Key(_))
+            );
+            assert!(refused, "{parameters:?}");
+        }
+    }
+
+    #[test]
+    fn halves_that_differ_are_refused() {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let [one, other] = [(); 2].map(|()| CurvePrivate::generate(Curve::P256, &mut rng).unwrap());
+        let der = pkcs8(&Key::Curve(one)).unwrap();
+        assert!(from_pkcs8(&der).is_ok());
+        let at = der.len() - 65;
+        let mut mixed = der.to_vec();
+        assert_eq!(mixed[at], 4, "the public half is at the end");
+        mixed[at..].copy_from_slice(&other.public().bytes);
+        assert!(from_pkcs8(&mixed).is_err());
+    }
+
+    #[test]
+    fn other_pem_files_are_refused() {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let key = Key::generate(KeyKind::X25519, &mut rng).unwrap();
+        let text = private_to_pem(&key, None, &mut rng).unwrap();
+        assert!(private_from_pem(&text, None).is_ok());
+        for bad in [
+            text.replace("PRIVATE KEY", "EC PRIVATE KEY"),
+            text.replace("PRIVATE KEY", "CERTIFICATE"),
+            text.replace("PRIVATE KEY", "PUBLIC KEY"),
+            text.replace("-----END PRIVATE KEY-----", ""),
+            text.replacen('M', "!", 1),
+            text[..40].to_owned(),
+        ] {
+            assert!(private_from_pem(&bad, None).is_err(), "{bad}");
+            assert!(public_from_pem(&bad).is_err(), "{bad}");
+        }
+        // An Ed25519 key: RFC 8410 §10.3.
+        let signing = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+        assert!(matches!(
+            private_from_pem(signing, None),
+            Err(EnvelopeError::Key(_))
+        ));
+    }
+}

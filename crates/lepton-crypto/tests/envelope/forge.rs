@@ -268,3 +268,50 @@ fn costs_are_capped_before_use() {
         );
     }
 }
+
+/// EV-11: an ephemeral key that is no point of the key's curve never meets the private key.
+#[test]
+fn ephemeral_keys_are_checked() {
+    let jwk = |text: &str| Key::from_jwk(text.as_bytes()).unwrap();
+    // RFC 7518 appendix C, Bob; RFC 7748 §6.1, Bob.
+    let keys = [
+        jwk(
+            r#"{"kty":"EC","crv":"P-256","x":"weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ","y":"e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck","d":"VEmDZpDXXK8p8N0Cndsxs924q6nS1RXFASRl6BfUqdw"}"#,
+        ),
+        jwk(
+            r#"{"kty":"OKP","crv":"X25519","x":"3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08","d":"XasIfmJKikt54X-Lg4AO5m87sSkmGLb9HC-LJ_-I4Os"}"#,
+        ),
+    ];
+    let zero = "A".repeat(43);
+    let bad = [
+        format!(r#"{{"kty":"EC","crv":"P-256","x":"{zero}","y":"{zero}"}}"#),
+        r#"{"kty":"EC","crv":"P-256","x":"gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0","y":"SLW_xSffzlPWrHEVI30DHM_4egVwt3NQqeUD7nMFppo"}"#.to_owned(),
+        r#"{"kty":"EC","crv":"P-256","x":"gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0"}"#.to_owned(),
+        r#"{"kty":"EC","crv":"P-384","x":"AAAA","y":"AAAA"}"#.to_owned(),
+        format!(r#"{{"kty":"OKP","crv":"X25519","x":"{zero}"}}"#),
+        r#"{"kty":"OKP","crv":"X25519","x":"AAAA"}"#.to_owned(),
+        format!(r#"{{"kty":"OKP","crv":"X25519","x":"hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo","d":"{zero}"}}"#),
+        r#""hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo""#.to_owned(),
+        "null".to_owned(),
+    ];
+    for epk in bad {
+        let text = compact(&format!(
+            r#"{{"alg":"ECDH-ES+A256KW","enc":"A256GCM","epk":{epk}}}"#
+        ));
+        let result = open(&text, Unlock::Keys(&keys), Purpose::Value);
+        assert!(matches!(result, Err(EnvelopeError::Malformed(_))), "{epk}");
+    }
+    let text = compact(r#"{"alg":"ECDH-ES+A256KW","enc":"A256GCM"}"#);
+    assert!(matches!(
+        open(&text, Unlock::Keys(&keys), Purpose::Value),
+        Err(EnvelopeError::Malformed(_))
+    ));
+    // A point of the other curve, right in itself, opens nothing.
+    let text = compact(
+        r#"{"alg":"ECDH-ES+A256KW","enc":"A256GCM","epk":{"kty":"OKP","crv":"X25519","x":"hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"}}"#,
+    );
+    assert_eq!(
+        open(&text, Unlock::Keys(&keys), Purpose::Value).err(),
+        Some(EnvelopeError::DoesNotOpen)
+    );
+}
