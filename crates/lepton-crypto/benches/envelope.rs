@@ -3,7 +3,6 @@
 //!     cargo bench -p lepton-crypto --bench envelope
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "a measurement stops at the first failure"
 )]
 
