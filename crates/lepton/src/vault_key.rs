@@ -416,9 +416,14 @@ fn split_key(args: &SplitArgs) -> Result<(), NodeError> {
     let mut rng = Entropy::System.generator("shares", 0)?;
     let texts = split(&key, args.threshold, args.shares, &mut rng)?;
     std::fs::create_dir(&args.out).map_err(|error| NodeError::file(&args.out, &error))?;
-    for (number, text) in (1..).zip(&texts) {
+    let written = (1..).zip(&texts).try_for_each(|(number, text)| {
         let path = args.out.join(format!("share-{number}.json"));
-        write_new(&new_file(&path), text.as_bytes())?;
+        write_new(&new_file(&path), text.as_bytes())
+    });
+    if let Err(error) = written {
+        // The folder is ours: some of the shares alone are of no use.
+        let _ = std::fs::remove_dir_all(&args.out);
+        return Err(error);
     }
     let first = read_share(&args.out.join("share-1.json"))?;
     output::note(&format!(
