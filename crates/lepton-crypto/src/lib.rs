@@ -6,6 +6,7 @@
 mod additive_fft;
 mod aead;
 mod agreement;
+pub mod envelope;
 mod error;
 mod gf256;
 mod hash;

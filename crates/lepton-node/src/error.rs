@@ -57,6 +57,9 @@ pub enum NodeError {
     /// A party's work failed.
     #[error(transparent)]
     Work(#[from] lepton_protocol::work::WorkError),
+    /// An envelope or a key is refused.
+    #[error(transparent)]
+    Envelope(#[from] lepton_crypto::envelope::EnvelopeError),
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] crate::random::NoEntropy),
@@ -114,6 +117,7 @@ impl NodeError {
         matches!(
             self,
             Self::Use(_)
+                | Self::Envelope(lepton_crypto::envelope::EnvelopeError::Use(_))
                 | Self::Job(_)
                 | Self::Plan(PlanError::Job { .. } | PlanError::Protection(_))
         )

@@ -13,6 +13,7 @@ pub mod bench;
 pub mod config;
 pub mod daemon;
 pub mod doctor;
+pub mod envelopes;
 pub mod error;
 pub mod federation;
 pub mod files;

@@ -162,7 +162,7 @@ impl Opening {
         let lengths = dealers
             .iter()
             .map(|(_, dealer)| dealer.neighbourhood.len() * WORD);
-        if entries.len() != lengths.sum() {
+        if entries.len() != lengths.sum::<usize>() {
             return Err(PeerReason::Length("entries"));
         }
         let mut rest = entries.as_slice();

@@ -11,6 +11,7 @@ use crate::bench::BenchArgs;
 use crate::budget::BudgetArgs;
 use crate::ca::CaArgs;
 use crate::doctor::DoctorArgs;
+use crate::encrypt::{DecryptArgs, EncryptArgs};
 use crate::job::JobArgs;
 use crate::member::{CoordinatorArgs, PartyArgs};
 use crate::model::ModelArgs;
@@ -19,6 +20,7 @@ use crate::output;
 use crate::predict::PredictArgs;
 use crate::report::ReportArgs;
 use crate::run::RunArgs;
+use crate::vault::VaultArgs;
 use crate::verify::VerifyArgs;
 
 /// Exit code: failed.
@@ -86,6 +88,21 @@ enum Command {
     /// Set, show and check the lifetime privacy budgets of data sets
     #[command(after_help = "Example: lepton budget show --ledger ledger.db")]
     Budget(BudgetArgs),
+    /// Encrypt a file or pipe to public keys, an AES key or a passphrase
+    #[command(
+        after_help = "Examples:\n  lepton encrypt --recipient her.pem --recipient me.pem --in data.csv --out data.csv.lepton\n  tar c folder | lepton encrypt --passphrase-file secret.txt > folder.tar.lepton\n\nAn envelope hides and protects its content; it does not say who made it."
+    )]
+    Encrypt(EncryptArgs),
+    /// Decrypt what was encrypted, by Lepton or as a JWE by another tool
+    #[command(
+        after_help = "Examples:\n  lepton decrypt --key-file me.key --key-passphrase-file secret.txt --in data.csv.lepton --out data.csv\n  lepton decrypt --passphrase-file secret.txt < folder.tar.lepton | tar x\n\nA pipe gets bytes as they are found authentic; use them only if the command exits with 0."
+    )]
+    Decrypt(DecryptArgs),
+    /// Make and keep keys
+    #[command(
+        after_help = "Example: lepton vault key generate --kind x25519 --out me.key --public me.pem --passphrase-file secret.txt"
+    )]
+    Vault(VaultArgs),
     /// Be a federation's certificate authority: invite, approve and revoke members
     #[command(after_help = "Example: lepton ca init ca --federation heart-study")]
     Ca(CaArgs),
@@ -121,6 +138,9 @@ impl Cli {
             Command::Bench(args) => args.run(),
             Command::Account(args) => args.run(),
             Command::Budget(args) => args.run(),
+            Command::Encrypt(args) => args.run(),
+            Command::Decrypt(args) => args.run(),
+            Command::Vault(args) => args.run(),
             Command::Ca(args) => args.run(),
             Command::Party(args) => args.run(),
             Command::Coordinator(args) => args.run(),

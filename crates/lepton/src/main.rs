@@ -13,6 +13,7 @@ mod ca;
 mod cli;
 mod clock;
 mod doctor;
+mod encrypt;
 mod job;
 mod member;
 mod model;
@@ -24,6 +25,8 @@ mod progress;
 mod report;
 mod run;
 mod serve;
+mod vault;
+mod vault_key;
 mod verify;
 
 use std::process::ExitCode;

@@ -13,6 +13,8 @@ mod doctor;
 mod doctor_config;
 mod embedded;
 mod enrolment;
+#[cfg(unix)]
+mod envelopes;
 mod interrupted;
 mod measured;
 mod new;
