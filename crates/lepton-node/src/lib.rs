@@ -12,6 +12,8 @@ mod baselines;
 pub mod bench;
 pub mod config;
 pub mod daemon;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod decoders;
 pub mod doctor;
 pub mod error;
 pub mod federation;
