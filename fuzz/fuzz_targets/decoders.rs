@@ -3,6 +3,10 @@
 //! Before anything runs, the decoder's valid inputs are written to the folder that `LEPTON_FUZZ_SEEDS` names. One program for all decoders: it is
 //! linked once.
 #![no_main]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a program of its own: it reads its environment and writes seeds"
+)]
 
 use std::path::Path;
 
@@ -14,7 +18,11 @@ thread_local! {
 }
 
 fuzz_target!(
-    init: DECODER.with(write_seeds),
+    init: {
+        // What a library panics at is contained where it is called; only what is not ends the program here.
+        std::panic::set_hook(Box::new(|what| eprintln!("{what}")));
+        DECODER.with(write_seeds)
+    },
     |input: &[u8]| {
         DECODER.with(|decoder| decoder.takes(input));
     }

@@ -1,4 +1,4 @@
-//! How a CSV file is to be understood.
+//! How a file is to be understood.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -52,7 +52,7 @@ impl Delimiter {
     }
 }
 
-/// How to read a CSV file. The default infers everything.
+/// How to read a file. The default infers everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadOptions {
     /// Declared column types; they overrule what the values look like. A name that the file lacks is ignored here, because the same
@@ -60,7 +60,7 @@ pub struct ReadOptions {
     pub types: BTreeMap<String, ColumnType>,
     /// What a cell holds, surrounding white space aside, when its value is missing. Compared exactly, in every column.
     pub missing_tokens: BTreeSet<String>,
-    /// The delimiter; `None` takes the one the header line uses most, outside quotes.
+    /// The delimiter of CSV; `None` takes the one the header line uses most, outside quotes.
     pub delimiter: Option<Delimiter>,
 }
 
