@@ -208,6 +208,9 @@ pub enum TableError {
         columns: usize,
         cells: usize,
     },
+    /// A schema file that cannot be used.
+    #[error("{place}: {problem}; docs/data.md has an example")]
+    BadSchema { place: String, problem: String },
     /// Columns of different lengths, to be written side by side.
     #[error(
         "column {column:?} has {}, the first column has {expected}; this is a mistake of the program",
@@ -255,6 +258,7 @@ impl TableError {
             Self::Compressed { .. } => "compressed",
             Self::Encrypted { .. } => "encrypted",
             Self::BadLine { .. } => "bad-line",
+            Self::BadSchema { .. } => "bad-schema",
             Self::TooManyCells { .. } => "too-many-cells",
             Self::UnequalColumns { .. } => "unequal-columns",
             Self::NotWritten { .. } => "not-written",

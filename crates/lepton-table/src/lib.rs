@@ -23,9 +23,11 @@ mod ipc;
 mod json_lines;
 mod options;
 mod parquet;
+pub mod quality;
 mod read;
 #[cfg(feature = "fuzzing")]
 pub mod samples;
+mod schema;
 pub mod split;
 mod table;
 mod write;
@@ -33,5 +35,6 @@ mod write;
 pub use error::TableError;
 pub use file::{Format, MAX_CELLS, MAX_COLUMNS};
 pub use options::{ColumnType, Delimiter, ReadOptions};
+pub use schema::{ColumnSchema, Role, Schema};
 pub use table::Table;
 pub use write::{ColumnOut, write_csv, write_csv_path};

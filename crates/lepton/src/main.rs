@@ -24,6 +24,7 @@ mod progress;
 mod report;
 mod run;
 mod serve;
+mod table;
 mod verify;
 
 use std::process::ExitCode;

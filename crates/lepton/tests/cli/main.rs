@@ -21,5 +21,6 @@ mod report;
 mod run;
 mod settings;
 mod support;
+mod table;
 mod units;
 mod verify;
