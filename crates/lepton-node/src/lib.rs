@@ -14,6 +14,7 @@ pub mod config;
 pub mod daemon;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod decoders;
+pub mod described;
 pub mod doctor;
 pub mod error;
 pub mod federation;

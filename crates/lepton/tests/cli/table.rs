@@ -117,3 +117,22 @@ fn a_table_that_is_not_what_its_schema_says_fails() {
         done.stderr
     );
 }
+
+/// What a schema says of columns becomes part of the effective job; what the job says itself stays.
+#[test]
+fn a_job_takes_what_it_does_not_say_from_a_schema() {
+    let desk = Desk::small();
+    desk.write(
+        "s.toml",
+        "[columns.a]\nbounds = [-20, 20]\n[columns.b]\nrole = \"sensitive\"\n[columns.y]\nvalues = [\"no\", \"yes\"]\n",
+    );
+    let run = ["run", "job.toml", "--schema", "s.toml", "-q", "--run-dir"];
+    desk.call(&[&run[..], &["out"]].concat()).fine();
+    let job = desk.read("out/job.toml");
+    assert!(job.contains("features = [\"a\"]"), "{job}");
+    assert!(job.contains("classes = [\"no\", \"yes\"]"), "{job}");
+    assert!(job.contains("[prepare.bounds]\na = [-20.0, 20.0]"), "{job}");
+    let own = ["own", "--set", "prepare.bounds.a=[-30, 30]"];
+    desk.call(&[&run[..], &own].concat()).fine();
+    assert!(desk.read("own/job.toml").contains("a = [-30.0, 30.0]"));
+}
