@@ -348,3 +348,48 @@ fn formats_are_told_by_bytes_and_then_by_name() {
         assert_eq!(Format::of(name, bytes), format, "{name}");
     }
 }
+
+/// A text as JSON and CSV write it.
+fn quoted(text: &str) -> (String, String) {
+    let json = serde_json::to_string(text).unwrap();
+    (json, format!("\"{}\"", text.replace('"', "\"\"")))
+}
+
+proptest::proptest! {
+    /// Any numbers and texts, gaps among them: one table, whatever it was written in.
+    #[test]
+    fn any_cells_give_one_table(
+        cells in proptest::collection::vec(
+            (proptest::option::of(-1e300_f64..1e300), proptest::option::of("[ -~\\n]{0,6}|[0-9]{1,3}|NA")),
+            1..12,
+        )
+    ) {
+        let (mut csv, mut json) = (String::from("x,t\n"), String::new());
+        for (number, text) in &cells {
+            let digits = number.map_or_else(String::new, |number| format!("{number:?}"));
+            let (in_json, in_csv) = text.as_deref().map_or_else(
+                || ("null".to_owned(), "\"\"".to_owned()),
+                quoted,
+            );
+            csv += &format!("{digits},{in_csv}\n");
+            let digits = number.map_or_else(|| "null".to_owned(), |number| format!("{number:?}"));
+            json += &format!("{{\"x\":{digits},\"t\":{in_json}}}\n");
+        }
+        let (numbers, texts): (Vec<_>, Vec<_>) = cells.into_iter().unzip();
+        let columns = batch(vec![
+            ("x", Arc::new(Float64Array::from(numbers))),
+            ("t", Arc::new(StringArray::from(texts))),
+        ]);
+        let types = [("x", ColumnType::Number), ("t", ColumnType::Category)];
+        let expected = read_as("a.csv", csv.into_bytes(), &types).unwrap();
+        for (name, bytes) in [
+            ("a.jsonl", json.into_bytes()),
+            ("a.parquet", parquet(&columns)),
+            ("a.arrow", ipc_file(&columns)),
+            ("a.arrows", ipc_stream(&columns)),
+        ] {
+            let table = read_as(name, bytes, &types).unwrap();
+            proptest::prop_assert_eq!(table.batch(), expected.batch(), "{}", name);
+        }
+    }
+}

@@ -20,16 +20,12 @@ pub(crate) struct TableArgs {
 enum TableCommand {
     /// Say what a table holds, and what in it is missing, odd or not as its schema says
     #[command(
-        name = "check",
         after_help = "Example: lepton table check customers.parquet --schema customers.schema.toml\n\nWhat it prints is derived from the rows: keep it as you keep the table. Exit code 1 when the table is not what its schema says."
     )]
-    TableCheck(TableCheckArgs),
+    Check(TableCheckArgs),
     /// Print a schema file to begin with: every column with the type it was read as
-    #[command(
-        name = "schema",
-        after_help = "Example: lepton table schema customers.csv > customers.schema.toml"
-    )]
-    TableSchema(TableSchemaArgs),
+    #[command(after_help = "Example: lepton table schema customers.csv > customers.schema.toml")]
+    Schema(TableSchemaArgs),
 }
 
 #[derive(Args)]
@@ -57,8 +53,8 @@ impl TableArgs {
     /// Does what was asked.
     pub(crate) fn run(self) -> Result<(), NodeError> {
         match self.what {
-            TableCommand::TableCheck(args) => args.run(),
-            TableCommand::TableSchema(args) => {
+            TableCommand::Check(args) => args.run(),
+            TableCommand::Schema(args) => {
                 let table = Table::from_path(args.table, &ReadOptions::default())?;
                 output::text(&Schema::draft(&table))
             }
