@@ -18,7 +18,7 @@ fuzz() {
     local corpus="${FUZZ_CORPUS:-fuzz/corpus}/$name" found="${FUZZ_FOUND:-fuzz/artifacts}/$name"
     mkdir -p "$corpus" "$found"
     log=$(mktemp)
-    if LEPTON_FUZZ_DECODER=$name LEPTON_FUZZ_SEEDS=$corpus "$1" "$corpus" -max_total_time="$3" -timeout=10 \
+    if LEPTON_FUZZ_DECODER=$name LEPTON_FUZZ_SEEDS=$corpus "$1" "$corpus" -max_total_time="$3" -timeout=60 \
         -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$found/" >"$log" 2>&1; then
         printf '%-24s %s inputs\n' "$name" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
         rm -f "$log"

@@ -34,13 +34,13 @@ impl Table {
         batches: impl IntoIterator<Item = Result<RecordBatch, TableError>>,
         options: &ReadOptions,
     ) -> Result<Self, TableError> {
-        check_types(name, schema)?;
+        check_types(name, schema, options)?;
         let (mut all, mut rows, mut bytes) = (Vec::new(), 0, 0);
         for batch in batches {
             let batch = batch?;
             rows += batch.num_rows();
             bytes += batch.get_array_memory_size();
-            check_cells(name, schema.fields().len(), rows)?;
+            check_cells(name, (schema.fields().len(), rows), options.most_cells)?;
             all.push(batch);
         }
         let too_large = || TableError::TooLarge {
@@ -78,8 +78,12 @@ impl Table {
 }
 
 /// Refuses columns without a meaning here before any is decoded.
-pub(crate) fn check_types(name: &str, schema: &Schema) -> Result<(), TableError> {
-    check_cells(name, schema.fields().len(), 1)?;
+pub(crate) fn check_types(
+    name: &str,
+    schema: &Schema,
+    options: &ReadOptions,
+) -> Result<(), TableError> {
+    check_cells(name, (schema.fields().len(), 1), options.most_cells)?;
     match schema
         .fields()
         .iter()

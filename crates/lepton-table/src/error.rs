@@ -2,9 +2,8 @@
 
 use std::io;
 
-use crate::ColumnType;
-use crate::file::Format;
-use crate::file::{MAX_CELLS, MAX_COLUMNS};
+use crate::file::MAX_COLUMNS;
+use crate::{ColumnType, Format};
 
 /// Why a table was refused.
 ///
@@ -201,12 +200,13 @@ pub enum TableError {
     },
     /// More columns or cells than one table may have.
     #[error(
-        "{table}: {cells} cells in {columns} columns are more than one table can hold ({MAX_CELLS} in {MAX_COLUMNS}); split the file"
+        "{table}: {cells} cells in {columns} columns are more than one table can hold ({most} in {MAX_COLUMNS}); split the file"
     )]
     TooManyCells {
         table: String,
         columns: usize,
         cells: usize,
+        most: usize,
     },
     /// A schema file that cannot be used.
     #[error("{place}: {problem}; docs/data.md has an example")]

@@ -4,13 +4,14 @@
     reason = "this crate is the shell's door to table files; only this module opens them for reading"
 )]
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
 
 use crate::{ReadOptions, Table, TableError};
 
-/// Most cells of a table: as many numbers take 2 GiB.
+/// Most cells of a table unless told otherwise: as many numbers take 2 GiB.
 pub const MAX_CELLS: usize = 1 << 28;
 
 /// Most columns of a table.
@@ -120,16 +121,31 @@ fn read_up_to_limit(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Checks the size of a table that is about to be held.
-pub(crate) fn check_cells(name: &str, columns: usize, rows: usize) -> Result<(), TableError> {
+pub(crate) fn check_cells(
+    name: &str,
+    (columns, rows): (usize, usize),
+    most: usize,
+) -> Result<(), TableError> {
     let cells = columns.saturating_mul(rows);
-    if columns <= MAX_COLUMNS && cells <= MAX_CELLS {
+    if columns <= MAX_COLUMNS && cells <= most {
         return Ok(());
     }
     Err(TableError::TooManyCells {
         table: name.to_owned(),
         columns,
         cells,
+        most,
     })
+}
+
+thread_local! {
+    static CONTAINED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside of a reader whose panics become errors: a program's panic hook need not speak of them.
+#[must_use]
+pub fn panics_are_errors() -> bool {
+    CONTAINED.get()
 }
 
 /// Runs a library's reader. What it panics at is as malformed as what it refuses: those readers check much by assertion, and a broken
@@ -139,7 +155,10 @@ pub(crate) fn contained<T>(
     format: Format,
     read: impl FnOnce() -> Result<T, TableError>,
 ) -> Result<T, TableError> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|_| {
+    CONTAINED.set(true);
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+    CONTAINED.set(false);
+    done.unwrap_or_else(|_| {
         Err(TableError::Malformed {
             table: name.to_owned(),
             format,

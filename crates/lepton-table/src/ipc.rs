@@ -40,14 +40,14 @@ fn decode(name: &str, bytes: Vec<u8>, options: &ReadOptions) -> Result<Table, Ta
             .decode(&mut stream)
             .map_err(|error| refused(name, &error))?;
         if let Some(schema) = decoder.schema().filter(|_| !checked) {
-            check_types(name, &schema)?;
+            check_types(name, &schema, options)?;
             checked = true;
         }
         let Some(batch): Option<RecordBatch> = batch else {
             break;
         };
         rows += batch.num_rows();
-        check_cells(name, batch.num_columns(), rows)?;
+        check_cells(name, (batch.num_columns(), rows), options.most_cells)?;
         batches.push(batch);
     }
     decoder.finish().map_err(|error| refused(name, &error))?;

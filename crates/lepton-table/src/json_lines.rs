@@ -81,7 +81,7 @@ impl Rows {
         let Line(cells) = serde_json::from_str(content).map_err(|error| bad(in_words(&error)))?;
         let row = self.lines.len();
         for (key, value) in cells {
-            let place = self.place(name, (&key, line), row)?;
+            let place = self.place(name, (&key, line), (row, options.most_cells))?;
             let Some(column) = self.columns.get_mut(place) else {
                 continue;
             };
@@ -119,7 +119,11 @@ impl Rows {
                 column.cells.append_null();
             }
         }
-        check_cells(name, self.columns.len(), self.lines.len())
+        check_cells(
+            name,
+            (self.columns.len(), self.lines.len()),
+            options.most_cells,
+        )
     }
 
     /// The column of that name, a new one where there is none.
@@ -127,7 +131,7 @@ impl Rows {
         &mut self,
         name: &str,
         (key, line): (&str, u64),
-        row: usize,
+        (row, most): (usize, usize),
     ) -> Result<usize, TableError> {
         let key = key.trim();
         if let Some(place) = self.places.get(key) {
@@ -141,7 +145,7 @@ impl Rows {
                 position: place + 1,
             });
         }
-        check_cells(name, place + 1, row + 1)?;
+        check_cells(name, (place + 1, row + 1), most)?;
         let mut cells = StringBuilder::new();
         (0..row).for_each(|_| cells.append_null());
         self.places.insert(key.to_owned(), place);

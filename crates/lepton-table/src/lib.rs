@@ -33,7 +33,7 @@ mod table;
 mod write;
 
 pub use error::TableError;
-pub use file::{Format, MAX_CELLS, MAX_COLUMNS};
+pub use file::{Format, MAX_CELLS, MAX_COLUMNS, panics_are_errors};
 pub use options::{ColumnType, Delimiter, ReadOptions};
 pub use schema::{ColumnSchema, Role, Schema};
 pub use table::Table;

@@ -65,6 +65,8 @@ pub struct ReadOptions {
     pub missing_tokens: BTreeSet<String>,
     /// The delimiter of CSV; `None` takes the one the header line uses most, outside quotes.
     pub delimiter: Option<Delimiter>,
+    /// Most cells taken from Parquet, Arrow IPC and JSON Lines, whose few bytes can stand for many. (CSV is bounded by its bytes.)
+    pub most_cells: usize,
 }
 
 impl ReadOptions {
@@ -90,6 +92,7 @@ impl Default for ReadOptions {
                 .map(ToString::to_string)
                 .collect(),
             delimiter: None,
+            most_cells: crate::MAX_CELLS,
         }
     }
 }

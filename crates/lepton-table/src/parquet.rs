@@ -31,10 +31,10 @@ fn decode(name: &str, bytes: Vec<u8>, options: &ReadOptions) -> Result<Table, Ta
     );
     let builder = builder.map_err(refused)?;
     let schema = builder.schema().clone();
-    check_types(name, &schema)?;
+    check_types(name, &schema, options)?;
     let rows = builder.metadata().file_metadata().num_rows();
     let rows = usize::try_from(rows).unwrap_or(usize::MAX);
-    check_cells(name, schema.fields().len(), rows)?;
+    check_cells(name, (schema.fields().len(), rows), options.most_cells)?;
     let reader = builder.build().map_err(refused)?;
     let batches =
         reader.map(|batch| batch.map_err(|error| self::refused(name, &error.to_string())));

@@ -333,6 +333,27 @@ fn changed_files_are_read_or_refused() {
     }
 }
 
+/// A file of few bytes can stand for many cells: they are counted before they are made.
+#[test]
+fn more_cells_than_wanted_are_refused() {
+    let zeros = batch(vec![("x", Arc::new(Int64Array::from(vec![0; 10_000])))]);
+    let options = |most_cells| ReadOptions {
+        most_cells,
+        ..ReadOptions::default()
+    };
+    let json = "{\"x\":0}\n".repeat(10_000);
+    for (name, bytes) in [
+        ("a.parquet", parquet(&zeros)),
+        ("a.arrow", ipc_file(&zeros)),
+        ("a.jsonl", json.into_bytes()),
+    ] {
+        let fits = Table::from_bytes(name, bytes.clone(), &options(10_000)).unwrap();
+        assert_eq!(fits.rows(), 10_000);
+        let error = Table::from_bytes(name, bytes, &options(9_999)).unwrap_err();
+        assert_eq!(error.kind(), "too-many-cells", "{name}");
+    }
+}
+
 #[test]
 fn formats_are_told_by_bytes_and_then_by_name() {
     for (name, bytes, format) in [

@@ -25,6 +25,10 @@ pub(super) fn decoders() -> Vec<Decoder> {
 
 fn table(decoder: &'static str, file: &'static str, valid: Vec<Vec<u8>>) -> Decoder {
     Decoder::of_bytes(decoder, valid, move |bytes| {
-        Table::from_bytes(file, bytes.to_vec(), &ReadOptions::default()).is_ok()
+        let options = ReadOptions {
+            most_cells: 1 << 18,
+            ..ReadOptions::default()
+        };
+        Table::from_bytes(file, bytes.to_vec(), &options).is_ok()
     })
 }
