@@ -12,6 +12,9 @@ mod baselines;
 pub mod bench;
 pub mod config;
 pub mod daemon;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod decoders;
+pub mod described;
 pub mod doctor;
 pub mod envelopes;
 pub mod error;

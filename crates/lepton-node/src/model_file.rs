@@ -133,7 +133,7 @@ impl ModelFile {
         })
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let (_, metadata) = SafeTensors::read_metadata(bytes)
             .map_err(|error| format!("not a safetensors file ({error})"))?;
         let header = metadata

@@ -103,7 +103,7 @@ fn read(file: &ModelFile, path: &Path) -> Result<Table, NodeError> {
     };
     options.types.insert(target.name().to_owned(), kind);
     loop {
-        match Table::from_csv_path(path, &options) {
+        match Table::from_path(path, &options) {
             Err(TableError::NotANumber { column, .. } | TableError::NotFinite { column, .. })
                 if !options.types.contains_key(&column) =>
             {

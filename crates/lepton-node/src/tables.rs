@@ -157,7 +157,7 @@ fn deal(job: &Job, source: &Source) -> Result<(Vec<Part>, Vec<TableRead>), NodeE
         }
         (DataSource::Dealt { table, split }, data) => {
             let path = data.clone().unwrap_or_else(|| folder.join(table));
-            let table = Table::from_csv_path(&path, &options)?;
+            let table = Table::from_path(&path, &options)?;
             let (mut parts, mut seats) = (Vec::new(), Vec::new());
             for PartyPart { name, rows } in divide(job, &table, split)? {
                 parts.push(Part { name: name.clone(), table: table.select_rows(&rows)? });
@@ -174,7 +174,7 @@ fn per_party(
 ) -> Result<(Vec<Part>, Vec<TableRead>), NodeError> {
     let mut parts: Vec<Part> = Vec::new();
     for (index, path) in paths.iter().enumerate() {
-        let table = Table::from_csv_path(path, options)?;
+        let table = Table::from_path(path, options)?;
         if let Some(first) = parts.first() {
             first.table.check_same_columns(&table)?;
         }

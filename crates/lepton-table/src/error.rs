@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::ColumnType;
+use crate::file::MAX_COLUMNS;
+use crate::{ColumnType, Format};
 
 /// Why a table was refused.
 ///
@@ -18,7 +19,7 @@ pub enum TableError {
     #[error("{path}: no such file; check the path and its spelling")]
     NotFound { path: String },
     /// The path is a folder.
-    #[error("{path}: is a folder, not a file; name one CSV file")]
+    #[error("{path}: is a folder, not a file; name one table")]
     IsDirectory { path: String },
     /// The operating system would not give the bytes.
     #[error("{path}: cannot be read ({source}); check the file's permissions and its disk")]
@@ -164,15 +165,52 @@ pub enum TableError {
         row: usize,
         rows: usize,
     },
-    /// An Arrow batch with columns this crate does not hold.
+    /// A column of something else than numbers, texts, truth values and points in time.
     #[error(
-        "{table}, column {column:?}: {found} is not a type Lepton computes with; convert it to Float64 or Utf8"
+        "{table}, column {column:?}: {found} is not a type Lepton computes with; write the column as numbers or texts, or leave it out of the file"
     )]
     UnsupportedType {
         table: String,
         column: String,
         found: String,
     },
+    /// A file that is not what it begins as or is called.
+    #[error(
+        "{table}: cannot be read as {format} ({problem}); write the file again with the program that made it"
+    )]
+    Malformed {
+        table: String,
+        format: Format,
+        problem: String,
+    },
+    /// Compressed in a way that this program does not undo.
+    #[error("{table}: its compression is not supported; write it {remedy}")]
+    Compressed { table: String, remedy: &'static str },
+    /// Encrypted, and no key is at hand.
+    #[error("{table}: is encrypted Parquet; open it with its keys first")]
+    Encrypted { table: String },
+    /// A line that is no JSON object of plain values.
+    #[error(
+        "{table}:{line}: {problem}; every line holds one object of names and plain values, as {{\"age\": 41, \"plan\": \"gold\"}}"
+    )]
+    BadLine {
+        table: String,
+        line: u64,
+        problem: String,
+    },
+    /// More columns or cells than one table may have.
+    #[error(
+        "{table}: {cells} cells in {columns} columns are more than one table can hold ({most} in {MAX_COLUMNS}); split the file"
+    )]
+    TooManyCells {
+        table: String,
+        columns: usize,
+        cells: usize,
+        most: usize,
+    },
+    /// A schema file that cannot be used.
+    #[error("{place}: {problem}; docs/data.md has an example")]
+    BadSchema { place: String, problem: String },
     /// Columns of different lengths, to be written side by side.
     #[error(
         "column {column:?} has {}, the first column has {expected}; this is a mistake of the program",
@@ -216,6 +254,12 @@ impl TableError {
             Self::SchemaMismatch { .. } => "schema-mismatch",
             Self::RowOutOfRange { .. } => "row-out-of-range",
             Self::UnsupportedType { .. } => "unsupported-type",
+            Self::Malformed { .. } => "malformed",
+            Self::Compressed { .. } => "compressed",
+            Self::Encrypted { .. } => "encrypted",
+            Self::BadLine { .. } => "bad-line",
+            Self::BadSchema { .. } => "bad-schema",
+            Self::TooManyCells { .. } => "too-many-cells",
             Self::UnequalColumns { .. } => "unequal-columns",
             Self::NotWritten { .. } => "not-written",
         }

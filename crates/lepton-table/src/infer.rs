@@ -4,13 +4,46 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Float64Array, StringArray};
 
-use crate::ColumnType;
+use crate::{ColumnType, TableError};
 
 /// A value that spoils a column of numbers.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BadCell {
     pub(crate) row: usize,
     pub(crate) fault: Fault,
+}
+
+impl BadCell {
+    /// The error, of this cell of that table; `line` is where the value stands.
+    pub(crate) fn error(
+        &self,
+        table: String,
+        line: u64,
+        column: String,
+        value: String,
+    ) -> TableError {
+        match self.fault {
+            Fault::NotFinite => TableError::NotFinite {
+                table,
+                line,
+                column,
+                value,
+            },
+            Fault::NotANumber {
+                declared,
+                numbers,
+                values,
+            } => TableError::NotANumber {
+                table,
+                line,
+                column,
+                value,
+                declared,
+                numbers,
+                values,
+            },
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -1,10 +1,13 @@
-//! How a CSV file is to be understood.
+//! How a file is to be understood.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What a column holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum ColumnType {
     /// Finite numbers, stored as `Float64`.
     Number,
@@ -52,7 +55,7 @@ impl Delimiter {
     }
 }
 
-/// How to read a CSV file. The default infers everything.
+/// How to read a file. The default infers everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadOptions {
     /// Declared column types; they overrule what the values look like. A name that the file lacks is ignored here, because the same
@@ -60,8 +63,10 @@ pub struct ReadOptions {
     pub types: BTreeMap<String, ColumnType>,
     /// What a cell holds, surrounding white space aside, when its value is missing. Compared exactly, in every column.
     pub missing_tokens: BTreeSet<String>,
-    /// The delimiter; `None` takes the one the header line uses most, outside quotes.
+    /// The delimiter of CSV; `None` takes the one the header line uses most, outside quotes.
     pub delimiter: Option<Delimiter>,
+    /// Most cells taken from Parquet, Arrow IPC and JSON Lines, whose few bytes can stand for many. (CSV is bounded by its bytes.)
+    pub most_cells: usize,
 }
 
 impl ReadOptions {
@@ -87,6 +92,7 @@ impl Default for ReadOptions {
                 .map(ToString::to_string)
                 .collect(),
             delimiter: None,
+            most_cells: crate::MAX_CELLS,
         }
     }
 }

@@ -1,22 +1,18 @@
 //! CSV (RFC 4180, leniently: any line ending, a byte order mark, `;` or tab for `,`) into a [`Table`].
-#![expect(
-    clippy::disallowed_methods,
-    reason = "this crate is the shell's door to table files; only this module opens them for reading"
-)]
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
 use std::path::Path;
 
 use arrow_array::StringArray;
 use arrow_array::builder::StringBuilder;
 
 use crate::error::shown;
-use crate::infer::{BadCell, Fault, typed};
+use crate::file::read_file;
+use crate::infer::{BadCell, typed};
 use crate::{Delimiter, ReadOptions, Table, TableError};
 
 impl Table {
-    /// Reads a CSV file whole. The table's name is the path as given.
+    /// Reads a CSV file whole, whatever it is called. The table's name is the path as given.
     ///
     /// # Errors
     /// `NotFound`, `IsDirectory`, `Unreadable`, and those of [`Table::from_csv_bytes`].
@@ -24,17 +20,8 @@ impl Table {
         path: impl AsRef<Path>,
         options: &ReadOptions,
     ) -> Result<Self, TableError> {
-        let name = path.as_ref().display().to_string();
-        if path.as_ref().is_dir() {
-            return Err(TableError::IsDirectory { path: name });
-        }
-        match read_up_to_limit(path.as_ref()) {
-            Ok(bytes) => Self::from_csv_bytes(&name, &bytes, options),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(TableError::NotFound { path: name })
-            }
-            Err(source) => Err(TableError::Unreadable { path: name, source }),
-        }
+        let (name, bytes) = read_file(path.as_ref())?;
+        Self::from_csv_bytes(&name, &bytes, options)
     }
 
     /// Reads CSV text; `name` stands for the path in errors.
@@ -60,15 +47,6 @@ impl Table {
         }
         Table::from_parts(name.to_owned(), columns, raw.starts.len(), raw.lines)
     }
-}
-
-/// All of a file; of one larger than a table can be, just enough to see that it is.
-fn read_up_to_limit(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(1 << 31)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// The text of a file and where we are in it.
@@ -208,27 +186,7 @@ impl<'a> Source<'a> {
             shown(text.value(bad.row)),
         );
         let line = 1 + self.breaks(0, start) + within;
-        match bad.fault {
-            Fault::NotFinite => TableError::NotFinite {
-                table,
-                line,
-                column,
-                value,
-            },
-            Fault::NotANumber {
-                declared,
-                numbers,
-                values,
-            } => TableError::NotANumber {
-                table,
-                line,
-                column,
-                value,
-                declared,
-                numbers,
-                values,
-            },
-        }
+        bad.error(table, line, column, value)
     }
 }
 

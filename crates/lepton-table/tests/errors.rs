@@ -56,7 +56,7 @@ fn a_path_that_leads_nowhere() {
         Table::from_csv_path(folder.path(), &ReadOptions::default()),
         "is-directory",
         &format!(
-            "{}: is a folder, not a file; name one CSV file",
+            "{}: is a folder, not a file; name one table",
             folder.path().display()
         ),
     );
@@ -358,7 +358,7 @@ fn batches_of_other_kinds() {
         Table::from_batch("b", batch(vec![("n", Arc::new(Int64Array::from(vec![1])))])),
         "unsupported-type",
         &format!(
-            "b, column \"n\": {} is not a type Lepton computes with; convert it to Float64 or Utf8",
+            "b, column \"n\": {} is not a type Lepton computes with; write the column as numbers or texts, or leave it out of the file",
             DataType::Int64
         ),
     );

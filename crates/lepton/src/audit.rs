@@ -38,10 +38,10 @@ struct PrivacyArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Use this table in place of the job's; rows are dealt as the job says
-    #[arg(long, value_name = "CSV", conflicts_with = "party_data")]
+    #[arg(long, value_name = "TABLE", conflicts_with = "party_data")]
     data: Option<PathBuf>,
     /// Use these tables, one for each party
-    #[arg(long, value_name = "CSV", num_args = 2..)]
+    #[arg(long, value_name = "TABLE", num_args = 2..)]
     party_data: Vec<PathBuf>,
     /// Records planted by the toss of a coin
     #[arg(long, default_value_t = 400)]

@@ -20,6 +20,7 @@ use crate::output;
 use crate::predict::PredictArgs;
 use crate::report::ReportArgs;
 use crate::run::RunArgs;
+use crate::table::TableArgs;
 use crate::vault::VaultArgs;
 use crate::verify::VerifyArgs;
 
@@ -67,6 +68,9 @@ enum Command {
     /// Show the report of a run again
     #[command(after_help = "Example: lepton report runs/churn-20260101-120000")]
     Report(ReportArgs),
+    /// Look at a table, and hold it against a schema
+    #[command(after_help = "Example: lepton table check customers.csv")]
+    Table(TableArgs),
     /// Check the signatures of a document, and that it was not changed
     #[command(
         after_help = "Example: lepton verify runs/churn-20260101-120000/privacy.json --key coordinator.pem\n\nWithout a key it can only be checked that nothing was changed since the signatures were made."
@@ -133,6 +137,7 @@ impl Cli {
             Command::Predict(args) => args.run(),
             Command::Model(args) => args.run(),
             Command::Report(args) => args.run(),
+            Command::Table(args) => args.run(),
             Command::Verify(args) => args.run(),
             Command::Audit(args) => args.run(),
             Command::Bench(args) => args.run(),

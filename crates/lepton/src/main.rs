@@ -25,6 +25,7 @@ mod progress;
 mod report;
 mod run;
 mod serve;
+mod table;
 mod vault;
 mod vault_key;
 mod verify;
@@ -34,5 +35,12 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    // A broken table is told of as an error, once.
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |what| {
+        if !lepton_table::panics_are_errors() {
+            usual(what);
+        }
+    }));
     cli::Cli::parse().run()
 }

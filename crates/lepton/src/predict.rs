@@ -15,7 +15,7 @@ use crate::output;
 /// Flags of `lepton predict`.
 #[derive(Args)]
 pub(crate) struct PredictArgs {
-    /// The rows: a CSV file with the model's input columns; the label column may be absent
+    /// The rows: a table (CSV, Parquet, Arrow IPC or JSON Lines) with the model's input columns; the label column may be absent
     data: PathBuf,
     /// A model folder or a run folder
     #[arg(long, value_name = "DIR")]

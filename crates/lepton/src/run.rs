@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use lepton_node::described;
 use lepton_node::error::NodeError;
 use lepton_node::ledger::LedgerUse;
 use lepton_node::simulate::{self, Done, Place, Request};
@@ -21,14 +22,17 @@ pub(crate) struct RunArgs {
     /// Override a key of the job file; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Take from this schema file what it says of columns and the job does not
+    #[arg(long, value_name = "FILE", requires = "job")]
+    schema: Option<PathBuf>,
     /// Use this table in place of the job's; rows are dealt as the job says
-    #[arg(long, value_name = "CSV", conflicts_with = "party_data")]
+    #[arg(long, value_name = "TABLE", conflicts_with = "party_data")]
     data: Option<PathBuf>,
     /// Use these tables, one for each party
-    #[arg(long, value_name = "CSV", num_args = 2..)]
+    #[arg(long, value_name = "TABLE", num_args = 2..)]
     party_data: Vec<PathBuf>,
     /// Go on with an interrupted run
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["job", "set", "data", "party_data", "scenario", "run_dir"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["job", "set", "schema", "data", "party_data", "scenario", "run_dir"])]
     resume: Option<PathBuf>,
     /// Make parties slow, lost and back, as this file says
     #[arg(long, value_name = "TOML")]
@@ -61,7 +65,12 @@ pub(crate) struct RunArgs {
 
 impl RunArgs {
     /// Runs the job.
-    pub(crate) fn run(self) -> Result<(), NodeError> {
+    pub(crate) fn run(mut self) -> Result<(), NodeError> {
+        if let (Some(job), Some(schema)) = (&self.job, &self.schema) {
+            // What follows of a schema is part of the job like any other setting, in the effective job too.
+            let described = described::settings(job, &self.set, schema)?;
+            self.set.extend(described);
+        }
         if let (Some(federation), Some(job)) = (self.federation.clone(), &self.job) {
             let shown = crate::job::Shown {
                 detach: self.detach,

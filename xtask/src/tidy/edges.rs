@@ -107,6 +107,11 @@ const WALLS: &[Wall] = &[
         ],
     },
     Wall {
+        name: "lepton-fuzz",
+        layer: Layer::Beside,
+        may_use: &["lepton-node"],
+    },
+    Wall {
         name: "xtask",
         layer: Layer::Beside,
         may_use: &[],

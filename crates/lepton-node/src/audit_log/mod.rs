@@ -17,6 +17,8 @@ use rand_core::Rng;
 pub use cross::{CrossCheck, cross_check};
 pub use entry::{Direction, Entry, Event, Verdict};
 pub use lepton_crypto::IdentityPublic;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use read::read_text;
 pub use read::{Summary, read, verify};
 
 use crate::error::NodeError;

@@ -69,24 +69,23 @@ fn walk(
         }
         let text = fs::read_to_string(path).map_err(|error| NodeError::file(path, &error))?;
         chain.open_segment(*number);
-        for (at, raw) in text.split_inclusive('\n').enumerate() {
-            let Some(line) = raw.strip_suffix('\n') else {
-                return Err(damaged(
-                    path,
-                    at + 1,
-                    "is cut short; the program that writes the log repairs it when it starts",
-                ));
-            };
-            let entry = chain
-                .follow(line)
-                .map_err(|what| damaged(path, at + 1, what))?;
-            each(entry);
-        }
+        chain
+            .follow_all(&text, &mut each)
+            .map_err(|(line, what)| damaged(path, line, what))?;
         if !chain.sealed && (index + 1 < last || chain.at_start) {
             return Err(damaged(path, chain.line, "ends without a signature"));
         }
     }
     Ok(chain.summary)
+}
+
+/// The entries of a first segment.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read_text(text: &str) -> Result<Vec<Entry>, (usize, &'static str)> {
+    let (mut chain, mut entries) = (Chain::new(None), Vec::new());
+    chain.open_segment(1);
+    chain.follow_all(text, &mut |entry| entries.push(entry))?;
+    Ok(entries)
 }
 
 /// What has to follow.
@@ -124,6 +123,20 @@ impl<'a> Chain<'a> {
     fn open_segment(&mut self, number: u64) {
         self.summary.segments = number;
         (self.sealed, self.at_start, self.line) = (false, true, 0);
+    }
+
+    /// The lines of a segment; what is wrong with which, counted from 1.
+    fn follow_all(
+        &mut self,
+        text: &str,
+        each: &mut impl FnMut(Entry),
+    ) -> Result<(), (usize, &'static str)> {
+        for (at, raw) in text.split_inclusive('\n').enumerate() {
+            let short = "is cut short; the program that writes the log repairs it when it starts";
+            let line = raw.strip_suffix('\n').ok_or((at + 1, short))?;
+            each(self.follow(line).map_err(|what| (at + 1, what))?);
+        }
+        Ok(())
     }
 
     fn follow(&mut self, line: &str) -> Result<Entry, &'static str> {

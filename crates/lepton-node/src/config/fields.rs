@@ -165,7 +165,12 @@ const PARTY_ONLY: [Field; 13] = [
         Absent::Says("this party has no tables"),
         "The tables of this party. The names are those that policies and jobs use.",
     ),
-    key("tables.*.path", Kind::Text, Absent::Required, "CSV file."),
+    key(
+        "tables.*.path",
+        Kind::Text,
+        Absent::Required,
+        "File of the table: CSV, Parquet, Arrow IPC or JSON Lines.",
+    ),
     words::<ColumnType>(
         "tables.*.types",
         Kind::ColumnChoices,

@@ -8,7 +8,7 @@ pub mod coordinator;
 pub mod effective;
 mod own_table;
 pub mod party;
-mod record;
+pub(crate) mod record;
 pub mod service;
 mod trail;
 pub mod wired;

@@ -34,9 +34,9 @@ impl Mismatch {
 
 /// How many rows a table has, before anything else is asked of it (rule PO-05); one that cannot be split counts as empty.
 pub(crate) fn rows_of(job: &Job, config: &TableConfig) -> Result<u64, Mismatch> {
-    let read = Table::from_csv_path(&config.path, &ReadOptions::default())
+    let read = Table::from_path(&config.path, &ReadOptions::default())
         // The types that the job states may be what it needs.
-        .or_else(|_| Table::from_csv_path(&config.path, &tables::read_options(job)));
+        .or_else(|_| Table::from_path(&config.path, &tables::read_options(job)));
     let rows = read.map_err(|error| typed(job, &error))?.rows();
     Ok(if rows < split::MIN_ROWS {
         0
@@ -49,10 +49,10 @@ pub(crate) fn rows_of(job: &Job, config: &TableConfig) -> Result<u64, Mismatch> 
 pub(crate) fn read(job: &Job, name: &str, config: &TableConfig) -> Result<Part, Mismatch> {
     let path = &config.path;
     let typed_read = || {
-        let read = Table::from_csv_path(path, &tables::read_options(job));
+        let read = Table::from_path(path, &tables::read_options(job));
         read.map_err(|error| typed(job, &error))
     };
-    let found = match Table::from_csv_path(path, &ReadOptions::default()) {
+    let found = match Table::from_path(path, &ReadOptions::default()) {
         Ok(table) => table.columns(),
         // The types that the job states may be what it needs.
         Err(_) => typed_read()?.columns(),

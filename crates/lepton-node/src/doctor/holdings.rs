@@ -205,7 +205,7 @@ pub(super) fn table(name: &str, config: &TableConfig) -> Check {
     let stated = config.types.iter();
     let stated = stated.map(|(column, own)| (column.clone(), table_type(*own)));
     let options = ReadOptions::with_types(stated.collect());
-    let table = match Table::from_csv_path(&config.path, &options) {
+    let table = match Table::from_path(&config.path, &options) {
         Ok(table) => table,
         Err(error) => return failure(title, &error.into(), "correct the file"),
     };

@@ -24,7 +24,7 @@ impl Cells {
     /// # Errors
     /// [`NodeError::Table`] naming file and line.
     pub fn read(path: &Path) -> Result<Self, NodeError> {
-        Self::of(&Table::from_csv_path(path, &ReadOptions::default())?)
+        Self::of(&Table::from_path(path, &ReadOptions::default())?)
     }
 
     /// The cells of a table that was read already; its name is the path it was read from.

@@ -30,5 +30,7 @@ pub use listener::{Limits, ListenConfig, Listener, Notice, Observer, Peer};
 pub use proxy::Proxy;
 pub use tls::Credentials;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod decoders;
 #[cfg(test)]
 pub(crate) mod tests;

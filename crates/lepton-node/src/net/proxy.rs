@@ -110,7 +110,7 @@ async fn read_head(socket: &mut TcpStream) -> Result<Vec<u8>, String> {
 }
 
 /// The status code of an answer's head.
-fn status(head: &[u8]) -> Option<u16> {
+pub(super) fn status(head: &[u8]) -> Option<u16> {
     let line = head.split(|byte| *byte == b'\r').next()?;
     let mut words = std::str::from_utf8(line).ok()?.split(' ');
     let version = words.next()?;

@@ -7,6 +7,8 @@ mod document;
 mod envelope;
 mod law;
 mod pem;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod sample;
 mod verify;
 
 #[cfg(test)]

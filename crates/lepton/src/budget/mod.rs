@@ -95,7 +95,7 @@ struct SetArgs {
     #[arg(long, value_name = "NAME")]
     data: String,
     /// Its rows: they are remembered as keyed fingerprints, so that the same rows under another name get no second budget
-    #[arg(long, value_name = "CSV")]
+    #[arg(long, value_name = "TABLE")]
     table: PathBuf,
     /// Column that tells rows apart for good, such as a customer number; otherwise the whole row does
     #[arg(long, value_name = "COLUMN")]
@@ -166,7 +166,7 @@ struct RenewArgs {
     #[arg(long, value_name = "NAME")]
     data: String,
     /// The table with the new rows; those already known stay in their blocks
-    #[arg(long, value_name = "CSV")]
+    #[arg(long, value_name = "TABLE")]
     table: PathBuf,
     /// Budget of the new block; that of the block before, if absent
     #[arg(long, requires = "delta")]

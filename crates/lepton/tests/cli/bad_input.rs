@@ -34,7 +34,7 @@ fn missing_files() {
     with(
         &["job.toml", "--data", "."],
         1,
-        &["is a folder, not a file; name one CSV file"],
+        &["is a folder, not a file; name one table"],
     );
     with(
         &["job.toml", "--party-data", "data.csv", "none.csv"],

@@ -23,5 +23,6 @@ mod report;
 mod run;
 mod settings;
 mod support;
+mod table;
 mod units;
 mod verify;

@@ -32,20 +32,20 @@ pub(crate) fn now() -> u64 {
 }
 
 /// Whether a decoder takes a text.
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) type Takes = fn(&str) -> bool;
 
-/// Decoders that only this module calls, for the test that feeds all of them.
-#[cfg(test)]
+/// Decoders that only this module calls, for the list of all.
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) const INNER: [(&str, Takes); 4] = [
-    ("signing request", |text| {
+    ("signing-request", |text| {
         request::Request::verify(text).is_ok()
     }),
     ("registry", |text| {
         registry::Registry::from_json(text).is_ok()
     }),
     ("member", |text| folder::About::from_json(text).is_ok()),
-    ("identity key", |text| {
+    ("identity-key", |text| {
         key::IdentityFile::from_pem(text).is_ok()
     }),
 ];

@@ -1,0 +1,1 @@
+//! Nothing but the fuzzer in `fuzz_targets`.
