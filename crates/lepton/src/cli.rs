@@ -19,6 +19,7 @@ use crate::output;
 use crate::predict::PredictArgs;
 use crate::report::ReportArgs;
 use crate::run::RunArgs;
+use crate::vault::VaultArgs;
 use crate::verify::VerifyArgs;
 
 /// Exit code: failed.
@@ -86,6 +87,11 @@ enum Command {
     /// Set, show and check the lifetime privacy budgets of data sets
     #[command(after_help = "Example: lepton budget show --ledger ledger.db")]
     Budget(BudgetArgs),
+    /// Keep tables encrypted: seal, read, grant, rotate and destroy them
+    #[command(
+        after_help = "Example: lepton vault seal churn.csv --vault customers.vault --key-file root.key"
+    )]
+    Vault(VaultArgs),
     /// Be a federation's certificate authority: invite, approve and revoke members
     #[command(after_help = "Example: lepton ca init ca --federation heart-study")]
     Ca(CaArgs),
@@ -121,6 +127,7 @@ impl Cli {
             Command::Bench(args) => args.run(),
             Command::Account(args) => args.run(),
             Command::Budget(args) => args.run(),
+            Command::Vault(args) => args.run(),
             Command::Ca(args) => args.run(),
             Command::Party(args) => args.run(),
             Command::Coordinator(args) => args.run(),

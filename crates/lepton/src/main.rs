@@ -24,6 +24,8 @@ mod progress;
 mod report;
 mod run;
 mod serve;
+mod vault;
+mod vault_tables;
 mod verify;
 
 use std::process::ExitCode;

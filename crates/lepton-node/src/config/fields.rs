@@ -158,14 +158,25 @@ const DIAL: [Field; 6] = [
     ),
 ];
 
-const PARTY_ONLY: [Field; 13] = [
+const PARTY_ONLY: [Field; 14] = [
     key(
         "tables",
         Kind::Named,
         Absent::Says("this party has no tables"),
         "The tables of this party. The names are those that policies and jobs use.",
     ),
-    key("tables.*.path", Kind::Text, Absent::Required, "CSV file."),
+    key(
+        "tables.*.path",
+        Kind::Text,
+        Absent::Required,
+        "CSV file, or a table of a vault as `VAULT/TABLE` (`docs/vault.md`).",
+    ),
+    key(
+        "tables.*.key_file",
+        Kind::Text,
+        Absent::Says("the table is not in a vault"),
+        "Key file that opens the table in its vault; best one of a grant, so that this program can read the granted columns only. Nobody but this program's user may read it.",
+    ),
     words::<ColumnType>(
         "tables.*.types",
         Kind::ColumnChoices,

@@ -129,6 +129,7 @@ pub fn trail(folder: &Path, who: &Someone, clock: fn() -> String) -> Result<Trai
 pub fn owner(folder: &Path, name: &str, table: &Path) -> Owner {
     let table = TableConfig {
         path: table.to_owned(),
+        key: None,
         types: std::collections::BTreeMap::new(),
     };
     Owner {

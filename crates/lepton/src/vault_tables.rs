@@ -1,0 +1,279 @@
+//! `lepton vault seal` and its siblings: tables in a vault.
+
+mod change;
+mod look;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use lepton_node::error::NodeError;
+use lepton_node::net::pki::MemberFolder;
+use lepton_vault::{KeyFile, Passphrase, RootOfTrust, Signer, VaultError, table_place};
+
+/// The verbs.
+#[derive(Subcommand)]
+pub(crate) enum VaultTables {
+    /// Make a vault: a folder for encrypted tables and their keys
+    #[command(after_help = "Example: lepton vault init customers.vault --key-file root.key")]
+    Init(InitVault),
+    /// Encrypt a table into a vault, as a new table or as the next version of one
+    #[command(
+        after_help = "Example: lepton vault seal churn.csv --vault customers.vault --key-file root.key\n\nThe file that is sealed stays as it is: remove it yourself. Every column gets a key of its own."
+    )]
+    Seal(SealTable),
+    /// Write a table out in the clear, as CSV, to standard output
+    #[command(
+        after_help = "Example: lepton vault open customers.vault/churn --key-file root.key | head\n\nWhat is written is not encrypted any more. An exit code other than 0 says that it is not the whole table."
+    )]
+    Open(ReadTable),
+    /// List a vault's tables, versions and grants; needs no key
+    #[command(after_help = "Example: lepton vault ls customers.vault")]
+    Ls(ListVault),
+    /// Show a table's columns, version, roots of integrity and grants
+    #[command(after_help = "Example: lepton vault show customers.vault/churn --key-file root.key")]
+    Show(ShowTable),
+    /// Show the first rows of a table, on this terminal only
+    #[command(after_help = "Example: lepton vault head customers.vault/churn --key-file root.key")]
+    Head(HeadTable),
+    /// Describe a table's columns from their cells, on this terminal only
+    #[command(
+        after_help = "Example: lepton vault describe customers.vault/churn --key-file root.key\n\nLeast and largest values, categories and counts are taken from raw rows, without any privacy: keep them."
+    )]
+    Describe(ReadTable),
+    /// Let the holder of a key file read some columns of a table
+    #[command(
+        after_help = "Example: lepton vault grant customers.vault/churn --key-file root.key --to training --columns age,plan,churned --out training.key"
+    )]
+    Grant(GrantTable),
+    /// Take a grant back
+    #[command(
+        after_help = "Example: lepton vault revoke customers.vault/churn --key-file root.key --from training --reencrypt\n\nWhat the holder copied stays with the holder. With --reencrypt the table gets fresh keys, and the old file is removed."
+    )]
+    Revoke(RevokeTable),
+    /// Replace a vault's keys without encrypting its data anew; add and remove who can open it
+    #[command(
+        after_help = "Example: lepton vault rotate customers.vault --key-file root.key --add-key-file second.key"
+    )]
+    Rotate(RotateVault),
+    /// Destroy a table for good, with a certificate
+    #[command(
+        after_help = "Example: lepton vault shred customers.vault/churn --key-file root.key --yes\n\nThe certificate says what destruction does not reach: backups, copies, models made from the table."
+    )]
+    Shred(ShredTable),
+}
+
+/// Who opens the vault.
+#[derive(Args)]
+pub(crate) struct RootFlags {
+    /// File with the vault's passphrase in its first line
+    #[arg(long, value_name = "FILE", conflicts_with = "key_file")]
+    passphrase_file: Option<PathBuf>,
+    /// Key file that opens the vault
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+/// Who signs beside the vault.
+#[derive(Args)]
+pub(crate) struct SignFlags {
+    /// This party's folder of enrolment: its identity signs beside the vault's own key
+    #[arg(long, value_name = "FOLDER")]
+    identity: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct InitVault {
+    /// A new folder
+    vault: PathBuf,
+    #[command(flatten)]
+    root: RootFlags,
+}
+
+#[derive(Args)]
+pub(crate) struct SealTable {
+    /// The table: a CSV file, or encrypted Parquet with --parquet-keys
+    table: PathBuf,
+    /// The vault's folder
+    #[arg(long, value_name = "FOLDER")]
+    vault: PathBuf,
+    #[command(flatten)]
+    root: RootFlags,
+    #[command(flatten)]
+    sign: SignFlags,
+    /// Its name in the vault; the file's name without ending, if absent
+    #[arg(long)]
+    name: Option<String>,
+    /// What a column holds where its values would be misread, as postcode=category; may be repeated
+    #[arg(long = "type", value_name = "COLUMN=TYPE")]
+    types: Vec<String>,
+    /// Keys that open an encrypted Parquet file of another tool: a JSON object of key names with base64
+    #[arg(long, value_name = "FILE")]
+    parquet_keys: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct ReadTable {
+    /// The table, as VAULT/TABLE
+    table: PathBuf,
+    #[command(flatten)]
+    root: RootFlags,
+    /// Only these columns, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "COLUMNS")]
+    columns: Vec<String>,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct HeadTable {
+    #[command(flatten)]
+    read: ReadTable,
+    /// How many rows
+    #[arg(long, default_value_t = 10)]
+    rows: usize,
+}
+
+#[derive(Args)]
+pub(crate) struct ListVault {
+    /// The vault's folder
+    vault: PathBuf,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ShowTable {
+    /// The table, as VAULT/TABLE
+    table: PathBuf,
+    #[command(flatten)]
+    root: RootFlags,
+    /// Read all cells and hold them against the roots of integrity
+    #[arg(long)]
+    check: bool,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct GrantTable {
+    /// The table, as VAULT/TABLE
+    table: PathBuf,
+    #[command(flatten)]
+    root: RootFlags,
+    /// Name of the grant
+    #[arg(long, value_name = "NAME", required_unless_present = "parquet_keys")]
+    to: Option<String>,
+    /// Columns that are granted, separated by commas
+    #[arg(long, value_delimiter = ',', required = true, value_name = "COLUMNS")]
+    columns: Vec<String>,
+    /// A new key file for the holder
+    #[arg(long, value_name = "FILE", conflicts_with = "holder")]
+    out: Option<PathBuf>,
+    /// The holder's key file, where it has one of another grant
+    #[arg(long, value_name = "FILE")]
+    holder: Option<PathBuf>,
+    /// Instead: a new file with the columns' keys for other tools that read Parquet; it cannot be revoked
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "out", "holder"])]
+    parquet_keys: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct RevokeTable {
+    /// The table, as VAULT/TABLE
+    table: PathBuf,
+    #[command(flatten)]
+    root: RootFlags,
+    #[command(flatten)]
+    sign: SignFlags,
+    /// Name of the grant
+    #[arg(long, value_name = "NAME")]
+    from: String,
+    /// Encrypt the table anew, so that keys which the holder kept open no version to come
+    #[arg(long)]
+    reencrypt: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct RotateVault {
+    /// The vault's folder
+    vault: PathBuf,
+    #[command(flatten)]
+    root: RootFlags,
+    /// Let this key file open the vault too; it is made, if there is none
+    #[arg(long, value_name = "FILE", conflicts_with = "add_passphrase_file")]
+    add_key_file: Option<PathBuf>,
+    /// Let the passphrase in this file open the vault too
+    #[arg(long, value_name = "FILE")]
+    add_passphrase_file: Option<PathBuf>,
+    /// Take a root away, by its name in `lepton vault ls`; may be repeated
+    #[arg(long, value_name = "ROOT")]
+    remove_root: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct ShredTable {
+    /// The table, as VAULT/TABLE
+    table: PathBuf,
+    #[command(flatten)]
+    root: RootFlags,
+    #[command(flatten)]
+    sign: SignFlags,
+    /// Yes, it cannot be undone
+    #[arg(long)]
+    yes: bool,
+}
+
+impl VaultTables {
+    /// Carries out the command.
+    pub(crate) fn run(self) -> Result<(), NodeError> {
+        match self {
+            Self::Init(args) => change::init(&args),
+            Self::Seal(args) => change::seal(&args),
+            Self::Open(args) => look::open(&args),
+            Self::Ls(args) => look::ls(&args),
+            Self::Show(args) => look::show(&args),
+            Self::Head(args) => look::head(&args),
+            Self::Describe(args) => look::describe(&args),
+            Self::Grant(args) => change::grant(&args),
+            Self::Revoke(args) => change::revoke(&args),
+            Self::Rotate(args) => change::rotate(&args),
+            Self::Shred(args) => change::shred(&args),
+        }
+    }
+}
+
+impl RootFlags {
+    fn root(&self) -> Result<Box<dyn RootOfTrust>, NodeError> {
+        match (&self.passphrase_file, &self.key_file) {
+            (Some(path), _) => Ok(Box::new(Passphrase::from_file(path)?)),
+            (None, Some(path)) => Ok(Box::new(KeyFile::open(path)?)),
+            (None, None) => Err(NodeError::Use(
+                "say what opens the vault: --key-file or --passphrase-file".to_owned(),
+            )),
+        }
+    }
+}
+
+impl SignFlags {
+    fn signer(&self) -> Result<Option<Signer>, NodeError> {
+        let Some(folder) = &self.identity else {
+            return Ok(None);
+        };
+        let key = MemberFolder::open(folder)?.key()?.identity();
+        Ok(Some(Signer { key }))
+    }
+}
+
+/// Vault and name of a table.
+fn place(path: &Path) -> Result<(PathBuf, String), NodeError> {
+    let found = table_place(path).ok_or_else(|| {
+        VaultError::Use(format!(
+            "{}: this is no table of a vault; name it as VAULT/TABLE",
+            path.display()
+        ))
+    })?;
+    Ok(found)
+}
