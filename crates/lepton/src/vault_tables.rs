@@ -1,66 +1,14 @@
 //! `lepton vault seal` and its siblings: tables in a vault.
 
-mod change;
-mod look;
+pub(crate) mod change;
+pub(crate) mod look;
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use lepton_node::error::NodeError;
 use lepton_node::net::pki::MemberFolder;
 use lepton_vault::{KeyFile, Passphrase, RootOfTrust, Signer, VaultError, table_place};
-
-/// The verbs.
-#[derive(Subcommand)]
-pub(crate) enum VaultTables {
-    /// Make a vault: a folder for encrypted tables and their keys
-    #[command(after_help = "Example: lepton vault init customers.vault --key-file root.key")]
-    Init(InitVault),
-    /// Encrypt a table into a vault, as a new table or as the next version of one
-    #[command(
-        after_help = "Example: lepton vault seal churn.csv --vault customers.vault --key-file root.key\n\nThe file that is sealed stays as it is: remove it yourself. Every column gets a key of its own."
-    )]
-    Seal(SealTable),
-    /// Write a table out in the clear, as CSV, to standard output
-    #[command(
-        after_help = "Example: lepton vault open customers.vault/churn --key-file root.key | head\n\nWhat is written is not encrypted any more. An exit code other than 0 says that it is not the whole table."
-    )]
-    Open(ReadTable),
-    /// List a vault's tables, versions and grants; needs no key
-    #[command(after_help = "Example: lepton vault ls customers.vault")]
-    Ls(ListVault),
-    /// Show a table's columns, version, roots of integrity and grants
-    #[command(after_help = "Example: lepton vault show customers.vault/churn --key-file root.key")]
-    Show(ShowTable),
-    /// Show the first rows of a table, on this terminal only
-    #[command(after_help = "Example: lepton vault head customers.vault/churn --key-file root.key")]
-    Head(HeadTable),
-    /// Describe a table's columns from their cells, on this terminal only
-    #[command(
-        after_help = "Example: lepton vault describe customers.vault/churn --key-file root.key\n\nLeast and largest values, categories and counts are taken from raw rows, without any privacy: keep them."
-    )]
-    Describe(ReadTable),
-    /// Let the holder of a key file read some columns of a table
-    #[command(
-        after_help = "Example: lepton vault grant customers.vault/churn --key-file root.key --to training --columns age,plan,churned --out training.key"
-    )]
-    Grant(GrantTable),
-    /// Take a grant back
-    #[command(
-        after_help = "Example: lepton vault revoke customers.vault/churn --key-file root.key --from training --reencrypt\n\nWhat the holder copied stays with the holder. With --reencrypt the table gets fresh keys, and the old file is removed."
-    )]
-    Revoke(RevokeTable),
-    /// Replace a vault's keys without encrypting its data anew; add and remove who can open it
-    #[command(
-        after_help = "Example: lepton vault rotate customers.vault --key-file root.key --add-key-file second.key"
-    )]
-    Rotate(RotateVault),
-    /// Destroy a table for good, with a certificate
-    #[command(
-        after_help = "Example: lepton vault shred customers.vault/churn --key-file root.key --yes\n\nThe certificate says what destruction does not reach: backups, copies, models made from the table."
-    )]
-    Shred(ShredTable),
-}
 
 /// Who opens the vault.
 #[derive(Args)]
@@ -224,25 +172,6 @@ pub(crate) struct ShredTable {
     /// Yes, it cannot be undone
     #[arg(long)]
     yes: bool,
-}
-
-impl VaultTables {
-    /// Carries out the command.
-    pub(crate) fn run(self) -> Result<(), NodeError> {
-        match self {
-            Self::Init(args) => change::init(&args),
-            Self::Seal(args) => change::seal(&args),
-            Self::Open(args) => look::open(&args),
-            Self::Ls(args) => look::ls(&args),
-            Self::Show(args) => look::show(&args),
-            Self::Head(args) => look::head(&args),
-            Self::Describe(args) => look::describe(&args),
-            Self::Grant(args) => change::grant(&args),
-            Self::Revoke(args) => change::revoke(&args),
-            Self::Rotate(args) => change::rotate(&args),
-            Self::Shred(args) => change::shred(&args),
-        }
-    }
 }
 
 impl RootFlags {

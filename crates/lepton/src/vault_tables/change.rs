@@ -12,7 +12,7 @@ use lepton_vault::{
 use super::{GrantTable, InitVault, RevokeTable, RotateVault, SealTable, ShredTable, place};
 use crate::{clock, output};
 
-pub(super) fn init(args: &InitVault) -> Result<(), NodeError> {
+pub(crate) fn init(args: &InitVault) -> Result<(), NodeError> {
     let root: Box<dyn RootOfTrust> = match &args.root.key_file {
         Some(path) => Box::new(made(path)?),
         None => args.root.root()?,
@@ -43,7 +43,7 @@ fn made(path: &Path) -> Result<KeyFile, NodeError> {
     Ok(key)
 }
 
-pub(super) fn seal(args: &SealTable) -> Result<(), NodeError> {
+pub(crate) fn seal(args: &SealTable) -> Result<(), NodeError> {
     let stem = args.table.file_stem().map(|stem| stem.to_string_lossy());
     let name = args
         .name
@@ -91,7 +91,7 @@ fn types(texts: &[String]) -> Result<BTreeMap<String, ColumnType>, NodeError> {
     texts.iter().map(parse).collect()
 }
 
-pub(super) fn grant(args: &GrantTable) -> Result<(), NodeError> {
+pub(crate) fn grant(args: &GrantTable) -> Result<(), NodeError> {
     let (folder, table) = place(&args.table)?;
     let mut vault = Vault::open(&folder, args.root.root()?.as_ref())?;
     if let Some(path) = &args.parquet_keys {
@@ -124,7 +124,7 @@ pub(super) fn grant(args: &GrantTable) -> Result<(), NodeError> {
     ))
 }
 
-pub(super) fn revoke(args: &RevokeTable) -> Result<(), NodeError> {
+pub(crate) fn revoke(args: &RevokeTable) -> Result<(), NodeError> {
     let (folder, table) = place(&args.table)?;
     let party = args.sign.signer()?;
     let mut vault = Vault::open(&folder, args.root.root()?.as_ref())?;
@@ -144,7 +144,7 @@ pub(super) fn revoke(args: &RevokeTable) -> Result<(), NodeError> {
     ))
 }
 
-pub(super) fn rotate(args: &RotateVault) -> Result<(), NodeError> {
+pub(crate) fn rotate(args: &RotateVault) -> Result<(), NodeError> {
     let mut vault = Vault::open(&args.vault, args.root.root()?.as_ref())?;
     let add: Option<Box<dyn RootOfTrust>> = match (&args.add_key_file, &args.add_passphrase_file) {
         (Some(path), _) => Some(Box::new(made(path)?)),
@@ -158,7 +158,7 @@ pub(super) fn rotate(args: &RotateVault) -> Result<(), NodeError> {
     ))
 }
 
-pub(super) fn shred(args: &ShredTable) -> Result<(), NodeError> {
+pub(crate) fn shred(args: &ShredTable) -> Result<(), NodeError> {
     let (folder, table) = place(&args.table)?;
     if !args.yes {
         return Err(NodeError::Use(format!(

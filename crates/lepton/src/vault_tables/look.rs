@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{HeadTable, ListVault, ReadTable, ShowTable, place};
 use crate::output;
 
-pub(super) fn ls(args: &ListVault) -> Result<(), NodeError> {
+pub(crate) fn ls(args: &ListVault) -> Result<(), NodeError> {
     let listing = Vault::list(&args.vault)?;
     if args.json {
         return output::json(&listing);
@@ -38,7 +38,7 @@ fn listed(listing: &Listing) -> String {
     text
 }
 
-pub(super) fn show(args: &ShowTable) -> Result<(), NodeError> {
+pub(crate) fn show(args: &ShowTable) -> Result<(), NodeError> {
     let (folder, name) = place(&args.table)?;
     let root = args.root.root()?;
     let sealed = SealedTable::open(&args.table, root.as_ref(), None)?;
@@ -82,7 +82,7 @@ pub(super) fn show(args: &ShowTable) -> Result<(), NodeError> {
 }
 
 /// Batch by batch: no more of the table is in memory than that.
-pub(super) fn open(args: &ReadTable) -> Result<(), NodeError> {
+pub(crate) fn open(args: &ReadTable) -> Result<(), NodeError> {
     let sealed = SealedTable::open(&args.table, args.root.root()?.as_ref(), None)?;
     let scan = args.scan(0);
     let mut first = true;
@@ -113,7 +113,7 @@ fn after_header<'a>(csv: &'a [u8], table: &Table) -> Result<&'a [u8], NodeError>
     Ok(csv.get(header.len()..).unwrap_or_default())
 }
 
-pub(super) fn head(args: &HeadTable) -> Result<(), NodeError> {
+pub(crate) fn head(args: &HeadTable) -> Result<(), NodeError> {
     let sealed = SealedTable::open(&args.read.table, args.read.root.root()?.as_ref(), None)?;
     let mut rows: Vec<Vec<Option<String>>> = Vec::new();
     let mut names = Vec::new();
@@ -144,7 +144,7 @@ pub(super) fn head(args: &HeadTable) -> Result<(), NodeError> {
     output::text(&(text + "\n"))
 }
 
-pub(super) fn describe(args: &ReadTable) -> Result<(), NodeError> {
+pub(crate) fn describe(args: &ReadTable) -> Result<(), NodeError> {
     let sealed = SealedTable::open(&args.table, args.root.root()?.as_ref(), None)?;
     let table = sealed.read(&args.scan(0))?;
     let found = summaries(&table)?;

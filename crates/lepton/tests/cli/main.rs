@@ -22,4 +22,5 @@ mod run;
 mod settings;
 mod support;
 mod units;
+mod vault;
 mod verify;
