@@ -95,6 +95,10 @@ fn a_job_reads_a_sealed_table_as_it_reads_the_file() {
             "job.key"
         ])
     );
+    let predicted =
+        |more: &[&str]| ok(&desk, &[&["predict", "--model", "a"], more].concat()).stdout;
+    let sealed = predicted(&["v/data", "--vault-key", "job.key"]);
+    assert_eq!(sealed, predicted(&["data.csv"]));
 }
 
 #[test]
