@@ -148,9 +148,10 @@ impl Verified {
         }
         let start = number * BLOCK as u64;
         let length = (self.0.length - start).min(BLOCK as u64);
-        let mut block = vec![0; usize::try_from(length).unwrap_or(BLOCK)];
+        let mut block = Vec::with_capacity(usize::try_from(length).unwrap_or(BLOCK));
         state.file.seek(SeekFrom::Start(start))?;
-        state.file.read_exact(&mut block)?;
+        let mut file = (&state.file).take(length);
+        file.read_to_end(&mut block)?;
         let expected = usize::try_from(number)
             .ok()
             .and_then(|at| self.0.hashes.get(at));

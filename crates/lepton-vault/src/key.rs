@@ -14,6 +14,18 @@ const SALT: usize = 32;
 #[serde(transparent)]
 pub struct Sealed(String);
 
+impl Sealed {
+    /// Bytes that something else sealed.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self(STANDARD.encode(bytes))
+    }
+
+    /// The bytes, if they are any.
+    pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
+        STANDARD.decode(&self.0).ok()
+    }
+}
+
 /// What a sealed value is bound to: purpose, vault, table, version, column.
 pub(crate) type Place<'a> = [&'a str];
 
@@ -91,7 +103,7 @@ pub(crate) fn unhex<const N: usize>(text: &str) -> Option<Zeroizing<[u8; N]>> {
 }
 
 /// Each part with its length: no two places have the same bytes.
-fn framed(place: &Place<'_>) -> Vec<u8> {
+pub(crate) fn framed(place: &Place<'_>) -> Vec<u8> {
     let part = |part: &&str| [&(part.len() as u64).to_be_bytes(), part.as_bytes()].concat();
     place.iter().flat_map(part).collect()
 }

@@ -25,6 +25,7 @@ mod root;
 mod seal;
 mod shred;
 mod summary;
+mod token;
 
 pub use catalog::{CATALOG, GrantShown, Listing, TableShown, table_place};
 pub use disk::write_secret;
@@ -38,3 +39,4 @@ pub use owner::Vault;
 pub use read::{Between, Scan, SealedTable};
 pub use root::{KeyFile, Passphrase, RootOfTrust, Slot};
 pub use summary::{ColumnSummary, describe};
+pub use token::TokenKey;

@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lepton_node::error::NodeError;
+use lepton_node::files::only_owner_reads;
 use lepton_node::net::pki::MemberFolder;
-use lepton_vault::{KeyFile, Passphrase, RootOfTrust, Signer, VaultError, table_place};
+use lepton_node::tables::read_text;
+use lepton_vault::{KeyFile, Passphrase, RootOfTrust, Signer, TokenKey, VaultError, table_place};
+use zeroize::Zeroizing;
 
 /// Who opens the vault.
 #[derive(Args)]
@@ -19,6 +22,18 @@ pub(crate) struct RootFlags {
     /// Key file that opens the vault
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// PKCS#11 module of a token whose AES key opens the vault
+    #[arg(long, value_name = "FILE", requires_all = ["token", "token_key", "pin_file"], conflicts_with_all = ["key_file", "passphrase_file"])]
+    pkcs11: Option<PathBuf>,
+    /// Label of the token
+    #[arg(long, value_name = "LABEL", requires = "pkcs11")]
+    token: Option<String>,
+    /// Label of the AES key on the token
+    #[arg(long, value_name = "LABEL", requires = "pkcs11")]
+    token_key: Option<String>,
+    /// File with the token's PIN in its first line
+    #[arg(long, value_name = "FILE", requires = "pkcs11")]
+    pin_file: Option<PathBuf>,
 }
 
 /// Who signs beside the vault.
@@ -176,14 +191,29 @@ pub(crate) struct ShredTable {
 
 impl RootFlags {
     fn root(&self) -> Result<Box<dyn RootOfTrust>, NodeError> {
+        if let (Some(module), Some(token), Some(key), Some(pin)) =
+            (&self.pkcs11, &self.token, &self.token_key, &self.pin_file)
+        {
+            let pin = first_line(pin)?;
+            return Ok(Box::new(TokenKey::open(module, (token, key), &pin)?));
+        }
         match (&self.passphrase_file, &self.key_file) {
             (Some(path), _) => Ok(Box::new(Passphrase::from_file(path)?)),
             (None, Some(path)) => Ok(Box::new(KeyFile::open(path)?)),
             (None, None) => Err(NodeError::Use(
-                "say what opens the vault: --key-file or --passphrase-file".to_owned(),
+                "say what opens the vault: --key-file, --passphrase-file or --pkcs11".to_owned(),
             )),
         }
     }
+}
+
+/// A secret in the first line of a file that only its owner may read.
+fn first_line(path: &Path) -> Result<Zeroizing<String>, NodeError> {
+    only_owner_reads(path)?;
+    let text = Zeroizing::new(read_text(path)?);
+    Ok(Zeroizing::new(
+        text.lines().next().unwrap_or_default().to_owned(),
+    ))
 }
 
 impl SignFlags {

@@ -51,7 +51,14 @@ impl Desk {
         KeyFile::open(&self.path("root.key")).unwrap()
     }
 
+    /// Waits a little for the lock: a child that another test starts has, for a moment, all that this process has open.
     pub(crate) fn open(&self) -> Vault {
+        for _ in 0..100 {
+            match Vault::open(&self.vault(), &self.root()) {
+                Err(VaultError::Use(_)) => std::thread::sleep(std::time::Duration::from_millis(10)),
+                done => return done.unwrap(),
+            }
+        }
         Vault::open(&self.vault(), &self.root()).unwrap()
     }
 

@@ -11,3 +11,4 @@ mod desk;
 mod grants;
 mod marker;
 mod tables;
+mod tokens;

@@ -29,7 +29,7 @@ fn flags(args: &InitVault) -> String {
     match (&args.root.passphrase_file, &args.root.key_file) {
         (Some(path), _) => format!("--passphrase-file {}", path.display()),
         (None, Some(path)) => format!("--key-file {}", path.display()),
-        (None, None) => String::new(),
+        (None, None) => "--pkcs11 …".to_owned(),
     }
 }
 

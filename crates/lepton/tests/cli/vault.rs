@@ -315,7 +315,7 @@ fn wrong_use_says_what_to_do() {
     for (arguments, words) in [
         (
             &["vault", "seal", "data.csv", "--vault", "v"][..],
-            "--key-file or --passphrase-file",
+            "--key-file, --passphrase-file or --pkcs11",
         ),
         (
             &["vault", "show", "data.csv", "--key-file", "root.key"],
