@@ -90,6 +90,7 @@ impl World {
         let (credentials, own) = self.enrol(Role::Party, name);
         let table = TableConfig {
             path: self.folder.join(format!("{name}.csv")),
+            key: None,
             types: BTreeMap::new(),
         };
         let setup = PartySetup {

@@ -13,7 +13,7 @@ use lepton_table::{ColumnType, ReadOptions, Table, TableError};
 use crate::error::NodeError;
 use crate::model_file::ModelFile;
 use crate::summary::metrics_doc;
-use crate::tables::{place_of_row, raw_column};
+use crate::tables::{place_of_row, raw_column, sealed};
 
 /// A prediction for each row of a table.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +43,19 @@ pub enum Answer {
 /// [`NodeError`] naming file, line and column: an unreadable table, an absent input column, text where the model needs numbers, or a missing
 /// value where the job refused them.
 pub fn predict(file: &ModelFile, path: &Path) -> Result<Predicted, NodeError> {
-    let table = read(file, path)?;
+    predict_with(file, path, None)
+}
+
+/// As [`predict`], for a table that may lie in a vault, as its key file opens it.
+///
+/// # Errors
+/// As [`predict`].
+pub fn predict_with(
+    file: &ModelFile,
+    path: &Path,
+    vault_key: Option<&Path>,
+) -> Result<Predicted, NodeError> {
+    let table = read(file, path, vault_key)?;
     let columns = inputs(file, &table)?;
     let key = file.slot_key();
     let slot = slot_function(key.as_ref(), file.slots());
@@ -86,7 +98,7 @@ fn answers(file: &ModelFile, x: &Matrix) -> Result<Vec<Answer>, NodeError> {
 }
 
 /// Reads the table under the types that the model was trained with. What is wrong in a column that the model does not use is no matter.
-fn read(file: &ModelFile, path: &Path) -> Result<Table, NodeError> {
+fn read(file: &ModelFile, path: &Path, key: Option<&Path>) -> Result<Table, NodeError> {
     let mut options = ReadOptions::with_types(
         file.header
             .preparation
@@ -103,32 +115,35 @@ fn read(file: &ModelFile, path: &Path) -> Result<Table, NodeError> {
     };
     options.types.insert(target.name().to_owned(), kind);
     loop {
-        match Table::from_path(path, &options) {
-            Err(TableError::NotANumber { column, .. } | TableError::NotFinite { column, .. })
+        let read = match sealed::read(path, &options, key) {
+            Ok(table) => return Ok(table),
+            Err(NodeError::Table(error)) => error,
+            Err(other) => return Err(other),
+        };
+        match read {
+            TableError::NotANumber { column, .. } | TableError::NotFinite { column, .. }
                 if !options.types.contains_key(&column) =>
             {
                 options.types.insert(column, ColumnType::Category);
             }
-            Err(
-                TableError::NotANumber {
-                    table,
-                    line,
-                    column,
-                    value,
-                    ..
-                }
-                | TableError::NotFinite {
-                    table,
-                    line,
-                    column,
-                    value,
-                },
-            ) => {
+            TableError::NotANumber {
+                table,
+                line,
+                column,
+                value,
+                ..
+            }
+            | TableError::NotFinite {
+                table,
+                line,
+                column,
+                value,
+            } => {
                 return Err(NodeError::Data(format!(
                     "{table}:{line}, column {column:?}: {value:?} is not a finite number, and the model reads this column as numbers; fix the value, or leave the cell empty if it is missing"
                 )));
             }
-            other => return Ok(other?),
+            other => return Err(other.into()),
         }
     }
 }

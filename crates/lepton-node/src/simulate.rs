@@ -358,6 +358,7 @@ fn absolute(source: Source) -> Result<Source, NodeError> {
             .into_iter()
             .map(path)
             .collect::<Result<_, _>>()?,
+        vault_key: source.vault_key.map(path).transpose()?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! From a job and its tables to each simulated party's rows, with every column made explicit in the job.
 
 mod delta;
+pub(crate) mod sealed;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,9 @@ pub struct Source {
     pub data: Option<PathBuf>,
     /// `--party-data`: one table per party in place of the job's.
     pub party_data: Vec<PathBuf>,
+    /// `--vault-key`: opens those of these tables that lie in vaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault_key: Option<PathBuf>,
 }
 
 /// A job with everything resolved, and each party's rows.
@@ -145,7 +149,7 @@ fn deal(job: &Job, source: &Source) -> Result<(Vec<Part>, Vec<TableRead>), NodeE
     let options = read_options(job);
     let folder = source.job.parent().unwrap_or(Path::new("."));
     if !source.party_data.is_empty() {
-        return per_party(&source.party_data, &options);
+        return per_party(&source.party_data, &options, source);
     }
     match (&job.data().source, &source.data) {
         (DataSource::PerParty(_), Some(_)) => Err(NodeError::Use(
@@ -153,11 +157,11 @@ fn deal(job: &Job, source: &Source) -> Result<(Vec<Part>, Vec<TableRead>), NodeE
         )),
         (DataSource::PerParty(tables), None) => {
             let paths: Vec<PathBuf> = tables.iter().map(|table| folder.join(table)).collect();
-            per_party(&paths, &options)
+            per_party(&paths, &options, source)
         }
         (DataSource::Dealt { table, split }, data) => {
             let path = data.clone().unwrap_or_else(|| folder.join(table));
-            let table = Table::from_path(&path, &options)?;
+            let table = sealed::read(&path, &options, source.vault_key.as_deref())?;
             let (mut parts, mut seats) = (Vec::new(), Vec::new());
             for PartyPart { name, rows } in divide(job, &table, split)? {
                 parts.push(Part { name: name.clone(), table: table.select_rows(&rows)? });
@@ -171,10 +175,11 @@ fn deal(job: &Job, source: &Source) -> Result<(Vec<Part>, Vec<TableRead>), NodeE
 fn per_party(
     paths: &[PathBuf],
     options: &ReadOptions,
+    source: &Source,
 ) -> Result<(Vec<Part>, Vec<TableRead>), NodeError> {
     let mut parts: Vec<Part> = Vec::new();
     for (index, path) in paths.iter().enumerate() {
-        let table = Table::from_path(path, options)?;
+        let table = sealed::read(path, options, source.vault_key.as_deref())?;
         if let Some(first) = parts.first() {
             first.table.check_same_columns(&table)?;
         }

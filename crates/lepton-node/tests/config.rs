@@ -145,6 +145,44 @@ fn mistakes_are_named_with_their_line() {
     }
 }
 
+/// A table of a vault is opened with its key, and with no other.
+#[test]
+fn a_check_opens_sealed_tables() {
+    use lepton_table::{ReadOptions, Table};
+    use lepton_vault::{KeyFile, Vault};
+    let folder = tempfile::tempdir().unwrap();
+    let root = KeyFile::create(&folder.path().join("root.key")).unwrap();
+    KeyFile::create(&folder.path().join("other.key")).unwrap();
+    let rows = Table::from_csv_bytes("t", b"a\n1\n", &ReadOptions::default()).unwrap();
+    let mut vault = Vault::init(&folder.path().join("v"), &root).unwrap();
+    vault
+        .seal("t", &rows, "2026-01-01T00:00:00Z", None)
+        .unwrap();
+    let file = folder.path().join("party.toml");
+    let found = |path: &str, more: &str| -> Vec<String> {
+        let wanted = format!("path = \"{path}\"\n{more}");
+        let text = PARTY.replace("path = \"patients.csv\"", &wanted);
+        assert_ne!(text, PARTY);
+        let config = PartyConfig::parse(&file, &text).unwrap();
+        let found = config.check().into_iter().map(|found| found.key);
+        found.filter(|key| key.starts_with("tables.")).collect()
+    };
+    assert!(found("v/t", "key_file = \"root.key\"").is_empty());
+    assert_eq!(found("v/t", ""), ["tables.patients.path"]);
+    assert_eq!(
+        found("v/t", "key_file = \"other.key\""),
+        ["tables.patients.path"]
+    );
+    assert_eq!(
+        found("v/none", "key_file = \"root.key\""),
+        ["tables.patients.path"]
+    );
+    assert_eq!(
+        found("root.key", "key_file = \"root.key\""),
+        ["tables.patients.key_file"]
+    );
+}
+
 #[cfg(unix)]
 #[test]
 fn a_check_finds_what_would_stop_the_daemon() {

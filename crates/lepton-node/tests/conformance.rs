@@ -22,6 +22,7 @@ fn federation(overrides: &[&str]) -> Federation {
         overrides: overrides.iter().map(|text| (*text).to_owned()).collect(),
         data: None,
         party_data: Vec::new(),
+        vault_key: None,
     };
     Federation::load(&source).unwrap()
 }

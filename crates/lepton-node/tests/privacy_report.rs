@@ -71,6 +71,7 @@ impl Run {
                 overrides: set.iter().map(|text| (*text).to_owned()).collect(),
                 data: None,
                 party_data: Vec::new(),
+                vault_key: None,
             },
             scenario: None,
             folder: Place::At(folder.path().join("out")),

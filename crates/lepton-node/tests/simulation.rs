@@ -108,6 +108,7 @@ impl Desk {
             overrides: set.iter().map(|text| (*text).to_owned()).collect(),
             data: None,
             party_data: Vec::new(),
+            vault_key: None,
         }
     }
 
@@ -497,6 +498,7 @@ async fn gaps_and_repeated_rows_are_treated_as_the_job_says() {
     let run = async |times, set: &[&str]| {
         let source = Source {
             party_data: tables(times),
+            vault_key: None,
             ..desk.source(set)
         };
         simulate(source, desk.path("runs")).await
@@ -654,6 +656,7 @@ async fn a_category_stands_for_two_honest_parties_whoever_colludes() {
     for (set, expected) in cases {
         let source = Source {
             party_data: party_data.clone(),
+            vault_key: None,
             ..desk.source(set)
         };
         let report = simulate(source, desk.path("runs")).await.unwrap().report;

@@ -43,6 +43,9 @@ struct PrivacyArgs {
     /// Use these tables, one for each party
     #[arg(long, value_name = "TABLE", num_args = 2..)]
     party_data: Vec<PathBuf>,
+    /// Key file that opens those of these tables that lie in a vault, named as VAULT/TABLE
+    #[arg(long, value_name = "FILE")]
+    vault_key: Option<PathBuf>,
     /// Records planted by the toss of a coin
     #[arg(long, default_value_t = 400)]
     canaries: u32,
@@ -86,6 +89,7 @@ impl PrivacyArgs {
             overrides: args.set,
             data: args.data,
             party_data: args.party_data,
+            vault_key: args.vault_key,
         })?;
         let setting = Setting {
             canaries: args.canaries,

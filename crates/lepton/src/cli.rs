@@ -102,9 +102,9 @@ enum Command {
         after_help = "Examples:\n  lepton decrypt --key-file me.key --key-passphrase-file secret.txt --in data.csv.lepton --out data.csv\n  lepton decrypt --passphrase-file secret.txt < folder.tar.lepton | tar x\n\nA pipe gets bytes as they are found authentic; use them only if the command exits with 0."
     )]
     Decrypt(DecryptArgs),
-    /// Make and keep keys
+    /// Keep tables encrypted: seal, read, grant, rotate and destroy them; make and keep keys
     #[command(
-        after_help = "Example: lepton vault key generate --kind x25519 --out me.key --public me.pem --passphrase-file secret.txt"
+        after_help = "Examples:\n  lepton vault seal churn.csv --vault customers.vault --key-file root.key\n  lepton vault key generate --kind x25519 --out me.key --public me.pem --passphrase-file secret.txt"
     )]
     Vault(VaultArgs),
     /// Be a federation's certificate authority: invite, approve and revoke members

@@ -28,6 +28,7 @@ mod serve;
 mod table;
 mod vault;
 mod vault_key;
+mod vault_tables;
 mod verify;
 
 use std::process::ExitCode;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use lepton_node::error::NodeError;
 use lepton_node::model_file::ModelFile;
-use lepton_node::predict::{Answer, Predicted, predict};
+use lepton_node::predict::{Answer, Predicted, predict_with};
 use lepton_protocol::report::MetricsDoc;
 use lepton_table::{ColumnOut, write_csv, write_csv_path};
 use serde::Serialize;
@@ -17,6 +17,9 @@ use crate::output;
 pub(crate) struct PredictArgs {
     /// The rows: a table (CSV, Parquet, Arrow IPC or JSON Lines) with the model's input columns; the label column may be absent
     data: PathBuf,
+    /// Key file that opens the table, if it lies in a vault and is named as VAULT/TABLE
+    #[arg(long, value_name = "FILE")]
+    vault_key: Option<PathBuf>,
     /// A model folder or a run folder
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
@@ -55,7 +58,8 @@ enum Prediction<'a> {
 impl PredictArgs {
     /// Predicts and writes.
     pub(crate) fn run(self) -> Result<(), NodeError> {
-        let found = predict(&ModelFile::load(&self.model)?, &self.data)?;
+        let key = self.vault_key.as_deref();
+        let found = predict_with(&ModelFile::load(&self.model)?, &self.data, key)?;
         if let Some(path) = &self.out {
             with_columns(&found, |columns| Ok(write_csv_path(path, columns)?))?;
         }

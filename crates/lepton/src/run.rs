@@ -31,6 +31,9 @@ pub(crate) struct RunArgs {
     /// Use these tables, one for each party
     #[arg(long, value_name = "TABLE", num_args = 2..)]
     party_data: Vec<PathBuf>,
+    /// Key file that opens those of these tables that lie in a vault, named as VAULT/TABLE
+    #[arg(long, value_name = "FILE", conflicts_with = "federation")]
+    vault_key: Option<PathBuf>,
     /// Go on with an interrupted run
     #[arg(long, value_name = "RUN", conflicts_with_all = ["job", "set", "schema", "data", "party_data", "scenario", "run_dir"])]
     resume: Option<PathBuf>,
@@ -109,6 +112,7 @@ impl RunArgs {
                     overrides: self.set,
                     data: self.data,
                     party_data: self.party_data,
+                    vault_key: self.vault_key,
                 },
                 scenario: self.scenario,
                 folder: self.run_dir.map_or(Place::Below(self.runs), Place::At),

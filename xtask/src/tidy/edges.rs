@@ -46,6 +46,7 @@ const BELOW_NODE: &[&str] = &[
     "lepton-learn",
     "lepton-protocol",
     "lepton-table",
+    "lepton-vault",
 ];
 
 /// Every crate, its layer, and the crates it may use; a new crate gets its line here.
@@ -86,6 +87,11 @@ const WALLS: &[Wall] = &[
         may_use: &[],
     },
     Wall {
+        name: "lepton-vault",
+        layer: Layer::Shell,
+        may_use: &["lepton-crypto", "lepton-table"],
+    },
+    Wall {
         name: "lepton-node",
         layer: Layer::Shell,
         may_use: BELOW_NODE,
@@ -102,6 +108,7 @@ const WALLS: &[Wall] = &[
             "lepton-node",
             "lepton-protocol",
             "lepton-table",
+            "lepton-vault",
             "lepton-learn",
             "lepton-dp",
         ],

@@ -234,6 +234,7 @@ mod tests {
             overrides: Vec::new(),
             data: None,
             party_data: Vec::new(),
+            vault_key: None,
         })
         .unwrap();
         let mut rng = chacha20::ChaCha20Rng::seed_from_u64(1);

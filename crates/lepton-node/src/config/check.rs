@@ -7,7 +7,9 @@ use std::path::Path;
 
 use lepton_protocol::policy::Policy;
 
-use super::{CoordinatorConfig, IdentityConfig, PartyConfig, SecretSource, StoreConfig};
+use super::{
+    CoordinatorConfig, IdentityConfig, PartyConfig, SecretSource, StoreConfig, TableConfig,
+};
 use crate::error::NodeError;
 use crate::files::only_owner_reads;
 
@@ -42,7 +44,7 @@ impl PartyConfig {
             found.secret("coordinator.proxy_password", secret);
         }
         for (name, table) in &self.tables {
-            found.readable(&format!("tables.{name}.path"), &table.path);
+            found.table(&format!("tables.{name}"), table);
         }
         found.policy(self);
         found.0
@@ -84,6 +86,19 @@ impl Findings {
             }
             Ok(_) => {}
             Err(error) => self.add(key, NodeError::file(path, &error).to_string()),
+        }
+    }
+
+    /// A file, or a table of a vault that its key opens.
+    fn table(&mut self, key: &str, table: &TableConfig) {
+        match table.sealed() {
+            Ok(Some(_)) => {}
+            Err(error) => self.add(&format!("{key}.path"), error.to_string()),
+            Ok(None) if table.key.is_some() => self.add(
+                &format!("{key}.key_file"),
+                "the path is no table of a vault; name it as VAULT/TABLE, or remove the key_file",
+            ),
+            Ok(None) => self.readable(&format!("{key}.path"), &table.path),
         }
     }
 

@@ -158,7 +158,7 @@ const DIAL: [Field; 6] = [
     ),
 ];
 
-const PARTY_ONLY: [Field; 13] = [
+const PARTY_ONLY: [Field; 14] = [
     key(
         "tables",
         Kind::Named,
@@ -169,7 +169,13 @@ const PARTY_ONLY: [Field; 13] = [
         "tables.*.path",
         Kind::Text,
         Absent::Required,
-        "File of the table: CSV, Parquet, Arrow IPC or JSON Lines.",
+        "File of the table (CSV, Parquet, Arrow IPC or JSON Lines), or a table of a vault as `VAULT/TABLE` (`docs/vault.md`).",
+    ),
+    key(
+        "tables.*.key_file",
+        Kind::Text,
+        Absent::Says("the table is not in a vault"),
+        "Key file that opens the table in its vault; best one of a grant, so that this program can read the granted columns only. Nobody but this program's user may read it.",
     ),
     words::<ColumnType>(
         "tables.*.types",

@@ -134,8 +134,10 @@ pub struct ProxyConfig {
 /// One table of a party.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableConfig {
-    /// Its file.
+    /// Its file, or `VAULT/TABLE`.
     pub path: PathBuf,
+    /// Key file that opens it, if it is in a vault.
+    pub key: Option<PathBuf>,
     /// Types that the owner states.
     pub types: BTreeMap<String, ColumnType>,
 }

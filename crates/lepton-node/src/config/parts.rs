@@ -127,6 +127,7 @@ impl<'a> Reader<'a> {
         let table = |name: String| {
             let config = TableConfig {
                 path: self.path(&format!("tables.{name}.path")),
+                key: self.optional_path(&format!("tables.{name}.key_file")),
                 types: self
                     .settings
                     .word_table(&format!("tables.{name}.types"))

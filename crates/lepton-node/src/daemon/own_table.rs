@@ -8,7 +8,7 @@ use lepton_table::{ReadOptions, Table, TableError, split};
 
 use crate::config::TableConfig;
 use crate::error::NodeError;
-use crate::tables::{self, Part};
+use crate::tables::{self, Part, sealed};
 
 /// Why a table does not fit.
 pub(crate) struct Mismatch {
@@ -34,14 +34,19 @@ impl Mismatch {
 
 /// How many rows a table has, before anything else is asked of it (rule PO-05); one that cannot be split counts as empty.
 pub(crate) fn rows_of(job: &Job, config: &TableConfig) -> Result<u64, Mismatch> {
-    let read = Table::from_path(&config.path, &ReadOptions::default())
-        // The types that the job states may be what it needs.
-        .or_else(|_| Table::from_path(&config.path, &tables::read_options(job)));
-    let rows = read.map_err(|error| typed(job, &error))?.rows();
-    Ok(if rows < split::MIN_ROWS {
+    let rows = match config.sealed().map_err(|error| Mismatch::unsaid(&error))? {
+        Some(sealed) => sealed.rows(),
+        None => {
+            let read = Table::from_path(&config.path, &ReadOptions::default())
+                // The types that the job states may be what it needs.
+                .or_else(|_| Table::from_path(&config.path, &tables::read_options(job)));
+            read.map_err(|error| typed(job, &error))?.rows() as u64
+        }
+    };
+    Ok(if rows < split::MIN_ROWS as u64 {
         0
     } else {
-        rows as u64
+        rows
     })
 }
 
@@ -49,13 +54,20 @@ pub(crate) fn rows_of(job: &Job, config: &TableConfig) -> Result<u64, Mismatch> 
 pub(crate) fn read(job: &Job, name: &str, config: &TableConfig) -> Result<Part, Mismatch> {
     let path = &config.path;
     let typed_read = || {
-        let read = Table::from_path(path, &tables::read_options(job));
-        read.map_err(|error| typed(job, &error))
+        let read = sealed::read(path, &tables::read_options(job), config.key.as_deref());
+        read.map_err(|error| match error {
+            NodeError::Table(error) => typed(job, &error),
+            other => Mismatch::unsaid(&other),
+        })
     };
-    let found = match Table::from_path(path, &ReadOptions::default()) {
-        Ok(table) => table.columns(),
-        // The types that the job states may be what it needs.
-        Err(_) => typed_read()?.columns(),
+    let found = match config.sealed().map_err(|error| Mismatch::unsaid(&error))? {
+        // A column that was not granted is not there.
+        Some(sealed) => sealed.columns(),
+        None => match Table::from_path(path, &ReadOptions::default()) {
+            Ok(table) => table.columns(),
+            // The types that the job states may be what it needs.
+            Err(_) => typed_read()?.columns(),
+        },
     };
     let label = std::iter::once(&job.data().label);
     for wanted in job.data().features.iter().flatten().chain(label) {

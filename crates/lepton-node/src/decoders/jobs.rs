@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
 use lepton_crypto::{IdentityKey, Seed};
 use lepton_protocol::control::{Body, Control, FileLine, JobEvent, JobState, Refusal, SignedJob};
 use lepton_protocol::frame::{Address, Frame, FrameIn, Place, Step};
@@ -67,7 +68,7 @@ fn messages() -> Vec<Decoder> {
     let control = control.map(|body| Control { job: [5; 32], body }.to_bytes());
     vec![
         Decoder::of_bytes("frame", frames(&key), move |bytes| {
-            let frame = FrameIn::parse(bytes);
+            let frame = FrameIn::parse(bytes.to_vec());
             let me = Address::Party(1);
             frame.is_ok_and(|frame| frame.verify(me, |_| Some(&public)).is_ok())
         }),
@@ -78,7 +79,7 @@ fn messages() -> Vec<Decoder> {
                 .is_some_and(|(kind, body)| body_is_read(*kind, body))
         }),
         Decoder::of_bytes("control", control.collect(), |bytes| {
-            Control::from_bytes(bytes).is_ok()
+            Control::from_bytes(bytes.to_vec()).is_ok()
         }),
     ]
 }
@@ -140,8 +141,8 @@ fn frames(key: &IdentityKey) -> Vec<Vec<u8>> {
         body,
     };
     [
-        frame(Step::Ready, Vec::new()).seal(key),
-        frame(Step::View, vec![3; 200]).seal(key),
+        frame(Step::Ready, Bytes::new()).seal(key),
+        frame(Step::View, vec![3; 200].into()).seal(key),
     ]
     .to_vec()
 }
@@ -156,10 +157,10 @@ fn frame_bodies() -> Vec<Vec<u8>> {
         kind: 3,
         training_round: 1,
         prepared: b"{\"rows\":1}".to_vec(),
-        parameters: vec![0; 8],
+        parameters: vec![0; 8].into(),
     };
     let finish = FinishIn {
-        parameters: vec![0; 8],
+        parameters: vec![0; 8].into(),
         prepared: Vec::new(),
         rounds: 4,
     };
@@ -229,7 +230,7 @@ fn bodies(key: &IdentityKey) -> Vec<Body> {
         },
         Body::Submit(job),
         Body::Roster(vec![vec![1], vec![2, 3]]),
-        Body::Frame(vec![0; 40]),
+        Body::Frame(vec![0; 40].into()),
         Body::Watch(7),
         Body::Refused(Refusal::new("policy.submitters", "not you")),
         Body::Event(Box::new(event)),

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lepton_protocol::policy::Policy;
-use lepton_table::{ReadOptions, Table};
+use lepton_table::ReadOptions;
 
 use super::{Check, failure};
 use crate::audit_log::{Entry, Event, Summary, read};
@@ -15,7 +15,7 @@ use crate::daemon::Clock;
 use crate::error::NodeError;
 use crate::ledger::DurableLedger;
 use crate::store::{Found, inspect};
-use crate::tables::table_type;
+use crate::tables::{sealed, table_type};
 
 /// Longer than a line is being written.
 const MOMENT: Duration = Duration::from_millis(200);
@@ -205,9 +205,9 @@ pub(super) fn table(name: &str, config: &TableConfig) -> Check {
     let stated = config.types.iter();
     let stated = stated.map(|(column, own)| (column.clone(), table_type(*own)));
     let options = ReadOptions::with_types(stated.collect());
-    let table = match Table::from_path(&config.path, &options) {
+    let table = match sealed::read(&config.path, &options, config.key.as_deref()) {
         Ok(table) => table,
-        Err(error) => return failure(title, &error.into(), "correct the file"),
+        Err(error) => return failure(title, &error, "correct the file"),
     };
     let columns = table.columns();
     let missing = |stated: &&String| !columns.iter().any(|(column, _)| column == *stated);

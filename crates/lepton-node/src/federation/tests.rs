@@ -26,6 +26,7 @@ impl Desk {
             overrides: vec!["privacy.epsilon=3".to_owned()],
             data: None,
             party_data: Vec::new(),
+            vault_key: None,
         };
         let federation = Federation::load(&source).unwrap();
         let folder = tempfile::tempdir().unwrap();

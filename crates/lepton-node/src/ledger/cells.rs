@@ -27,6 +27,15 @@ impl Cells {
         Self::of(&Table::from_path(path, &ReadOptions::default())?)
     }
 
+    /// Reads a table that may lie in a vault, as its key file opens it.
+    ///
+    /// # Errors
+    /// [`NodeError`] as for a job's table.
+    pub fn read_with(path: &Path, vault_key: Option<&Path>) -> Result<Self, NodeError> {
+        let options = ReadOptions::default();
+        Self::of(&crate::tables::sealed::read(path, &options, vault_key)?)
+    }
+
     /// The cells of a table that was read already; its name is the path it was read from.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod canonical;
 mod document;
 mod envelope;
 mod law;
+mod of_vault;
 mod pem;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod sample;

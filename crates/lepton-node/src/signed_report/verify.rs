@@ -3,6 +3,7 @@
 use std::path::{Component, Path};
 
 use lepton_crypto::IdentityPublic;
+use lepton_vault::{CERTIFICATE, TABLE_STATEMENT};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ use crate::error::NodeError;
 use crate::tables::read_text;
 
 /// Documents that can be verified.
-const KNOWN: [&str; 1] = [PRIVACY_REPORT];
+const KNOWN: [&str; 3] = [PRIVACY_REPORT, TABLE_STATEMENT, CERTIFICATE];
 
 /// Keys that the reader trusts, got by another way than the document.
 #[derive(Debug, Clone, Default)]
@@ -151,6 +152,7 @@ pub fn verify(text: &str, keys: &Keys, beside: Option<&Path>) -> Result<Verifica
     };
     match kind.as_str() {
         PRIVACY_REPORT => Ok(Work::new(kind, keys).privacy_report(value, beside)),
+        TABLE_STATEMENT | CERTIFICATE => Ok(Work::new(kind, keys).of_vault(&value, beside)),
         _ => Err(format!(
             "its type is {kind:?}, which this version cannot verify (known: {})",
             KNOWN.join(", ")
@@ -159,9 +161,9 @@ pub fn verify(text: &str, keys: &Keys, beside: Option<&Path>) -> Result<Verifica
 }
 
 /// A verification under way.
-struct Work<'a> {
+pub(super) struct Work<'a> {
     keys: &'a Keys,
-    done: Verification,
+    pub(super) done: Verification,
 }
 
 impl<'a> Work<'a> {
@@ -181,7 +183,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn check(&mut self, name: &str, result: Result<String, String>) -> bool {
+    pub(super) fn check(&mut self, name: &str, result: Result<String, String>) -> bool {
         let (outcome, found) = match result {
             Ok(found) => (Outcome::Ok, found),
             Err(found) => (Outcome::Failed, found),
@@ -190,7 +192,7 @@ impl<'a> Work<'a> {
         outcome == Outcome::Ok
     }
 
-    fn note(&mut self, name: &str, outcome: Outcome, found: String) {
+    pub(super) fn note(&mut self, name: &str, outcome: Outcome, found: String) {
         self.done.checks.push(Check {
             name: name.to_owned(),
             outcome,
@@ -210,12 +212,20 @@ impl<'a> Work<'a> {
             self.done.simulated = Some(report.simulated);
             self.done.summary = sound.then_some(report.summary);
         }
+        self.finish()
+    }
+
+    pub(super) fn finish(mut self) -> Verification {
         self.done.verified = self.nothing_failed();
         self.done.authenticated = self.done.verified && !self.keys.is_empty();
         self.done
     }
 
-    fn nothing_failed(&self) -> bool {
+    pub(super) fn is_trusted(&self, key: &IdentityPublic) -> bool {
+        self.keys.holds(key)
+    }
+
+    pub(super) fn nothing_failed(&self) -> bool {
         let failed = |check: &Check| check.outcome == Outcome::Failed;
         !self.done.checks.iter().any(failed)
     }
@@ -281,7 +291,7 @@ impl<'a> Work<'a> {
     }
 
     /// Whether those signed whom the reader trusts.
-    fn trust(&mut self, entries: &[Entry]) {
+    pub(super) fn trust(&mut self, entries: &[Entry]) {
         if self.keys.is_empty() {
             let found = "no key was given: checked against the keys in the file only, which proves that it was not changed since it was signed, not who signed it";
             self.note("who signed", Outcome::NotChecked, found.to_owned());
@@ -307,7 +317,7 @@ impl<'a> Work<'a> {
         self.check("who signed", result);
     }
 
-    fn file(&mut self, file: &FileHash, beside: Option<&Path>) {
+    pub(super) fn file(&mut self, file: &FileHash, beside: Option<&Path>) {
         let name = format!("file {}", file.file);
         let plain = Path::new(&file.file)
             .components()

@@ -12,6 +12,7 @@
 
 mod killed;
 mod owner;
+mod sealed;
 mod whole;
 mod wired;
 mod world;

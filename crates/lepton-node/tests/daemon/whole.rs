@@ -100,6 +100,7 @@ async fn five_daemons_learn_what_one_process_learns() {
         overrides: set(&["job.insecure_seed=5"]),
         data: None,
         party_data: tables.clone(),
+        vault_key: None,
     };
     let place = Place::At(folder.path().join("run"));
     let request = Request::New {

@@ -129,6 +129,8 @@ pub fn trail(folder: &Path, who: &Someone, clock: fn() -> String) -> Result<Trai
 pub fn owner(folder: &Path, name: &str, table: &Path) -> Owner {
     let table = TableConfig {
         path: table.to_owned(),
+        // The key of a vault lies beside it.
+        key: lepton_vault::table_place(table).map(|(vault, _)| vault.with_extension("key")),
         types: std::collections::BTreeMap::new(),
     };
     Owner {

@@ -97,6 +97,9 @@ struct SetArgs {
     /// Its rows: they are remembered as keyed fingerprints, so that the same rows under another name get no second budget
     #[arg(long, value_name = "TABLE")]
     table: PathBuf,
+    /// Key file that opens the table, if it lies in a vault: the one that jobs read it with
+    #[arg(long, value_name = "FILE")]
+    vault_key: Option<PathBuf>,
     /// Column that tells rows apart for good, such as a customer number; otherwise the whole row does
     #[arg(long, value_name = "COLUMN")]
     id: Option<String>,
@@ -168,6 +171,9 @@ struct RenewArgs {
     /// The table with the new rows; those already known stay in their blocks
     #[arg(long, value_name = "TABLE")]
     table: PathBuf,
+    /// Key file that opens the table, if it lies in a vault: the one that jobs read it with
+    #[arg(long, value_name = "FILE")]
+    vault_key: Option<PathBuf>,
     /// Budget of the new block; that of the block before, if absent
     #[arg(long, requires = "delta")]
     epsilon: Option<f64>,
@@ -210,7 +216,7 @@ fn set(args: SetArgs) -> Result<(), NodeError> {
     let budget = Budget::new(args.unit.into(), numbers, args.warn_at);
     let planned = paces(&args.plan).and_then(|plan| budget?.with_plan(&plan, None));
     let budget = planned.map_err(LedgerError::from)?;
-    let table = Cells::read(&args.table)?;
+    let table = Cells::read_with(&args.table, args.vault_key.as_deref())?;
     if args.data.trim().is_empty() {
         return Err(NodeError::Use("--data: a data set needs a name".to_owned()));
     }
@@ -223,7 +229,11 @@ fn renew(args: RenewArgs) -> Result<(), NodeError> {
     let ledger = open(&args.file.ledger)?;
     let wanted = args.epsilon.zip(args.delta).map(numbers).transpose()?;
     let wanted = wanted.map(|numbers| resized(&ledger.book()?, &args.data, numbers));
-    ledger.renew(&args.data, Cells::read(&args.table)?, wanted.transpose()?)?;
+    ledger.renew(
+        &args.data,
+        Cells::read_with(&args.table, args.vault_key.as_deref())?,
+        wanted.transpose()?,
+    )?;
     show::show(&ledger, Some(&args.data), args.file.json)
 }
 

@@ -25,4 +25,5 @@ mod settings;
 mod support;
 mod table;
 mod units;
+mod vault;
 mod verify;

@@ -78,6 +78,7 @@ pub(super) fn write(facts: Facts) -> Result<Report, NodeError> {
                 overrides: Vec::new(),
                 data: None,
                 party_data: Vec::new(),
+                vault_key: None,
             },
             scenario: None,
             job_sha256: hex(&facts.job),
