@@ -1,4 +1,5 @@
 //! The same cells give the same table, in whatever format they come; what has no meaning here is refused by name.
+#![cfg(test)]
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
 //! Schema files, and what is found in a table that is held against one.
+#![cfg(test)]
 
 use lepton_table::quality::{Finding, Quality, Severity};
 use lepton_table::{ColumnType, ReadOptions, Role, Schema, Table};
