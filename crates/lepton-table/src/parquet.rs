@@ -45,7 +45,7 @@ fn decode(name: &str, bytes: Vec<u8>, options: &ReadOptions) -> Result<Table, Ta
 fn refused(name: &str, problem: &str) -> TableError {
     let table = name.to_owned();
     let about = |words: &[&str]| words.iter().any(|word| problem.contains(word));
-    if about(&["feature enabled", "compression"]) {
+    if about(&["Disabled feature", "feature enabled", "compression"]) {
         let remedy = "with Snappy, Zstandard or none";
         return TableError::Compressed { table, remedy };
     }
