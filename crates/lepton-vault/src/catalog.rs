@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use lepton_crypto::{Seed, ct_eq, hash};
@@ -141,6 +142,11 @@ impl Catalog {
 
     /// Reads a catalog; its tag is for those who have the vault key to check.
     pub(crate) fn read(folder: &Path) -> Result<(Self, String), VaultError> {
+        // Without the lock the file may be one that was replaced and is being overwritten (rule VA-12).
+        once_more(|| Self::read_once(folder))
+    }
+
+    fn read_once(folder: &Path) -> Result<(Self, String), VaultError> {
         let path = folder.join(CATALOG);
         let about = fs::metadata(&path).map_err(|_| {
             VaultError::Use(format!(
@@ -180,6 +186,7 @@ impl Catalog {
         };
         let mut bytes = serde_json::to_vec(&tagged).map_err(internal)?;
         bytes.push(b'\n');
+        fits(bytes.len() as u64)?;
         Ok(bytes)
     }
 
@@ -262,6 +269,40 @@ pub fn table_place(path: &Path) -> Option<(PathBuf, String)> {
     inside.then(|| (folder.to_owned(), name.to_owned()))
 }
 
+/// A catalog that is not read is not written either.
+fn fits(length: u64) -> Result<(), VaultError> {
+    if length <= LARGEST {
+        return Ok(());
+    }
+    Err(VaultError::Use(format!(
+        "the vault's catalog would have {length} bytes, and {LARGEST} are the most that it may have; drop older versions (`lepton vault revoke --reencrypt`), revoke grants, or make another vault for further tables"
+    )))
+}
+
+/// Tries again, once, what found a file missing or broken that another program may have replaced meanwhile. Where it was not replaced the error is the same.
+pub(crate) fn once_more<T>(attempt: impl Fn() -> Result<T, VaultError>) -> Result<T, VaultError> {
+    match attempt() {
+        Err(VaultError::Damaged { .. }) => attempt(),
+        Err(VaultError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => attempt(),
+        done => done,
+    }
+}
+
+/// A name for a new table, which becomes a folder's: none that a file system which takes upper and lower case for the same would mix up with another.
+pub(crate) fn check_new_name(name: &str, catalog: &Catalog) -> Result<(), VaultError> {
+    check_name(name)?;
+    if catalog.tables.contains_key(name) {
+        return Ok(());
+    }
+    let mut names = catalog.tables.keys();
+    if let Some(known) = names.find(|known| known.eq_ignore_ascii_case(name)) {
+        return Err(VaultError::Use(format!(
+            "{name:?} differs from the table {known:?} in upper and lower case only; take another name"
+        )));
+    }
+    check_name(&name.to_ascii_lowercase())
+}
+
 /// A name that is a plain file name: letters, digits, `-`, `_` and `.`, not at the beginning.
 pub(crate) fn check_name(name: &str) -> Result<(), VaultError> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
@@ -281,4 +322,15 @@ pub(crate) fn check_name(name: &str) -> Result<(), VaultError> {
 
 pub(crate) fn internal(error: impl std::fmt::Display) -> VaultError {
     VaultError::Internal(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_not_be_read_is_not_written() {
+        assert!(fits(LARGEST).is_ok());
+        assert!(matches!(fits(LARGEST + 1), Err(VaultError::Use(_))));
+    }
 }

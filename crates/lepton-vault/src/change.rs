@@ -5,6 +5,7 @@ use lepton_crypto::Seed;
 use crate::catalog::{Catalog, TableEntry};
 use crate::document::{Signer, Statement};
 use crate::error::VaultError;
+use crate::grant::end_grant;
 use crate::key::{fresh, open, seal, unwrap, wrap};
 use crate::owner::{Vault, new_root};
 use crate::read::{Scan, SealedTable};
@@ -12,38 +13,39 @@ use crate::root::RootOfTrust;
 use crate::seal::unseal;
 
 impl Vault {
-    /// Makes a new vault key and new table keys, and wraps everything below them anew. Column keys and files stay.
+    /// Makes a new vault key and new table keys, and wraps everything below them anew. Column keys and files stay. `root`, which opened the vault, gets a
+    /// new slot; other roots keep theirs, so that who had an earlier vault key and catalog reaches the new one through them (rule VA-11).
     ///
     /// # Errors
-    /// [`VaultError::Damaged`], [`VaultError::Io`]; the vault is then as it was.
-    pub fn rotate(&mut self) -> Result<(), VaultError> {
-        let (catalog, key) = self.rotated(self.catalog.clone())?;
-        self.commit(catalog, key)
+    /// [`VaultError::Use`] when `root` does not open the vault, [`VaultError::Damaged`], [`VaultError::Io`]; the vault is then as it was.
+    pub fn rotate(&mut self, root: &dyn RootOfTrust) -> Result<(), VaultError> {
+        self.change_roots(root, None, &[])
     }
 
-    /// Adds a root, and takes away those that `remove` names, in one step with a rotation.
+    /// Adds a root, and takes away those that `remove` names, in one step with a rotation. Where one is taken away only `root`, which opened the vault,
+    /// and the new one can stay: the slots of others are known to whoever is taken away.
     ///
     /// # Errors
-    /// [`VaultError::Use`] when a name is no root's, or none would be left; otherwise as [`Vault::rotate`].
+    /// [`VaultError::Use`] when a name is no root's, a third root would stay, or none would be left; otherwise as [`Vault::rotate`].
     pub fn change_roots(
         &mut self,
+        root: &dyn RootOfTrust,
         add: Option<&dyn RootOfTrust>,
         remove: &[String],
     ) -> Result<(), VaultError> {
+        let at = self.own_root(root)?;
+        let stays = self.stays(at, remove)?;
         let mut catalog = self.catalog.clone();
-        for name in remove {
-            let before = catalog.roots.len();
-            catalog.roots.retain(|root| root.slot.name() != *name);
-            if catalog.roots.len() == before {
-                let names: Vec<String> =
-                    catalog.roots.iter().map(|root| root.slot.name()).collect();
-                return Err(VaultError::Use(format!(
-                    "the vault has no root {name}; it has {}",
-                    names.join(", ")
-                )));
-            }
+        if remove.is_empty() {
+            catalog.roots.remove(at);
+        } else {
+            catalog.roots.clear();
         }
         let (mut catalog, key) = self.rotated(catalog)?;
+        if stays {
+            let renewed = new_root(&catalog.vault, root, &key)?;
+            catalog.roots.insert(at.min(catalog.roots.len()), renewed);
+        }
         if let Some(root) = add {
             catalog.roots.push(new_root(&catalog.vault, root, &key)?);
         }
@@ -55,18 +57,58 @@ impl Vault {
         self.commit(catalog, key)
     }
 
-    /// Seals the last version of a table anew under fresh keys and drops all older versions, files and keys. Grants go on with the new one.
+    /// Which of the vault's roots this is.
+    fn own_root(&self, root: &dyn RootOfTrust) -> Result<usize, VaultError> {
+        let vault = &self.catalog.vault;
+        for (at, entry) in self.catalog.roots.iter().enumerate() {
+            let slot = root.unwrap(vault, &entry.slot)?;
+            let key = slot.and_then(|slot| unwrap(&slot, &["vault key", vault], &entry.vault_key));
+            if key.is_some_and(|key| key == self.key) {
+                return Ok(at);
+            }
+        }
+        Err(VaultError::Use(
+            "this root does not open the vault; give the one that it was opened with".to_owned(),
+        ))
+    }
+
+    /// Whether the root at hand stays when those that `remove` names go; an error when others would stay with it.
+    fn stays(&self, at: usize, remove: &[String]) -> Result<bool, VaultError> {
+        let roots = self.catalog.roots.iter();
+        let names: Vec<String> = roots.map(|root| root.slot.name()).collect();
+        if let Some(unknown) = remove.iter().find(|name| !names.contains(name)) {
+            return Err(VaultError::Use(format!(
+                "the vault has no root {unknown}; it has {}",
+                names.join(", ")
+            )));
+        }
+        let mut kept = names.iter().enumerate();
+        let third = kept.find(|(number, name)| *number != at && !remove.contains(name));
+        if let (false, Some((_, name))) = (remove.is_empty(), third) {
+            return Err(VaultError::Use(format!(
+                "the root {name} would stay, and whoever is taken away can know its slot: remove it in the same step, and let its custodian be added again afterwards"
+            )));
+        }
+        Ok(names.get(at).is_some_and(|own| !remove.contains(own)))
+    }
+
+    /// Seals the last version of a table anew under fresh keys and drops all older versions, files and keys. Grants go on with the new one, but for the one
+    /// that `revoke` names: that is taken back in the same step.
     ///
     /// # Errors
-    /// As [`Vault::seal`] and [`Vault::rotate`].
+    /// As [`Vault::seal`], [`Vault::rotate`] and [`Vault::revoke`].
     pub fn reencrypt(
         &mut self,
         table: &str,
+        revoke: Option<&str>,
         when: &str,
         party: Option<&Signer>,
     ) -> Result<Statement, VaultError> {
         let (edition, manifest, keys) = self.latest(table)?;
         let mut entry = self.catalog.table(table)?.clone();
+        if let Some(name) = revoke {
+            end_grant(&mut entry, table, name)?;
+        }
         let file = entry.version(None)?.file.clone();
         let sealed = SealedTable::new(&self.folder_of(table), &file, edition, (manifest, keys))?;
         let rows = sealed.read(&Scan::default())?;
@@ -141,5 +183,63 @@ impl Vault {
             grant.columns = seal(new, &place, &list)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::owner::unlock;
+    use crate::root::KeyFile;
+
+    /// Whether who has a catalog of before and a root that opened it gets the vault key of now through any slot.
+    fn walks(before: &(Catalog, Seed), folder: &Path) -> bool {
+        let (old, key) = before;
+        let (now, _) = Catalog::read(folder).unwrap();
+        let known = old.roots.iter().filter_map(|root| {
+            let place = ["slot key", old.vault.as_str(), &root.slot.name()];
+            unwrap(key, &place, &root.slot_key)
+        });
+        let opens = |slot: &Seed| {
+            let mut roots = now.roots.iter();
+            roots.any(|root| unwrap(slot, &["vault key", &now.vault], &root.vault_key).is_some())
+        };
+        known.into_iter().any(|slot| opens(&slot))
+    }
+
+    #[test]
+    fn a_removed_root_reaches_no_later_vault_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = |name: &str| KeyFile::create(&folder.path().join(name)).unwrap();
+        let (first, second, third) = (key("a"), key("b"), key("c"));
+        let at = folder.path().join("vault");
+        let mut vault = Vault::init(&at, &first).unwrap();
+        vault.change_roots(&first, Some(&second), &[]).unwrap();
+        drop(vault);
+        let before = unlock(&at, &first).unwrap();
+        let mut vault = Vault::open(&at, &second).unwrap();
+        // The other root's slot stays at a plain rotation.
+        vault.rotate(&second).unwrap();
+        assert!(walks(&before, &at));
+        let names = vault.catalog.listing().roots;
+        vault.change_roots(&second, Some(&third), &[]).unwrap();
+        let first_only = &names[..1];
+        assert!(vault.change_roots(&second, None, first_only).is_err());
+        assert!(vault.change_roots(&first, None, &[]).is_ok());
+        let all = vault.catalog.listing().roots;
+        let others = [all[0].clone(), all[2].clone()];
+        vault.change_roots(&second, None, &others).unwrap();
+        assert!(!walks(&before, &at));
+        assert_eq!(vault.catalog.roots.len(), 1);
+        assert!(vault.change_roots(&first, None, &[]).is_err());
+        drop(vault);
+        assert!(unlock(&at, &second).is_ok() && unlock(&at, &first).is_err());
+        // A single root's own slot is new after each rotation.
+        let before = unlock(&at, &second).unwrap();
+        let mut vault = Vault::open(&at, &second).unwrap();
+        vault.rotate(&second).unwrap();
+        assert!(!walks(&before, &at));
     }
 }

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::VaultError;
 
+/// Name of the file that is locked.
+pub(crate) const LOCK: &str = "vault.lock";
+
 /// Called with a word for every effect on the disk, before it: tests kill the program there.
 pub(crate) type Step = Box<dyn Fn(&str) + Send + Sync>;
 
@@ -19,7 +22,7 @@ pub(crate) struct Disk {
 impl Disk {
     /// Locks the folder.
     pub(crate) fn lock(folder: &Path) -> Result<Self, VaultError> {
-        let path = folder.join("vault.lock");
+        let path = folder.join(LOCK);
         let file = private(OpenOptions::new().create(true).append(true))
             .open(&path)
             .map_err(VaultError::io(&path))?;
@@ -99,13 +102,15 @@ impl Disk {
         sync(parent(path))
     }
 
-    /// Removes a file, if it is there.
+    /// Removes a file, if it is there, and waits for it.
     pub(crate) fn remove(&self, path: &Path) -> Result<(), VaultError> {
         self.step("remove");
         match fs::remove_file(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            done => done.map_err(VaultError::io(path)),
+            // Nothing was there, perhaps not even a folder.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            done => done.map_err(VaultError::io(path))?,
         }
+        sync(parent(path))
     }
 
     /// Overwrites an opened file once, as far as its file system does that in place.
@@ -116,6 +121,16 @@ impl Disk {
             .and_then(|_| file.sync_all())
             .map_err(VaultError::io(path))
     }
+}
+
+/// Makes a folder and those above it that are not there yet, and waits for their names.
+pub(crate) fn make_folders(folder: &Path) -> Result<(), VaultError> {
+    let lacking = folder
+        .ancestors()
+        .take_while(|above| !above.as_os_str().is_empty() && !above.exists());
+    let lacking: Vec<&Path> = lacking.collect();
+    fs::create_dir_all(folder).map_err(VaultError::io(folder))?;
+    lacking.into_iter().try_for_each(|made| sync(parent(made)))
 }
 
 /// Writes a secret to a file that did not exist, readable by its owner only.

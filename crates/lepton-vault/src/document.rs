@@ -15,6 +15,9 @@ pub const TABLE_STATEMENT: &str = "lepton-table-statement";
 /// `type` of a certificate of destruction.
 pub const CERTIFICATE: &str = "lepton-destruction-certificate";
 
+/// `type` of the intention to destroy, which is there until the certificate is.
+pub(crate) const INTENTION: &str = "lepton-destruction-intention";
+
 /// What every signature is bound to.
 const DOMAIN: &str = "lepton-vault-document/1";
 
@@ -154,6 +157,21 @@ impl Vault {
         text.push(b'\n');
         Ok(text)
     }
+
+    /// What an intention says, if it is one that this vault signed.
+    pub(crate) fn intention(&self, bytes: &[u8]) -> Result<Option<Certificate>, VaultError> {
+        let own = self.signing_key()?.public().to_string();
+        let Ok(document) = serde_json::from_slice::<Document>(bytes) else {
+            return Ok(None);
+        };
+        let signed = signatures(&document).is_ok_and(|found| {
+            let mut found = found.iter();
+            found.any(|(key, holds)| *holds && key.to_string() == own)
+        });
+        let body = serde_json::from_value::<Certificate>(document.body).ok();
+        let ours = body.filter(|body| body.vault == self.catalog.vault);
+        Ok(ours.filter(|_| signed && document.kind == INTENTION))
+    }
 }
 
 /// Each signature with its key and whether it holds.
@@ -169,6 +187,11 @@ pub fn verify(document: &Value) -> Result<(Document, Vec<(IdentityPublic, bool)>
         kind => return Err(format!("its type is {kind}")),
     };
     known.map_err(|error| error.to_string())?;
+    let found = signatures(&document)?;
+    Ok((document, found))
+}
+
+fn signatures(document: &Document) -> Result<Vec<(IdentityPublic, bool)>, String> {
     if document.signatures.is_empty() {
         return Err("it has no signature".to_owned());
     }
@@ -183,7 +206,7 @@ pub fn verify(document: &Value) -> Result<(Document, Vec<(IdentityPublic, bool)>
         });
         found.push((key, holds));
     }
-    Ok((document, found))
+    Ok(found)
 }
 
 fn message(kind: &str, body: &Value) -> Result<Vec<u8>, String> {

@@ -74,17 +74,7 @@ impl Vault {
     /// [`VaultError::Use`] when there is no such grant; [`VaultError::Io`].
     pub fn revoke(&mut self, table: &str, name: &str) -> Result<(), VaultError> {
         let mut entry = self.catalog.table(table)?.clone();
-        if entry.grants.remove(name).is_none() {
-            let names: Vec<&str> = entry.grants.keys().map(String::as_str).collect();
-            return Err(VaultError::Use(format!(
-                "{table} has no grant {name:?}; it has {}",
-                if names.is_empty() {
-                    "none".to_owned()
-                } else {
-                    names.join(", ")
-                }
-            )));
-        }
+        end_grant(&mut entry, table, name)?;
         self.put(table, entry)
     }
 
@@ -167,6 +157,22 @@ impl Vault {
         }
         Ok(parquet_keys(&parts))
     }
+}
+
+/// Takes a grant out of a table's entry.
+pub(crate) fn end_grant(entry: &mut TableEntry, table: &str, name: &str) -> Result<(), VaultError> {
+    if entry.grants.remove(name).is_some() {
+        return Ok(());
+    }
+    let names: Vec<&str> = entry.grants.keys().map(String::as_str).collect();
+    let there = if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    };
+    Err(VaultError::Use(format!(
+        "{table} has no grant {name:?}; it has {there}"
+    )))
 }
 
 /// A JSON object of key names with keys in base64.

@@ -1,12 +1,13 @@
 //! A vault opened by its owner, to be changed.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use lepton_crypto::{IdentityKey, Seed};
 
 use crate::catalog::{CATALOG, Catalog, Listing, RootEntry, TableEntry, internal};
-use crate::disk::{Disk, partial};
+use crate::disk::{Disk, LOCK, make_folders, partial};
 use crate::error::VaultError;
 use crate::key::{fresh, random_name, unwrap, wrap};
 use crate::manifest::{Edition, Keys, Manifest};
@@ -25,15 +26,11 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Use`] when there is something in the folder; [`VaultError::Io`].
     pub fn init(folder: &Path, root: &dyn RootOfTrust) -> Result<Self, VaultError> {
-        fs::create_dir_all(folder).map_err(VaultError::io(folder))?;
-        let mut entries = fs::read_dir(folder).map_err(VaultError::io(folder))?;
-        if entries.next().is_some() {
-            return Err(VaultError::Use(format!(
-                "{}: there is something in this folder; name a new one",
-                folder.display()
-            )));
-        }
+        make_folders(folder)?;
+        // Before the lock, which would make a file in somebody's folder, and after it, when nobody else makes a vault here.
+        empty(folder)?;
         let disk = Disk::lock(folder)?;
+        empty(folder)?;
         let (key, signing) = (fresh()?, fresh()?);
         let vault = random_name()?;
         let signing_key = wrap(&key, &["signing key", &vault], &signing)?;
@@ -159,6 +156,24 @@ impl Vault {
         }
         Ok(())
     }
+}
+
+/// Nothing is in a folder but what a program left that was killed while it made a vault there.
+fn empty(folder: &Path) -> Result<(), VaultError> {
+    let ours = [
+        OsStr::new(LOCK).to_owned(),
+        partial(Path::new(CATALOG)).into_os_string(),
+    ];
+    for entry in fs::read_dir(folder).map_err(VaultError::io(folder))? {
+        let name = entry.map_err(VaultError::io(folder))?.file_name();
+        if !ours.contains(&name) {
+            return Err(VaultError::Use(format!(
+                "{}: there is something in this folder; name a new one",
+                folder.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// `v1-0011223344556677`.

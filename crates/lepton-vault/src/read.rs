@@ -18,7 +18,7 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use crate::blocks::Verified;
-use crate::catalog::{Catalog, internal, table_place};
+use crate::catalog::{Catalog, internal, once_more, table_place};
 use crate::error::VaultError;
 use crate::key::copy;
 use crate::manifest::{Edition, Keys, Manifest};
@@ -66,12 +66,17 @@ impl SealedTable {
     /// # Errors
     /// [`VaultError::Refused`] when the key opens nothing of it, [`VaultError::Use`] when there is no such table, [`VaultError::Damaged`], [`VaultError::Io`].
     pub fn open_with(path: &Path, key: &KeyFile) -> Result<Self, VaultError> {
+        // A change that was made meanwhile removes files that the catalog of before names.
+        once_more(|| Self::open_with_once(path, key))
+    }
+
+    fn open_with_once(path: &Path, key: &KeyFile) -> Result<Self, VaultError> {
         let (folder, name) = place_of(path)?;
         let (catalog, _) = Catalog::read(&folder)?;
         let own = key.id();
         let is_root = |slot: &crate::root::Slot| slot.about.get("id") == Some(&own);
         if catalog.roots.iter().any(|entry| is_root(&entry.slot)) {
-            return Self::open(path, key, None);
+            return Self::open_once(path, key, None);
         }
         let entry = catalog.table(&name)?;
         let (edition, manifest, keys) = crate::grant::open_grant(&catalog, entry, key.key())
@@ -90,6 +95,14 @@ impl SealedTable {
     /// # Errors
     /// As [`SealedTable::open_with`].
     pub fn open(
+        path: &Path,
+        root: &dyn RootOfTrust,
+        version: Option<u64>,
+    ) -> Result<Self, VaultError> {
+        once_more(|| Self::open_once(path, root, version))
+    }
+
+    fn open_once(
         path: &Path,
         root: &dyn RootOfTrust,
         version: Option<u64>,

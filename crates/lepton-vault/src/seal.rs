@@ -13,7 +13,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use crate::blocks::{Hashed, Hashing};
-use crate::catalog::{TableEntry, VersionEntry, check_name, internal};
+use crate::catalog::{TableEntry, VersionEntry, check_new_name, internal};
 use crate::document::{Signer, Statement};
 use crate::error::VaultError;
 use crate::key::{copy, fresh, open, random_name, seal, unwrap, wrap};
@@ -46,7 +46,7 @@ impl Vault {
         when: &str,
         party: Option<&Signer>,
     ) -> Result<Statement, VaultError> {
-        check_name(name)?;
+        check_new_name(name, &self.catalog)?;
         let mut catalog = self.catalog.clone();
         let (mut entry, key) = self.entry(name)?;
         let written = self.write(name, &entry, &key, (table, when, party))?;

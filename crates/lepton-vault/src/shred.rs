@@ -3,16 +3,20 @@
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
-use crate::catalog::{CATALOG, TableEntry, internal};
-use crate::document::{CERTIFICATE, Certificate, Signer};
+use crate::catalog::{CATALOG, TableEntry};
+use crate::document::{CERTIFICATE, Certificate, INTENTION, Signer};
 use crate::error::VaultError;
 use crate::owner::Vault;
 
 const WHAT: &str = "All keys that opened the table were taken out of the vault and its vault key was replaced; the catalog that held them was overwritten once, and the data files were removed.";
 
-const NOT_REACHED: [&str; 6] = [
+/// Of a destruction that was interrupted, and completed when the vault was opened next.
+const WHAT_RECOVERED: &str = "All keys that opened the table were taken out of the vault and its vault key was replaced, and the data files were removed. The program was interrupted: the catalog that held the keys was replaced, but it is not known that it was overwritten.";
+
+const NOT_REACHED: [&str; 7] = [
     "copies of data files together with column keys, at those to whom columns were granted",
     "backups of the vault from before, with a root that opened it then",
+    "what disks keep of catalogs from before the last one, which were replaced and never overwritten, and of the removed data files, with a root that opened the vault then",
     "remnants on solid-state disks, in snapshots and journals, with a root that opened the vault then",
     "roots in escrow, with any of these",
     "plain copies of the table: the file it was sealed from, exports, swapped memory",
@@ -34,7 +38,7 @@ impl Vault {
         let entry = self.catalog.table(table)?.clone();
         let certificate = self.certificate(table, &entry, when)?;
         let pending = self.pending(&certificate);
-        let intention = serde_json::to_vec(&certificate).map_err(internal)?;
+        let intention = self.sign(INTENTION, &certificate, None)?;
         self.disk.replace(&pending, &intention)?;
         let path = self.disk.folder().join(CATALOG);
         let mut old = OpenOptions::new()
@@ -78,16 +82,20 @@ impl Vault {
 
     fn finish_destruction(&self, pending: &Path) -> Result<(), VaultError> {
         let bytes = fs::read(pending).map_err(VaultError::io(pending))?;
-        let Ok(certificate) = serde_json::from_slice::<Certificate>(&bytes) else {
+        let signed = self.intention(&bytes)?;
+        // Under its own name only: a copy would be certified once more.
+        let Some(mut certificate) = signed.filter(|found| self.pending(found) == pending) else {
             return Err(VaultError::damaged(
                 pending,
-                "it is no intention to destroy",
+                "it is no intention to destroy that this vault signed",
             ));
         };
         let mut tables = self.catalog.tables.values();
-        if tables.any(|entry| entry.id == certificate.table_id) {
+        let there = tables.any(|entry| entry.id == certificate.table_id);
+        if there || pending.with_extension("json").exists() {
             return self.disk.remove(pending);
         }
+        WHAT_RECOVERED.clone_into(&mut certificate.what);
         self.certify(&certificate, pending, None).map(drop)
     }
 

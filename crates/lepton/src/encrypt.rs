@@ -47,7 +47,7 @@ pub(crate) struct DecryptArgs {
     /// File of a private key (PEM, JWK) or an AES key; may be given several times
     #[arg(long, value_name = "FILE", required_unless_present = "passphrase_file")]
     key_file: Vec<PathBuf>,
-    /// File with the passphrase of the key files
+    /// File with the passphrase of the key files, all of which are encrypted under it
     #[arg(long, value_name = "FILE", requires = "key_file")]
     key_passphrase_file: Option<PathBuf>,
     /// File with the passphrase of an envelope to a passphrase
@@ -175,7 +175,7 @@ impl DecryptArgs {
         })?;
         if !summary.committed {
             output::note(
-                "note: the tool that made this envelope did not bind it to its key (`lepton.kc`); it is authentic for this key",
+                "note: the tool that made this envelope did not bind it to its key (`lepton.kc`): it is unaltered since it was made, by whomever",
             );
         }
         self.files.tell(summary)
@@ -220,7 +220,7 @@ impl Files {
     }
 }
 
-/// The keys of files that share a passphrase, if they are encrypted.
+/// The keys of files that are all encrypted under the passphrase, or none of them.
 fn keys(paths: &[PathBuf], passphrase: Option<&Path>) -> Result<Vec<Key>, NodeError> {
     let passphrase: Option<Passphrase> = passphrase.map(read_passphrase).transpose()?;
     paths

@@ -57,7 +57,7 @@ enum VaultCommand {
     Grant(GrantTable),
     /// Take a grant back
     #[command(
-        after_help = "Example: lepton vault revoke customers.vault/churn --key-file root.key --from training --reencrypt\n\nWhat the holder copied stays with the holder. With --reencrypt the table gets fresh keys, and the old file is removed."
+        after_help = "Example: lepton vault revoke customers.vault/churn --key-file root.key --from training --reencrypt\n\nWhat the holder copied stays with the holder. With --reencrypt the table gets fresh keys, and all older versions are removed."
     )]
     Revoke(RevokeTable),
     /// Replace a vault's keys without encrypting its data anew; add and remove who can open it

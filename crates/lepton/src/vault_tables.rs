@@ -154,7 +154,7 @@ pub(crate) struct RevokeTable {
     /// Name of the grant
     #[arg(long, value_name = "NAME")]
     from: String,
-    /// Encrypt the table anew, so that keys which the holder kept open no version to come
+    /// Encrypt the last version anew, so that keys which the holder kept open no version to come, and delete all older versions
     #[arg(long)]
     reencrypt: bool,
 }
@@ -171,7 +171,7 @@ pub(crate) struct RotateVault {
     /// Let the passphrase in this file open the vault too
     #[arg(long, value_name = "FILE")]
     add_passphrase_file: Option<PathBuf>,
-    /// Take a root away, by its name in `lepton vault ls`; may be repeated
+    /// Take a root away, by its name in `lepton vault ls`; may be repeated, for all that are neither at hand nor new: only those two can stay
     #[arg(long, value_name = "ROOT")]
     remove_root: Vec<String>,
 }

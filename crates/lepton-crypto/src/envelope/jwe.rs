@@ -103,18 +103,29 @@ pub fn open(text: &str, unlock: Unlock<'_>, purpose: Purpose) -> Result<Opened, 
     })
 }
 
-/// EV-13: a stream's header is nothing else, and nothing else is a stream's header.
+/// EV-13 and EV-17: a stream's header or a key is nothing else, and nothing else is one of them. Another tool's JWK without commitment is a value like others.
 fn check_purpose(parsed: &Parsed<'_>, purpose: Purpose) -> Result<(), EnvelopeError> {
-    let typ = parsed
-        .protected
-        .get("typ")
-        .map(|typ| typ.text().unwrap_or_default());
-    match (purpose, typ == Some(Purpose::STREAM)) {
-        (Purpose::Stream, false) => Err(EnvelopeError::Malformed(
+    let is = |purpose: Purpose| {
+        purpose
+            .member()
+            .is_some_and(|(name, value)| text_of(&parsed.protected, name) == Some(value))
+    };
+    let (stream, key) = (is(Purpose::Stream), is(Purpose::Key));
+    let of_passphrase = |entry| parsed.alg(entry).is_some_and(Alg::of_passphrase);
+    let ours =
+        parsed.protected.contains_key("lepton.kc") || parsed.recipients.iter().any(of_passphrase);
+    match purpose {
+        Purpose::Stream if !stream => Err(EnvelopeError::Malformed(
             "its header is not one of a stream",
         )),
-        (Purpose::Value | Purpose::Key, true) => Err(EnvelopeError::Malformed(
+        Purpose::Value | Purpose::Key if stream => Err(EnvelopeError::Malformed(
             "it is the header of a stream, without the stream",
+        )),
+        Purpose::Key if !key => Err(EnvelopeError::Malformed(
+            "it holds a value, not a key (`cty` is not `jwk+json`)",
+        )),
+        Purpose::Value if key && ours => Err(EnvelopeError::Malformed(
+            "it holds a key, not a value; use `lepton vault key` or --key-file",
         )),
         _ => Ok(()),
     }
@@ -215,13 +226,14 @@ fn decrypt(parsed: &Parsed<'_>, cek: &[u8]) -> Result<Zeroizing<Vec<u8>>, Envelo
         return Err(FAILED);
     }
     if let Some(committed) = parsed.protected.get("lepton.kc") {
-        let committed = unb64(committed.text().unwrap_or_default())?;
+        let committed = unb64(committed.text().unwrap_or_default()).map_err(|_| FAILED)?;
         if !ct_eq(&committed, parsed.enc.commitment(cek).as_ref()) {
             return Err(FAILED);
         }
     }
     if parsed.protected.contains_key("lepton.rl") {
-        let bound = unb64(text_of(&parsed.protected, "lepton.rl").unwrap_or_default())?;
+        let bound = text_of(&parsed.protected, "lepton.rl").unwrap_or_default();
+        let bound = unb64(bound).map_err(|_| FAILED)?;
         if *bound != list_hash(&parsed.recipients).as_ref() {
             return Err(FAILED);
         }

@@ -13,6 +13,10 @@ use super::{EnvelopeError, pem};
 /// Most bytes of a key file.
 pub const MAX_KEY_FILE: usize = 64 << 10;
 
+/// Whoever gives a passphrase believes the file to be encrypted, and would take one that somebody put there for it.
+pub(super) const NOT_ENCRYPTED: EnvelopeError =
+    EnvelopeError::Use("the key file is not encrypted; leave out its passphrase");
+
 /// How a private key is protected in its file.
 #[derive(Clone, Copy)]
 pub enum Protection<'a> {
@@ -79,17 +83,21 @@ impl Key {
     /// A private or AES key from its file: PEM, JWK, a JWE of a JWK, or 16, 24 or 32 raw bytes.
     ///
     /// # Errors
-    /// [`EnvelopeError`].
+    /// [`EnvelopeError`]; [`EnvelopeError::Use`] for a passphrase to a file that is not encrypted.
     pub fn from_file(bytes: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, EnvelopeError> {
+        let plain = |key| match passphrase {
+            None => Ok(key),
+            Some(_) => Err(NOT_ENCRYPTED),
+        };
         if matches!(bytes.len(), 16 | 24 | 32) {
-            return raw(bytes);
+            return raw(bytes).and_then(plain);
         }
         let text = text_of_file(bytes)?;
         if text.starts_with("-----BEGIN") {
             return pem::private_from_pem(text, passphrase);
         }
         if !is_jwe(text) {
-            return Self::from_jwk(text.as_bytes());
+            return Self::from_jwk(text.as_bytes()).and_then(plain);
         }
         let passphrase = passphrase.ok_or(EnvelopeError::Use(
             "the key file is encrypted; give the file with its passphrase",
@@ -125,12 +133,12 @@ impl PublicKey {
     }
 }
 
-/// 16 bytes can also be a word somebody typed: what is all letters of hexadecimal or base64 is taken for that.
+/// 16 bytes can also be a sentence somebody typed: what is text is taken for that. Of random keys of 16 bytes this refuses fewer than one in 100 000, of longer ones next to none.
 fn raw(bytes: &[u8]) -> Result<Key, EnvelopeError> {
-    let typed = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=\r\n ".contains(byte);
-    if bytes.iter().all(typed) {
+    let typed = |text: &str| text.chars().all(|c| c.is_whitespace() || !c.is_control());
+    if std::str::from_utf8(bytes).is_ok_and(typed) {
         return Err(EnvelopeError::Key(
-            "its file holds text; a raw AES key is 16, 24 or 32 random bytes",
+            "its file holds text; a raw AES key is 16, 24 or 32 random bytes (one that looks like text goes into a JWK)",
         ));
     }
     AesKey::new(bytes).map(Key::Aes)
@@ -182,6 +190,8 @@ mod tests {
                 }
                 let plain = write(Protection::InsecurePlain, &mut rng).unwrap();
                 let again = Key::from_file(plain.as_bytes(), None).unwrap();
+                let locked = Key::from_file(plain.as_bytes(), Some(&good));
+                assert!(matches!(locked, Err(NOT_ENCRYPTED)), "{kind:?}");
                 assert_eq!(*again.to_jwk().unwrap(), *jwk, "{kind:?}");
                 let sealed = write(Protection::Passphrase(&good), &mut rng).unwrap();
                 let again = Key::from_file(sealed.as_bytes(), Some(&good)).unwrap();
@@ -199,11 +209,32 @@ mod tests {
         }
     }
 
+    /// EV-17: a value is no key, and a key no value, though both open under the passphrase.
+    #[test]
+    fn keys_and_values_are_told_apart() {
+        let mut rng = ChaCha20Rng::from_seed([2; 32]);
+        let passphrase = Passphrase::new(b"good").unwrap();
+        let key = Key::generate(KeyKind::Aes128, &mut rng).unwrap();
+        let jwk = key.to_jwk().unwrap();
+        let lock = Lock::Passphrase(&passphrase, Cost::Pbes2 { iterations: 1000 });
+        let unlock = Unlock::Passphrase(&passphrase);
+        for purpose in [Purpose::Value, Purpose::Key] {
+            let text = seal(lock, Enc::A256Gcm, purpose, jwk.as_bytes(), &mut rng).unwrap();
+            let as_key = Key::from_file(text.as_bytes(), Some(&passphrase));
+            assert_eq!(as_key.is_ok(), purpose == Purpose::Key);
+            let as_value = open(&text, unlock, Purpose::Value);
+            assert_eq!(as_value.is_ok(), purpose == Purpose::Value);
+        }
+    }
+
     #[test]
     fn a_raw_key_is_random_bytes() {
         assert!(Key::from_file(&[200; 16], None).is_ok());
+        let passphrase = Passphrase::new(b"good").unwrap();
+        assert!(Key::from_file(&[200; 16], Some(&passphrase)).is_err());
         for bad in [
-            b"0123456789abcdef0123456789abcdef".as_slice(),
+            b"p@ss: w\xc3\xb6rd, 42!".as_slice(),
+            b"0123456789abcdef0123456789abcdef",
             b"correct horse ba",
             &[200; 17],
             b"",

@@ -10,6 +10,8 @@ use crate::{Digest, hash};
 pub const MAX_JWE: usize = 24 << 20;
 /// Most bytes of a protected header.
 const MAX_PROTECTED: usize = 64 << 10;
+/// Most JSON values in a JWE: 64 recipients of ours have a tenth of them. Each value that is read takes many times the memory of its text.
+const MAX_VALUES: usize = 8192;
 /// Most recipients.
 pub(super) const MAX_RECIPIENTS: usize = 64;
 
@@ -74,6 +76,13 @@ pub(super) fn parse<'a>(text: &'a str, json: &'a mut Object) -> Result<Parsed<'a
     }
     let text = text.trim_ascii();
     let parts = if text.starts_with('{') {
+        // Each value but the first follows one of these.
+        let before_value = |byte: &u8| b",{[".contains(byte);
+        if text.bytes().filter(before_value).nth(MAX_VALUES).is_some() {
+            return Err(EnvelopeError::TooLong(
+                "a JWE of more than 8192 JSON values",
+            ));
+        }
         *json = Json::object(text.as_bytes())?;
         from_json(json)?
     } else {

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::EnvelopeError;
 use super::agree::{Curve, CurvePrivate, CurvePublic};
 use super::derive::Passphrase;
+use super::keyfile::NOT_ENCRYPTED;
 use super::keys::{Key, PublicKey};
 use super::rsa::{RsaPrivate, RsaPublic};
 
@@ -78,7 +79,8 @@ pub(super) fn private_from_pem(
 ) -> Result<Key, EnvelopeError> {
     let (label, document) = SecretDocument::from_pem(text).map_err(|_| BAD)?;
     match (label, passphrase) {
-        (PRIVATE, _) => from_pkcs8(document.as_bytes()),
+        (PRIVATE, None) => from_pkcs8(document.as_bytes()),
+        (PRIVATE, Some(_)) => Err(NOT_ENCRYPTED),
         (ENCRYPTED, Some(passphrase)) => {
             from_pkcs8(decrypt(document.as_bytes(), passphrase)?.as_bytes())
         }
@@ -106,7 +108,12 @@ fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<SecretDocument, Envelo
             let memory = kdf
                 .cost_parameter
                 .checked_mul(128 * u64::from(kdf.block_size));
-            memory.is_some_and(|bytes| bytes <= 256 << 20) && kdf.parallelization <= 16
+            // The library does not look at them: it fails on 0, and rounds others.
+            let whole = kdf.cost_parameter >= 2
+                && kdf.cost_parameter.is_power_of_two()
+                && kdf.block_size >= 1
+                && (1..=16).contains(&kdf.parallelization);
+            whole && memory.is_some_and(|bytes| bytes <= 256 << 20)
         }
         _ => false,
     };
@@ -242,10 +249,22 @@ mod tests {
         if let Kdf::Pbkdf2(kdf) = &mut endless.kdf {
             kdf.iteration_count = 4_000_000_000;
         }
+        let odd = |n, r, p| {
+            let mut parameters = scrypt(14, 8, 1);
+            if let Kdf::Scrypt(kdf) = &mut parameters.kdf {
+                (kdf.cost_parameter, kdf.block_size, kdf.parallelization) = (n, r, p);
+            }
+            parameters
+        };
         for parameters in [
             scrypt(19, 8, 1),
             scrypt(14, 200, 1),
             scrypt(10, 8, 17),
+            odd(0, 8, 1),
+            odd(1, 8, 1),
+            odd(3, 8, 1),
+            odd(16, 0, 1),
+            odd(16, 8, 0),
             pbkdf2(999),
             endless,
         ] {

@@ -99,9 +99,7 @@ pub fn split(
     let terms = Terms {
         id,
         threshold,
-        key: key
-            .public()
-            .map_or_else(|| key.kind(), |public| public.thumbprint()),
+        key: name(key),
         check: Terms::check(&id, secret.as_bytes()),
         commitments,
     };
@@ -142,7 +140,21 @@ pub fn recover(shares: &[Share]) -> Result<Key, EnvelopeError> {
             "the shares fit their list, but do not give the key it names: whoever split it did so wrongly".to_owned(),
         ));
     }
-    Key::from_jwk(&secret)
+    let key = Key::from_jwk(&secret)?;
+    if name(&key) != first.terms.key {
+        return Err(EnvelopeError::Share(format!(
+            "the shares give the key {}, and say that it is {}: whoever split it named it wrongly",
+            name(&key),
+            first.terms.key
+        )));
+    }
+    Ok(key)
+}
+
+/// The key's thumbprint, or its kind if it has no public half.
+fn name(key: &Key) -> String {
+    key.public()
+        .map_or_else(|| key.kind(), |public| public.thumbprint())
 }
 
 fn failed(error: CryptoError) -> EnvelopeError {
@@ -178,13 +190,20 @@ impl Share {
             .iter()
             .map(|item| digest(&unb64(item.text().ok_or(BAD)?)?))
             .collect::<Result<Vec<_>, _>>()?;
+        let key = text_of(&object, "key").ok_or(BAD)?;
+        let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        if key.len() > 64 || !key.bytes().all(fine) {
+            return Err(EnvelopeError::Malformed(
+                "a share's `key` is neither a thumbprint nor a kind",
+            ));
+        }
         let terms = Terms {
             id: bytes_of(&object, "sharing", "a share does not name its sharing")?
                 .as_slice()
                 .try_into()
                 .map_err(|_| BAD)?,
             threshold: small("threshold")?,
-            key: text_of(&object, "key").ok_or(BAD)?.to_owned(),
+            key: key.to_owned(),
             check: digest_member(&object, "check")?,
             commitments,
         };
@@ -317,5 +336,20 @@ mod tests {
         let mut shares = parsed(&split(&key, 2, 3, &mut rng).unwrap(), &[0, 1]);
         shares[1].value[40] ^= 1;
         assert!(matches!(recover(&shares), Err(EnvelopeError::Share(_))));
+        // One whose shares give the key, but under another one's name.
+        shares[1].value[40] ^= 1;
+        assert!(recover(&shares).is_ok());
+        for share in &mut shares {
+            "AES-256".clone_into(&mut share.terms.key);
+        }
+        assert!(matches!(recover(&shares), Err(EnvelopeError::Share(_))));
+        for bad in ["\u{1b}[2J", "a b", &"a".repeat(65)] {
+            shares[0].terms.key = bad.to_owned();
+            let text = shares[0].terms.text(1, &shares[0].value);
+            assert!(matches!(
+                Share::from_file(text.as_bytes()),
+                Err(EnvelopeError::Malformed(_))
+            ));
+        }
     }
 }

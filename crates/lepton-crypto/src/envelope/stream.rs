@@ -119,7 +119,11 @@ impl Opener {
         }
         let header = std::str::from_utf8(header).map_err(|_| BAD)?;
         let key = open(header, unlock, Purpose::Stream)?.plaintext;
-        let key = key.as_slice().try_into().map_err(|_| BAD)?;
+        // EV-03: from unwrapping on there is one error.
+        let key = key
+            .as_slice()
+            .try_into()
+            .map_err(|_| EnvelopeError::DoesNotOpen)?;
         Ok(Self(Chunks::new(key, start)))
     }
 

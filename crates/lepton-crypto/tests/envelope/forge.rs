@@ -100,18 +100,38 @@ fn the_frame_opens() {
 #[test]
 fn the_commitment_decides() {
     let other = commitment(&[8; 32]);
+    // EV-03: malformed ones too.
     for kc in [other.as_str(), "", "AAAA", "not base64url!"] {
         let text = compact(&header(&format!(r#","lepton.kc":"{kc}""#)));
-        assert!(opened(&text).is_err(), "{kc}");
+        assert_eq!(opened(&text), Err(EnvelopeError::DoesNotOpen), "{kc}");
     }
     assert_eq!(
         opened(&compact(&header(r#","lepton.kc":7"#))),
         Err(EnvelopeError::DoesNotOpen)
     );
-    assert_eq!(
-        opened(&compact(&header(&format!(r#","lepton.kc":"{other}""#)))),
-        Err(EnvelopeError::DoesNotOpen)
-    );
+    let (kc, key) = (commitment(&CEK), wrapped(&KEK, &CEK));
+    for rl in ["AAAA", "not base64url!"] {
+        let protected = header(&format!(r#","lepton.kc":"{kc}","lepton.rl":"{rl}""#));
+        let text = json(&protected, &format!(r#","encrypted_key":"{key}""#));
+        assert_eq!(opened(&text), Err(EnvelopeError::DoesNotOpen), "{rl}");
+    }
+}
+
+/// EV-08: what many small values would cost to read is refused before it is read.
+#[test]
+fn values_are_counted() {
+    let key = wrapped(&KEK, &CEK);
+    let text = |count: usize| {
+        let zeros = vec!["0"; count].join(",");
+        json(
+            &header(""),
+            &format!(r#","encrypted_key":"{key}","x":[{zeros}]"#),
+        )
+    };
+    let keys = [Key::Aes(AesKey::new(&KEK).unwrap())];
+    let error = |count| open(&text(count), Unlock::Keys(&keys), Purpose::Value).err();
+    assert_eq!(error(8000), None);
+    assert!(matches!(error(8192), Some(EnvelopeError::TooLong(_))));
 }
 
 /// EV-04: without a commitment, one recipient and no passphrase.

@@ -4,7 +4,7 @@ use lepton_protocol::control::Refusal;
 use lepton_protocol::job::Job;
 use lepton_protocol::plan::Plan;
 use lepton_protocol::work::PartyRows;
-use lepton_table::{ReadOptions, Table, TableError, split};
+use lepton_table::{ColumnType, ReadOptions, Table, TableError, split};
 
 use crate::config::TableConfig;
 use crate::error::NodeError;
@@ -76,7 +76,7 @@ pub(crate) fn read(job: &Job, name: &str, config: &TableConfig) -> Result<Part, 
             return Err(Mismatch::new("data.features", words.clone(), &words));
         }
     }
-    stated(job, config)?;
+    stated(job, config, &found)?;
     let table = typed_read()?;
     let part = Part {
         name: name.to_owned(),
@@ -95,11 +95,12 @@ pub(crate) fn rows(plan: &Plan, part: &Part) -> Result<PartyRows, Mismatch> {
         .rows)
 }
 
-/// What the owner says a column holds is what a job must take it for.
-fn stated(job: &Job, config: &TableConfig) -> Result<(), Mismatch> {
+/// What the owner says a column holds is what a job must take it for. Nothing is said of columns that are not `found`, such as those that were not granted.
+fn stated(job: &Job, config: &TableConfig, found: &[(String, ColumnType)]) -> Result<(), Mismatch> {
     let other = |(column, own): &(&String, _)| {
+        let there = found.iter().any(|(name, _)| name == *column);
         let asked = job.data().types.get(*column);
-        asked.is_some_and(|asked| asked != *own)
+        there && asked.is_some_and(|asked| asked != *own)
     };
     let Some((column, own)) = config.types.iter().find(other) else {
         return Ok(());

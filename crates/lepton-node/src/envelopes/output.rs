@@ -48,17 +48,14 @@ impl Target {
         }
     }
 
-    /// Refuses a file that exists, before anything else is asked or done.
+    /// Refuses a file that exists and is to stay, before anything else is asked or done.
     ///
     /// # Errors
-    /// [`NodeError::Use`].
+    /// [`NodeError::Use`]; [`NodeError::File`] for a folder.
     pub fn check(&self) -> Result<(), NodeError> {
         match self {
-            Self::File {
-                path,
-                replace: false,
-            } if path.symlink_metadata().is_ok() => Err(exists(path)),
-            _ => Ok(()),
+            Self::File { path, replace } => may_be_made(path, *replace),
+            Self::Stdout => Ok(()),
         }
     }
 }
@@ -77,6 +74,27 @@ fn stdout() -> io::Result<File> {
         .as_handle()
         .try_clone_to_owned()
         .map(File::from)
+}
+
+/// A device, a named pipe or a socket is never replaced, as its name is all that it is.
+fn may_be_made(path: &Path, replace: bool) -> Result<(), NodeError> {
+    let Ok(about) = path.symlink_metadata() else {
+        return Ok(());
+    };
+    let kind = about.file_type();
+    if !(kind.is_file() || kind.is_symlink() || kind.is_dir()) {
+        return Err(NodeError::Use(format!(
+            "{} is no file, so that none can take its place; leave out --out and pipe standard output to it",
+            path.display()
+        )));
+    }
+    if !replace {
+        return Err(exists(path));
+    }
+    if path.is_dir() {
+        return Err(NodeError::file(path, &io::ErrorKind::IsADirectory.into()));
+    }
+    Ok(())
 }
 
 fn exists(path: &Path) -> NodeError {
@@ -117,12 +135,7 @@ impl Sink<'_> {
 
 impl<'a> NewFile<'a> {
     fn create(path: &'a Path, replace: bool) -> Result<Self, NodeError> {
-        if !replace && path.symlink_metadata().is_ok() {
-            return Err(exists(path));
-        }
-        if path.is_dir() {
-            return Err(NodeError::file(path, &io::ErrorKind::IsADirectory.into()));
-        }
+        may_be_made(path, replace)?;
         let (file, temporary) = match nameless(path) {
             Some(file) => (file, None),
             None => {
@@ -152,10 +165,14 @@ impl<'a> NewFile<'a> {
             self.temporary = self.replace.then_some(name);
         }
         if let Some(temporary) = &self.temporary {
-            fs::rename(temporary, self.path)?;
+            if self.replace {
+                fs::rename(temporary, self.path)?;
+            } else {
+                name_anew(temporary, self.path)?;
+            }
             self.temporary = None;
         }
-        File::open(folder(self.path))?.sync_all()
+        sync_folder(folder(self.path))
     }
 }
 
@@ -165,6 +182,26 @@ impl Drop for NewFile<'_> {
             // Whatever made it fail is reported already.
             let _ = fs::remove_file(temporary);
         }
+    }
+}
+
+/// Gives a file another name, which must be free: a link replaces nothing, a rename would.
+fn name_anew(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Ok(()) => fs::remove_file(from),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        // A file system without links, as on a memory stick: looked at just before.
+        Err(_) if to.symlink_metadata().is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) => fs::rename(from, to),
+    }
+}
+
+/// Makes the new name last. Where the system cannot open a folder, it cannot be told to.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder) {
+        Ok(folder) => folder.sync_all(),
+        Err(_) if cfg!(not(unix)) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -221,4 +258,42 @@ fn link(file: &File, name: &Path) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn link(_: &File, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// EV-15 where the system has no nameless files: what came in between stays.
+    #[test]
+    fn a_new_name_replaces_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
+        fs::write(&from, b"new").unwrap();
+        fs::write(&to, b"old").unwrap();
+        let kind = name_anew(&from, &to).unwrap_err().kind();
+        assert_eq!(kind, io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&to).unwrap(), b"old");
+        fs::remove_file(&to).unwrap();
+        name_anew(&from, &to).unwrap();
+        assert_eq!(fs::read(&to).unwrap(), b"new");
+        assert!(!from.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        for replace in [false, true] {
+            let target = Target::File {
+                path: path.clone(),
+                replace,
+            };
+            assert!(matches!(target.check(), Err(NodeError::Use(_))));
+            assert!(matches!(target.open().err(), Some(NodeError::Use(_))));
+        }
+        assert!(path.exists());
+    }
 }

@@ -62,7 +62,8 @@ impl Chunks {
         if let Some(ready) = self.ready.next() {
             return Ok(ready);
         }
-        spare.reserve_exact(self.size + 16);
+        let room = (self.size + 16).saturating_sub(spare.len());
+        spare.reserve_exact(room);
         fill(&mut self.reader, &mut spare, self.size)
             .map_err(|error| NodeError::file(&self.name, &error))?;
         Ok(spare)

@@ -33,8 +33,15 @@ fn killed_child() {
     }));
     match verb {
         "seal" => drop(vault.seal("churn", &table(9), WHEN, None).unwrap()),
-        "rotate" => vault.rotate().unwrap(),
-        "reencrypt" => drop(vault.reencrypt("churn", WHEN, None).unwrap()),
+        "rotate" => vault.rotate(&root).unwrap(),
+        "reencrypt" => drop(vault.reencrypt("churn", None, WHEN, None).unwrap()),
+        "revoke-anew" => {
+            drop(
+                vault
+                    .reencrypt("churn", Some("training"), WHEN, None)
+                    .unwrap(),
+            );
+        }
         "shred" => drop(vault.shred("churn", WHEN, None).unwrap()),
         "revoke" => vault.revoke("churn", "training").unwrap(),
         other => panic!("{other}"),
@@ -135,6 +142,11 @@ fn killed_in_reencrypt() {
 #[test]
 fn killed_in_revoke() {
     killed_at_every_step("revoke", (Some(5), None), false);
+}
+
+#[test]
+fn killed_in_revoke_with_reencryption() {
+    killed_at_every_step("revoke-anew", (Some(5), None), false);
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn a_grant_goes_on_with_new_versions() {
     let other = table(3).drop_columns(&["age"]).unwrap();
     desk.open().seal("churn", &other, WHEN, None).unwrap();
     assert_eq!(desk.read(&holder).unwrap().rows(), 7);
-    desk.open().rotate().unwrap();
+    desk.open().rotate(&desk.root()).unwrap();
     assert_eq!(desk.read(&holder).unwrap().rows(), 7);
     let granted = desk.open().granted("churn").unwrap();
     assert_eq!(granted["training"], ["age"]);
@@ -57,7 +57,7 @@ fn a_revoked_key_opens_nothing() {
     assert!(matches!(desk.read(&holder), Err(VaultError::Refused(_))));
     assert!(desk.read(&other).is_ok());
     assert!(desk.open().revoke("churn", "training").is_err());
-    desk.open().reencrypt("churn", WHEN, None).unwrap();
+    desk.open().reencrypt("churn", None, WHEN, None).unwrap();
     assert!(desk.read(&holder).is_err());
     assert_eq!(desk.read(&other).unwrap().column_names(), ["plan"]);
 }

@@ -58,8 +58,8 @@ fn no_cell_and_no_column_name_is_on_the_disk() {
     search("granted");
     let mut vault = desk.open();
     vault.on_step(during("change"));
-    vault.rotate().unwrap();
-    vault.reencrypt("churn", WHEN, None).unwrap();
+    vault.rotate(&desk.root()).unwrap();
+    vault.reencrypt("churn", None, WHEN, None).unwrap();
     drop(vault);
     search("encrypted anew");
     assert_eq!(desk.read(&desk.root()).unwrap().rows(), 500);

@@ -125,7 +125,7 @@ fn rotation_changes_keys_and_no_data() {
         desk.data_files(),
     );
     let data = std::fs::read(&before.1[0]).unwrap();
-    desk.open().rotate().unwrap();
+    desk.open().rotate(&desk.root()).unwrap();
     let after = std::fs::read(desk.vault().join("vault.json")).unwrap();
     assert_ne!(before.0, after);
     assert_eq!(std::fs::read(&desk.data_files()[0]).unwrap(), data);
@@ -136,24 +136,29 @@ fn rotation_changes_keys_and_no_data() {
 fn roots_come_and_go() {
     let desk = Desk::sealed();
     let second = KeyFile::create(&desk.path("custodian.key")).unwrap();
-    desk.open().change_roots(Some(&second), &[]).unwrap();
+    desk.open()
+        .change_roots(&desk.root(), Some(&second), &[])
+        .unwrap();
     assert!(same(&desk.read(&second).unwrap(), &table(5)));
     // A rotation by one root keeps the other.
     Vault::open(&desk.vault(), &second)
         .unwrap()
-        .rotate()
+        .rotate(&second)
         .unwrap();
     assert!(desk.read(&desk.root()).is_ok());
     let names = Vault::list(&desk.vault()).unwrap().roots;
     assert_eq!(names.len(), 2);
-    desk.open().change_roots(None, &names[..1]).unwrap();
+    // Who is taken away knows the slot of a third root: that cannot stay.
+    let refused = desk.open().change_roots(&desk.root(), None, &names[..1]);
+    assert!(matches!(refused, Err(VaultError::Use(_))));
+    let mut vault = Vault::open(&desk.vault(), &second).unwrap();
+    vault.change_roots(&second, None, &names[..1]).unwrap();
     assert!(desk.read(&desk.root()).is_err());
     assert!(desk.read(&second).is_ok());
-    let mut vault = Vault::open(&desk.vault(), &second).unwrap();
-    assert!(vault.change_roots(None, &names[1..]).is_err());
+    assert!(vault.change_roots(&second, None, &names[1..]).is_err());
     assert!(
         vault
-            .change_roots(None, &["key-file:nobody".to_owned()])
+            .change_roots(&second, None, &["key-file:nobody".to_owned()])
             .is_err()
     );
 }
@@ -162,7 +167,7 @@ fn roots_come_and_go() {
 fn reencryption_leaves_one_file_under_new_keys() {
     let desk = Desk::sealed();
     let old = desk.data_files();
-    desk.open().reencrypt("churn", WHEN, None).unwrap();
+    desk.open().reencrypt("churn", None, WHEN, None).unwrap();
     let new = desk.data_files();
     assert_eq!(new.len(), 1);
     assert_ne!(old, new);
@@ -231,6 +236,7 @@ fn names_stay_in_the_folder() {
         ".hidden",
         "vault.json",
         "vault.lock",
+        "Vault.x",
         "ä",
         &"a".repeat(65),
     ] {
@@ -239,6 +245,71 @@ fn names_stay_in_the_folder() {
             "{name:?}"
         );
     }
+}
+
+#[test]
+fn names_differ_in_more_than_case() {
+    let desk = Desk::sealed();
+    let refused = desk.open().seal("Churn", &table(3), WHEN, None);
+    assert!(matches!(refused, Err(VaultError::Use(_))));
+    desk.open().seal("churn", &table(3), WHEN, None).unwrap();
+}
+
+/// Only what the vault signed is certified, and once.
+#[test]
+fn a_forged_intention_is_not_certified() {
+    let desk = Desk::sealed();
+    let (certificate, path) = desk.open().shred("churn", WHEN, None).unwrap();
+    let written = std::fs::read(&path).unwrap();
+    let pending = path.with_extension("pending");
+    for forged in [serde_json::to_vec(&certificate).unwrap(), written.clone()] {
+        std::fs::remove_file(&path).ok();
+        std::fs::write(&pending, forged).unwrap();
+        let opened = Vault::open(&desk.vault(), &desk.root());
+        assert!(matches!(opened.err(), Some(VaultError::Damaged { .. })));
+        assert!(!path.exists());
+    }
+}
+
+/// A table that gets new keys between the reading of the catalog and that of its file.
+#[test]
+fn a_reader_without_the_lock_tries_once_more() {
+    use lepton_vault::{RootOfTrust, Slot};
+    struct Slow<'a>(&'a Desk, std::sync::atomic::AtomicBool);
+    impl RootOfTrust for Slow<'_> {
+        fn wrap(&self, vault: &str, key: &lepton_crypto::Seed) -> Result<Slot, VaultError> {
+            self.0.root().wrap(vault, key)
+        }
+        fn unwrap(
+            &self,
+            vault: &str,
+            slot: &Slot,
+        ) -> Result<Option<lepton_crypto::Seed>, VaultError> {
+            if !self.1.swap(true, std::sync::atomic::Ordering::SeqCst) {
+                self.0.open().reencrypt("churn", None, WHEN, None)?;
+            }
+            self.0.root().unwrap(vault, slot)
+        }
+    }
+    let desk = Desk::sealed();
+    let slow = Slow(&desk, false.into());
+    let sealed = SealedTable::open(&desk.vault().join("churn"), &slow, None).unwrap();
+    assert_eq!(sealed.version(), 2);
+}
+
+#[test]
+fn a_vault_is_made_in_an_empty_folder_only() {
+    let desk = Desk::new();
+    let folder = desk.path("new").join("deep");
+    std::fs::create_dir_all(&folder).unwrap();
+    // What a killed program left there.
+    std::fs::write(folder.join("vault.lock"), "").unwrap();
+    std::fs::write(folder.join("vault.json.partial"), "{").unwrap();
+    std::fs::write(folder.join("other"), "").unwrap();
+    assert!(Vault::init(&folder, &desk.root()).is_err());
+    std::fs::remove_file(folder.join("other")).unwrap();
+    drop(Vault::init(&folder, &desk.root()).unwrap());
+    assert!(Vault::init(&folder, &desk.root()).is_err());
 }
 
 #[test]

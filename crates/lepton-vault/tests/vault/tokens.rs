@@ -77,7 +77,7 @@ fn child() {
     let at = folder.join("vault");
     let mut vault = Vault::init(&at, &root).unwrap();
     vault.seal("churn", &table(5), WHEN, None).unwrap();
-    vault.rotate().unwrap();
+    vault.rotate(&root).unwrap();
     drop((vault, root));
     let rows = |key: &str| {
         let sealed = SealedTable::open(&at.join("churn"), &open(key).unwrap(), None)?;

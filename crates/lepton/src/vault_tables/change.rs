@@ -128,16 +128,16 @@ pub(crate) fn revoke(args: &RevokeTable) -> Result<(), NodeError> {
     let (folder, table) = place(&args.table)?;
     let party = args.sign.signer()?;
     let mut vault = Vault::open(&folder, args.root.root()?.as_ref())?;
-    vault.revoke(&table, &args.from)?;
     if args.reencrypt {
         let when = clock::now().0;
-        vault.reencrypt(&table, &when, party.as_ref())?;
+        vault.reencrypt(&table, Some(&args.from), &when, party.as_ref())?;
         return output::text(&format!(
-            "{} is revoked, and {} is under fresh keys; copies of the old file stay readable to whoever kept keys and file\n",
+            "{} is revoked, and {} is under fresh keys, its older versions deleted; copies of the old files stay readable to whoever kept keys and files\n",
             args.from,
             args.table.display()
         ));
     }
+    vault.revoke(&table, &args.from)?;
     output::text(&format!(
         "{} is revoked. Keys that its holder kept still open the file as it is: --reencrypt the table, or seal a new version\n",
         args.from
@@ -145,13 +145,14 @@ pub(crate) fn revoke(args: &RevokeTable) -> Result<(), NodeError> {
 }
 
 pub(crate) fn rotate(args: &RotateVault) -> Result<(), NodeError> {
-    let mut vault = Vault::open(&args.vault, args.root.root()?.as_ref())?;
+    let root = args.root.root()?;
+    let mut vault = Vault::open(&args.vault, root.as_ref())?;
     let add: Option<Box<dyn RootOfTrust>> = match (&args.add_key_file, &args.add_passphrase_file) {
         (Some(path), _) => Some(Box::new(made(path)?)),
         (None, Some(path)) => Some(Box::new(Passphrase::from_file(path)?)),
         (None, None) => None,
     };
-    vault.change_roots(add.as_deref(), &args.remove_root)?;
+    vault.change_roots(root.as_ref(), add.as_deref(), &args.remove_root)?;
     output::text(&format!(
         "{}: new keys from the vault's down to the tables'; column keys and data are as they were\n",
         args.vault.display()
