@@ -1,4 +1,4 @@
-//! Waits for a database on the thread that asks: inside and outside of an asynchronous runtime, without handing the work to another thread.
+//! Waits for a database, inside and outside of an asynchronous runtime; for one in a file on the thread that asks.
 
 use std::future::Future;
 use std::thread;
@@ -6,22 +6,35 @@ use std::thread;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-/// How to wait. What waits holds up its thread, as any write to a disk does.
-pub(crate) struct Wait(Option<Reactor>);
+/// Waits for a database in a file: its driver has a thread of its own. What waits holds up its thread, as any write to a disk does.
+pub(crate) struct ForFile;
+
+impl ForFile {
+    /// What the future gives.
+    #[expect(
+        clippy::unused_self,
+        reason = "one way to wait for both kinds of databases"
+    )]
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        // The share of a task that may be asking is not to be used up.
+        futures_executor::block_on(tokio::task::unconstrained(work))
+    }
+}
+
+/// Waits for a database of either kind.
+pub(crate) enum Wait {
+    File(ForFile),
+    Socket(Reactor),
+}
 
 /// Watches the sockets of a connection.
-struct Reactor {
+pub(crate) struct Reactor {
     handle: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Wait {
-    /// For a database in a file: its driver has a thread of its own.
-    pub(crate) fn for_file() -> Self {
-        Self(None)
-    }
-
     /// For a database behind a socket.
     ///
     /// # Errors
@@ -33,18 +46,33 @@ impl Wait {
         let thread = thread::Builder::new().name("database".to_owned());
         // Whether it is told to stop or the other end is gone: it stops.
         let thread = thread.spawn(move || drop(runtime.block_on(stopped)))?;
-        Ok(Self(Some(Reactor {
+        Ok(Self::Socket(Reactor {
             handle,
             stop: Some(stop),
             thread: Some(thread),
-        })))
+        }))
     }
 
     /// What the future gives.
-    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
-        let _inside = self.0.as_ref().map(|reactor| reactor.handle.enter());
-        // The share of a task that may be asking is not to be used up.
-        futures_executor::block_on(tokio::task::unconstrained(work))
+    pub(crate) fn block_on<T: Send>(&self, work: impl Future<Output = T> + Send) -> T {
+        match self {
+            Self::File(file) => file.block_on(work),
+            Self::Socket(reactor) => reactor.block_on(work),
+        }
+    }
+}
+
+impl Reactor {
+    /// On a thread beside the caller's: on one that runs tasks a future that yields would wait for this very call to end.
+    fn block_on<T: Send>(&self, work: impl Future<Output = T> + Send) -> T {
+        let done = thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let _inside = self.handle.enter();
+                futures_executor::block_on(work)
+            });
+            thread.join()
+        });
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 

@@ -10,6 +10,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use lepton_node::config::{SecretSource, StoreConfig};
 use lepton_node::store::Database;
@@ -181,18 +182,26 @@ fn many_tasks_write_at_once_and_nothing_is_lost() {
     }
 }
 
+/// In a task too, which holds up its thread meanwhile.
 #[test]
 fn works_inside_an_asynchronous_runtime() {
-    let place = Place::sqlite();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let mut store = place.open().store("party");
-        store.put("key", b"value").unwrap();
-        assert_eq!(store.get("key").unwrap().unwrap(), b"value");
-    });
+    for place in Place::all() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_time()
+            .build()
+            .unwrap();
+        let task = runtime.spawn(async move {
+            let mut store = place.open().store("party");
+            store.put("key", b"value").unwrap();
+            assert_eq!(store.get("key").unwrap().unwrap(), b"value");
+        });
+        let within = Duration::from_secs(60);
+        let done = runtime.block_on(async { tokio::time::timeout(within, task).await });
+        // A task that hangs would hang the runtime's end too.
+        runtime.shutdown_background();
+        done.expect("the task hangs").unwrap();
+    }
 }
 
 #[test]

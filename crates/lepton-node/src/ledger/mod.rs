@@ -20,7 +20,7 @@ use lepton_protocol::ledger::{
 
 use crate::error::NodeError;
 use crate::random::Entropy;
-use crate::wait::Wait;
+use crate::wait::ForFile;
 use database::{Core, Draft};
 use rand_core::Rng;
 
@@ -47,7 +47,6 @@ pub type Clock = fn() -> String;
 pub struct DurableLedger {
     /// None once it is closed.
     core: Mutex<Option<Core>>,
-    wait: Wait,
     path: PathBuf,
     clock: Clock,
 }
@@ -58,7 +57,7 @@ impl Drop for DurableLedger {
         if let Ok(core) = self.core.get_mut()
             && let Some(core) = core.take()
         {
-            self.wait.block_on(core.close());
+            ForFile.block_on(core.close());
         }
     }
 }
@@ -89,11 +88,10 @@ impl DurableLedger {
         new: Option<([u8; 16], [u8; 32])>,
         clock: Clock,
     ) -> Result<Self, LedgerError> {
-        let wait = Wait::for_file();
+        let wait = ForFile;
         let core = wait.block_on(Core::open(path, new, clock))?;
         Ok(Self {
             core: Mutex::new(Some(core)),
-            wait,
             path: path.to_owned(),
             clock,
         })
@@ -352,10 +350,10 @@ impl DurableLedger {
 
     fn call<T>(
         &self,
-        task: impl FnOnce(&Wait, &mut Core) -> Result<T, LedgerError>,
+        task: impl FnOnce(&ForFile, &mut Core) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
         let mut core = self.core.lock().map_err(|_| gone())?;
-        task(&self.wait, core.as_mut().ok_or_else(gone)?)
+        task(&ForFile, core.as_mut().ok_or_else(gone)?)
     }
 }
 

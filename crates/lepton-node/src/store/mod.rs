@@ -17,7 +17,7 @@ use lepton_protocol::store::{Record, Store, StoreError};
 use self::core::{Core, Setup};
 use crate::config::StoreConfig;
 use crate::error::NodeError;
-use crate::wait::Wait;
+use crate::wait::{ForFile, Wait};
 use anchor::Anchor;
 use url::Dialect;
 
@@ -73,7 +73,7 @@ impl Database {
             anchor: Anchor::lock(&config.anchor)?,
         };
         let wait = match setup.target.dialect {
-            Dialect::Sqlite => Wait::for_file(),
+            Dialect::Sqlite => Wait::File(ForFile),
             Dialect::Postgres => {
                 Wait::for_socket().map_err(|error| NodeError::Internal(error.to_string()))?
             }
