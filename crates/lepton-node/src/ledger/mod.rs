@@ -367,6 +367,8 @@ pub struct Verified {
 }
 
 fn gone() -> LedgerError {
-    BudgetError::Use("internal error: the ledger's thread is gone; please report it".to_owned())
-        .into()
+    BudgetError::Use(
+        "internal error: the ledger was left in the middle of a write; please report it".to_owned(),
+    )
+    .into()
 }

@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use crate::support::{Desk, Done, SMALL, table};
 
-/// A small job whose table is sealed, and the file of a grant.
-fn sealed() -> Desk {
-    let desk = Desk::small();
-    ok(&desk, &["vault", "init", "v", "--key-file", "root.key"]);
+/// Seals `data.csv` into a new vault.
+fn seal(desk: &Desk) {
+    ok(desk, &["vault", "init", "v", "--key-file", "root.key"]);
     ok(
-        &desk,
+        desk,
         &[
             "vault",
             "seal",
@@ -20,6 +19,12 @@ fn sealed() -> Desk {
             "root.key",
         ],
     );
+}
+
+/// A small job whose table is sealed, and the file of a grant.
+fn sealed() -> Desk {
+    let desk = Desk::small();
+    seal(&desk);
     desk
 }
 
@@ -228,19 +233,7 @@ fn a_run_writes_no_cell() {
         })
         .collect::<String>();
     desk.write("data.csv", &plain);
-    ok(&desk, &["vault", "init", "v", "--key-file", "root.key"]);
-    ok(
-        &desk,
-        &[
-            "vault",
-            "seal",
-            "data.csv",
-            "--vault",
-            "v",
-            "--key-file",
-            "root.key",
-        ],
-    );
+    seal(&desk);
     std::fs::remove_file(desk.path("data.csv")).unwrap();
     // Of a column that is used, the model names the categories.
     let job = SMALL.replace(
