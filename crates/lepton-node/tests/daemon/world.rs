@@ -331,11 +331,12 @@ impl World {
         let _ = party.links.send(at_party).await;
     }
 
-    /// Ends a party as `kill -9` does: nothing more is written, nothing is said.
+    /// Ends a party as `kill -9` does, at some step: nothing more is said, and when this returns nothing more is written.
     pub async fn kill_party(&mut self, index: usize) {
         if let Some(running) = self.parties[index].take() {
             running.task.abort();
             let _ = running.task.await;
+            self.until_unlocked(&format!("p{index}")).await;
         }
     }
 
@@ -343,7 +344,21 @@ impl World {
         if let Some(running) = self.coordinator.take() {
             running.task.abort();
             let _ = running.task.await;
+            self.until_unlocked("hub").await;
         }
+    }
+
+    /// A step that had begun on another thread ends by itself, and lets the store go when it has.
+    async fn until_unlocked(&self, owner: &str) {
+        let path = self.folder.path().join(format!("{owner}.anchor.lock"));
+        let lock = std::fs::File::open(path).unwrap();
+        for _ in 0..500 {
+            if lock.try_lock().is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{owner} was killed, and its store stays locked");
     }
 
     /// A command of somebody at the coordinator.
