@@ -40,4 +40,5 @@ pub mod simulate;
 pub mod store;
 mod summary;
 pub mod tables;
+pub mod trainers;
 mod wait;

@@ -8,6 +8,7 @@ use lepton_node::config::{CoordinatorConfig, Finding, LogConfig, PartyConfig};
 use lepton_node::daemon::service::{self, Clocks};
 use lepton_node::error::NodeError;
 use lepton_node::logging;
+use lepton_node::trainers::Trainers;
 use tokio::sync::watch;
 
 use crate::{clock, output};
@@ -32,7 +33,7 @@ impl ServeArgs {
         // One connection: on one thread no message is handed from one to another, and jobs work on threads of their own.
         let runtime = tokio::runtime::Builder::new_current_thread();
         drive((runtime, config.log), |stop| async move {
-            service::party(&config, CLOCKS, stop).await
+            service::party(&config, CLOCKS, Trainers::default(), stop).await
         })
     }
 
