@@ -6,6 +6,7 @@
 mod commands;
 mod documents;
 mod edges;
+mod guide;
 mod leftovers;
 mod links;
 mod machine;
@@ -16,6 +17,7 @@ mod rules;
 mod size;
 mod source;
 mod sources;
+mod translations;
 mod tree;
 
 use std::fmt;
@@ -98,10 +100,11 @@ pub fn check(root: &Path) -> anyhow::Result<Report> {
 /// Runs every check that needs nothing but the files.
 #[must_use]
 pub fn check_tree(tree: &Tree) -> Vec<Finding> {
-    let checks: [fn(&Tree) -> Vec<Finding>; 11] = [
+    let checks: [fn(&Tree) -> Vec<Finding>; 13] = [
         commands::check,
         documents::check,
         edges::check_sources,
+        guide::check,
         leftovers::check,
         links::check,
         machine::check,
@@ -110,6 +113,7 @@ pub fn check_tree(tree: &Tree) -> Vec<Finding> {
         rules::check,
         size::check,
         sources::check,
+        translations::check,
     ];
     checks.iter().flat_map(|check| check(tree)).collect()
 }
