@@ -16,6 +16,7 @@ mod rules;
 mod size;
 mod source;
 mod sources;
+mod translations;
 mod tree;
 
 use std::fmt;
@@ -98,7 +99,7 @@ pub fn check(root: &Path) -> anyhow::Result<Report> {
 /// Runs every check that needs nothing but the files.
 #[must_use]
 pub fn check_tree(tree: &Tree) -> Vec<Finding> {
-    let checks: [fn(&Tree) -> Vec<Finding>; 11] = [
+    let checks: [fn(&Tree) -> Vec<Finding>; 12] = [
         commands::check,
         documents::check,
         edges::check_sources,
@@ -110,6 +111,7 @@ pub fn check_tree(tree: &Tree) -> Vec<Finding> {
         rules::check,
         size::check,
         sources::check,
+        translations::check,
     ];
     checks.iter().flat_map(|check| check(tree)).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::{Finding, Tree};
 
-const WANTED: [&str; 18] = [
+const WANTED: [&str; 19] = [
     ".ci/run",
     "ARCHITECTURE.md",
     "BENCHMARKS.md",
@@ -11,6 +11,7 @@ const WANTED: [&str; 18] = [
     "Cargo.lock",
     "LICENSE",
     "README.md",
+    "README.zh-CN.md",
     "SECURITY.md",
     "clippy.toml",
     "deny.toml",

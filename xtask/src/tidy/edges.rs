@@ -28,6 +28,7 @@ const PURE: &[&str] = &[
     "lepton-crypto",
     "lepton-dp",
     "lepton-secagg",
+    "lepton-mpc",
     "lepton-learn",
 ];
 const BELOW_SIM: &[&str] = &[
@@ -68,6 +69,11 @@ const WALLS: &[Wall] = &[
     },
     Wall {
         name: "lepton-secagg",
+        layer: Layer::Pure,
+        may_use: &["lepton-crypto", "lepton-ring"],
+    },
+    Wall {
+        name: "lepton-mpc",
         layer: Layer::Pure,
         may_use: &["lepton-crypto", "lepton-ring"],
     },
