@@ -22,6 +22,7 @@ pub mod federation;
 pub mod files;
 pub mod hex;
 pub mod ledger;
+pub mod local_sum;
 pub mod logging;
 pub mod metrics;
 pub mod model_file;
