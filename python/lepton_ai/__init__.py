@@ -19,6 +19,7 @@ _WHERE = {
     "FederatedLearning": "classic",
     "LeptonClient": "client",
     "Model": "model",
+    "Party": "party",
     "Run": "running",
     "Vault": "vault",
     "decrypt": "encryption",

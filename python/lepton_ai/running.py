@@ -9,6 +9,7 @@ import tempfile
 from lepton_ai import _native, _toml
 from lepton_ai.errors import UsageError
 from lepton_ai.model import Model
+from lepton_ai.party import _factory, custom_model
 from lepton_ai.tables import Dataset
 
 
@@ -94,6 +95,7 @@ def run(
     run_dir=None,
     resume=None,
     comparison: bool = False,
+    party=None,
     on_event=None,
     quiet: bool = False,
 ) -> Run:
@@ -103,6 +105,9 @@ def run(
     :class:`Dataset` takes. ``set``: a dict of ``{"section.key": value}`` that overrides the job. ``insecure_seed`` makes a run repeatable and its privacy worthless,
     and marks every report. ``ledger``: the lifetime budget that is charged (:class:`Budget`). ``runs`` or ``run_dir``: where the run folder goes. ``resume``: the
     folder of an interrupted run, and nothing else. ``comparison``: also train pooled and single-party models, which only a simulation can.
+
+    ``party``: a subclass of :class:`Party`, or a function that gives one for a party's name: it trains and predicts at every party in place of the models
+    that come with Lepton (``model.kind = "custom"``, which need not be written then).
 
     ``on_event`` gets each event of the run as a dict, in the calling thread; what it raises stops the run, and so does Ctrl-C: nothing is lost then, and
     ``resume`` goes on, but for jobs and tables that were no files. Without ``on_event`` a line for each evaluated round goes to standard error (``quiet``: none).
@@ -116,6 +121,8 @@ def run(
     overrides = {str(key): value for key, value in (set or {}).items()}
     if insecure_seed is not None:
         overrides["job.insecure_seed"] = int(insecure_seed)
+    if party is not None and resume is None:
+        overrides = {**custom_model(party, job), **overrides}
     with tempfile.TemporaryDirectory(prefix="lepton-", ignore_cleanup_errors=True) as made:
         folder = pathlib.Path(made)
         wanted = {
@@ -132,7 +139,7 @@ def run(
             "comparison": bool(comparison),
         }
         told = on_event if on_event is not None else (_silent if quiet else _line)
-        place, report, low = _native.run(wanted, lambda text: told(json.loads(text)))
+        place, report, low = _native.run(wanted, lambda text: told(json.loads(text)), None if party is None else _factory(party))
     return Run(place, json.loads(report), low)
 
 

@@ -37,7 +37,7 @@ pub trait Trainer: Send + Sync {
         round: &Round,
     ) -> Result<Vec<f64>, TrainerError>;
 
-    /// Shares of the classes, or values, one for each row of `x`.
+    /// Shares of the classes, or values, one for each row of `x`; for two classes the shares of the second will do.
     ///
     /// # Errors
     /// [`TrainerError`].
@@ -177,6 +177,12 @@ fn finite(values: Vec<f64>, len: usize, what: &str) -> Result<Vec<f64>, TrainerE
 /// The numbers of predictions for `rows` rows, of `classes` classes or none.
 fn checked(found: Predictions, rows: usize, classes: usize) -> Result<Vec<f64>, TrainerError> {
     match (found, classes) {
+        // The shares of the second class say those of the first.
+        (Predictions::Values(values), 2) => {
+            let data = values.iter().flat_map(|share| [1.0 - share, *share]);
+            let data = data.collect();
+            checked(Predictions::Probabilities { classes, data }, rows, classes)
+        }
         (Predictions::Values(values), 0) => finite(values, rows, "predict"),
         (
             Predictions::Probabilities {

@@ -10,6 +10,7 @@ mod mechanisms;
 mod model;
 mod run;
 mod tables;
+mod trainer;
 
 use pyo3::prelude::*;
 
@@ -38,6 +39,7 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         lepton::quiet_table_panics();
+        lepton::set_python(super::trainer::named);
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

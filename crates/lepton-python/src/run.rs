@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use lepton_node::error::NodeError;
 use lepton_node::ledger::LedgerUse;
-use lepton_node::simulate::{self, Done, Place, Request};
+use lepton_node::simulate::{self, Done, Place, Request, Using};
 use lepton_node::tables::Source;
+use lepton_node::trainers::Trainers;
 use lepton_protocol::progress::Progress;
 use pyo3::prelude::*;
 use tokio::sync::{mpsc, watch};
 
 use crate::errors::{exception, panicked, raised};
+use crate::trainer::trainers;
 
 /// How often a run without events looks for Ctrl-C.
 const LOOK: Duration = Duration::from_millis(100);
@@ -37,17 +39,19 @@ pub(crate) struct Wanted {
 }
 
 /// Runs a job: the run folder, the report as JSON, and warnings of budgets that are nearly spent. `on_event` gets each event as JSON in this thread; what it
-/// raises stops the run, and so does a signal.
+/// raises stops the run, and so does a signal. `party` makes the trainers of a custom model.
 #[pyfunction]
 pub(crate) fn run(
     py: Python<'_>,
     wanted: Wanted,
     on_event: &Bound<'_, PyAny>,
+    party: Option<Py<PyAny>>,
 ) -> PyResult<(PathBuf, String, Vec<String>)> {
     let (stop, stopped) = watch::channel(false);
     let (events, inbox) = channel();
     let inbox = Mutex::new(inbox);
-    let worker = std::thread::spawn(move || drive(wanted, events, stopped));
+    let trainers = party.map_or_else(Trainers::default, trainers);
+    let worker = std::thread::spawn(move || drive((wanted, trainers), events, stopped));
     let mut raised_here = None;
     while let Some(event) = next(py, &inbox) {
         if raised_here.is_none() {
@@ -97,7 +101,7 @@ fn joined(worker: JoinHandle<Result<Done, NodeError>>) -> Result<Done, NodeError
 }
 
 fn drive(
-    wanted: Wanted,
+    (wanted, trainers): (Wanted, Trainers),
     events: Sender<Progress>,
     stopped: watch::Receiver<bool>,
 ) -> Result<Done, NodeError> {
@@ -119,7 +123,8 @@ fn drive(
             }
         });
         let request = wanted.request();
-        let done = simulate::run_charged(request, ledger, (&time, &stamp), watcher, stopped).await;
+        let using = Using { ledger, trainers };
+        let done = simulate::run_charged(request, using, (&time, &stamp), watcher, stopped).await;
         forward
             .await
             .map_err(|error| NodeError::Internal(error.to_string()))?;

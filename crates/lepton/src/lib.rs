@@ -36,9 +36,11 @@ mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::Parser;
 use lepton_node::error::NodeError;
+use lepton_node::trainers::Trainers;
 
 /// Carries out a command line, its first word the name of the program; `--help` and wrong words are answered on the spot, as clap does.
 /// Errors go to standard error in one block.
@@ -61,6 +63,28 @@ pub fn main_with(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 pub fn called(words: impl IntoIterator<Item = OsString>) -> Result<String, NodeError> {
     let cli = cli::Cli::try_parse_from(words).map_err(|error| NodeError::Use(error.to_string()))?;
     output::captured(|| cli.carry_out())
+}
+
+/// How a program with a Python interpreter makes trainers of `module:object`; an error is for whoever wrote these words.
+pub type Python = fn(&str) -> Result<Trainers, String>;
+
+static PYTHON: OnceLock<Python> = OnceLock::new();
+
+/// From now on, `lepton party run --python` works.
+pub fn set_python(python: Python) {
+    // The first one stays: it is the same interpreter.
+    let _ = PYTHON.set(python);
+}
+
+pub(crate) fn trainers(what: Option<&str>) -> Result<Trainers, NodeError> {
+    let Some(what) = what else {
+        return Ok(Trainers::default());
+    };
+    let python = PYTHON.get().ok_or_else(|| {
+        let words = "--python: this lepton has no Python in it; use the one that `pip install lepton-ai` brings";
+        NodeError::Use(words.to_owned())
+    })?;
+    python(what).map_err(|error| NodeError::Use(format!("--python {what}: {error}")))
 }
 
 /// Everything about the wall clock that a run wants: now as RFC 3339 in UTC, and as a stamp for file names.
