@@ -6,6 +6,7 @@
 mod commands;
 mod documents;
 mod edges;
+mod guide;
 mod leftovers;
 mod links;
 mod machine;
@@ -99,10 +100,11 @@ pub fn check(root: &Path) -> anyhow::Result<Report> {
 /// Runs every check that needs nothing but the files.
 #[must_use]
 pub fn check_tree(tree: &Tree) -> Vec<Finding> {
-    let checks: [fn(&Tree) -> Vec<Finding>; 12] = [
+    let checks: [fn(&Tree) -> Vec<Finding>; 13] = [
         commands::check,
         documents::check,
         edges::check_sources,
+        guide::check,
         leftovers::check,
         links::check,
         machine::check,

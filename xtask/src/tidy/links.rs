@@ -103,7 +103,7 @@ fn exists(tree: &Tree, document: &str, cited: &str) -> bool {
 }
 
 /// A path relative to a document, from the root.
-fn beside(document: &str, target: &str) -> String {
+pub(crate) fn beside(document: &str, target: &str) -> String {
     let mut parts: Vec<&str> = document.split('/').collect();
     parts.pop();
     for part in target.split('/') {
