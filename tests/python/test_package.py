@@ -302,3 +302,11 @@ def test_partitions_are_computed_apart(tmp_path):
     )
     assert int(python("words.py", cwd=tmp_path).stdout) == 1000
     shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+
+
+def test_the_examples_of_the_guide_run(tmp_path):
+    text = (ROOT / "docs" / "python.md").read_text()
+    blocks = [part.split("```")[0] for part in text.split("```python\n")[1:]]
+    assert len(blocks) == 3
+    printed = python("-c", "\n".join(blocks), cwd=tmp_path).stdout
+    assert "No privacy goal" in printed and "['no' 'yes']" in printed and "b'for her eyes'" in printed
