@@ -15,7 +15,6 @@ _WHERE = {
     "Dataset": "tables",
     "DistributedComputation": "classic",
     "Encryptor": "classic",
-    "Federation": "federation",
     "FederatedLearning": "classic",
     "LeptonClient": "client",
     "Model": "model",

@@ -9,6 +9,7 @@ mod ffi;
 mod mechanisms;
 mod model;
 mod run;
+mod shared;
 mod tables;
 mod trainer;
 
@@ -32,6 +33,8 @@ mod _native {
     use super::model::predict;
     #[pymodule_export]
     use super::run::run;
+    #[pymodule_export]
+    use super::shared::{shared_inner_product, shared_sum};
     #[pymodule_export]
     use super::tables::{write_columns, write_stream};
     use pyo3::prelude::*;

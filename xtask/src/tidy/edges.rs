@@ -126,10 +126,10 @@ const WALLS: &[Wall] = &[
             "lepton",
             "lepton-crypto",
             "lepton-dp",
+            "lepton-mpc",
             "lepton-node",
             "lepton-protocol",
             "lepton-ring",
-            "lepton-table",
         ],
     },
     Wall {
