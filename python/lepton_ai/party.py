@@ -126,8 +126,8 @@ def _numbers(value, what) -> np.ndarray:
 def shapes_of(party) -> list:
     """The shapes of a party's class or factory, as lists of whole numbers."""
     shapes = getattr(party, "shapes", None)
-    if shapes is None and callable(party):
-        shapes = party("shapes").shapes
+    if not isinstance(shapes, (list, tuple)) and callable(party):
+        shapes = getattr(party("shapes"), "shapes", None)
     if not isinstance(shapes, (list, tuple)) or not shapes:
         raise UsageError("a party needs shapes: a list with the shape of each array of its model, for example [(16, 30), (16,)]")
     return [[int(side) for side in (shape if isinstance(shape, (list, tuple)) else [shape])] for shape in shapes]
@@ -135,6 +135,7 @@ def shapes_of(party) -> list:
 
 def custom_model(party, job) -> dict:
     """What a job's ``[model]`` is with this party, as overrides. A job that names another kind of model is not overridden."""
+    _factory(party)
     model = job.get("model", {}) if isinstance(job, dict) else {}
     if model.get("kind", "custom") != "custom":
         raise UsageError(f"the job's model.kind is {model['kind']!r}; with a party it is \"custom\": leave [model] out")

@@ -126,6 +126,7 @@ const WALLS: &[Wall] = &[
             "lepton",
             "lepton-crypto",
             "lepton-dp",
+            "lepton-learn",
             "lepton-mpc",
             "lepton-node",
             "lepton-protocol",

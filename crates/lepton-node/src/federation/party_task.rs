@@ -9,7 +9,7 @@ use lepton_crypto::Seed;
 use lepton_protocol::ledger::{Charge, Ledger};
 use lepton_protocol::party::{self, Party};
 use lepton_protocol::store::Store;
-use lepton_protocol::work::{PartyRows, Worker};
+use lepton_protocol::work::{PartyRows, WorkError, Worker};
 use tokio::sync::mpsc;
 
 use super::{Roster, Setup, ToCoordinator};
@@ -183,8 +183,12 @@ impl PartyTask {
             .await
             .map_err(|error| NodeError::Internal(error.to_string()))?;
         // In a simulation there is nobody to keep it from, and whoever wrote the trainer wants to know.
-        if let Some(complaint) = worker.take_complaint() {
-            let words = format!("party {}: the trainer failed: {complaint}", self.name);
+        let failed = match &result {
+            Err(WorkError::Trainer(error)) => Some(error.to_string()),
+            _ => worker.take_complaint(),
+        };
+        if let Some(why) = failed {
+            let words = format!("party {}: the trainer failed: {why}", self.name);
             return Err(NodeError::Use(words));
         }
         (self.worker, self.work_rng) = (Some(worker), Some(rng));
