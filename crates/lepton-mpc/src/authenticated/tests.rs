@@ -12,7 +12,7 @@ use super::{Exchange, Joining, Progress, deal};
 use crate::tests::{Sent, content, content_at, parties, party, rng, sent};
 use crate::{
     CallerReason, Circuit, CircuitBuilder, CircuitError, Encoding, Fault, MessageReason, Sender,
-    Session,
+    Session, local,
 };
 
 /// Two levels of products, an inner product, sums and public numbers, of three parties of whom two own inputs.
@@ -330,6 +330,17 @@ fn forging_takes_the_key() {
             "{forged:?}"
         );
     }
+}
+
+/// The driver of both protocols: the same result, at the price of the exchanges of the checks.
+#[test]
+fn both_protocols_compute_the_same() {
+    let circuit = Arc::new(circuit());
+    let (plain, before) = local::run(Arc::clone(&circuit), &some(), &mut rng(1)).unwrap();
+    let (checked, traffic) = local::run_authenticated(circuit, &some(), &mut rng(2)).unwrap();
+    assert_eq!(plain, checked);
+    assert_eq!((before.exchanges, traffic.exchanges), (3, 10));
+    assert_eq!(traffic.messages, 3 + 10 * 6);
 }
 
 /// AS-01: circuits that the field cannot hold.
