@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chacha20::ChaCha20Rng;
 use divan::Bencher;
-use lepton_mpc::{Circuit, CircuitBuilder, Encoding, Parties, PartyIndex, local};
+use lepton_mpc::{Circuit, CircuitBuilder, CircuitError, Encoding, Parties, PartyIndex, local};
 use rand_core::SeedableRng;
 
 const LEN: usize = 1_000_000;
@@ -15,26 +15,38 @@ fn main() {
     divan::main();
 }
 
-fn circuit(products: bool) -> Arc<Circuit> {
-    let encoding = Encoding::integers(1 << 20).unwrap();
-    let mut c = CircuitBuilder::new(Parties::new(3).unwrap());
-    let x = c.input(PartyIndex::new(0), LEN, encoding).unwrap();
-    let y = c.input(PartyIndex::new(1), LEN, encoding).unwrap();
+fn circuit(products: bool) -> Result<Circuit, CircuitError> {
+    let encoding = Encoding::integers(1 << 20)?;
+    let mut c = CircuitBuilder::new(Parties::new(3)?);
+    let x = c.input(PartyIndex::new(0), LEN, encoding)?;
+    let y = c.input(PartyIndex::new(1), LEN, encoding)?;
     let result = if products {
-        c.multiply(x, y).unwrap()
+        c.multiply(x, y)?
     } else {
-        c.add(x, y).unwrap()
+        c.add(x, y)?
     };
-    c.open(result).unwrap();
-    Arc::new(c.finish().unwrap())
+    c.open(result)?;
+    c.finish()
+}
+
+/// Runs the circuit once, with MACs or without.
+fn once(bencher: Bencher<'_, '_>, products: bool, authenticated: bool) {
+    let circuit = Arc::new(circuit(products).expect("a million products of 40 bits fit"));
+    let inputs = vec![vec![values()], vec![values()], vec![]];
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    bencher.bench_local(|| {
+        let circuit = Arc::clone(&circuit);
+        if authenticated {
+            local::run_authenticated(circuit, &inputs, &mut rng)
+        } else {
+            local::run(circuit, &inputs, &mut rng)
+        }
+        .expect("honest parties finish")
+    });
 }
 
 fn values() -> Vec<i64> {
     (0..LEN as i64).map(|i| (i * 7919) % (1 << 20)).collect()
-}
-
-fn inputs() -> Vec<Vec<Vec<i64>>> {
-    vec![vec![values()], vec![values()], vec![]]
 }
 
 #[divan::bench(sample_count = 10)]
@@ -45,22 +57,15 @@ fn products_in_the_clear(bencher: Bencher<'_, '_>) {
 
 #[divan::bench(sample_count = 10)]
 fn sums(bencher: Bencher<'_, '_>) {
-    let (circuit, inputs) = (circuit(false), inputs());
-    let mut rng = ChaCha20Rng::seed_from_u64(1);
-    bencher.bench_local(|| local::run(Arc::clone(&circuit), &inputs, &mut rng).unwrap());
+    once(bencher, false, false);
 }
 
 #[divan::bench(sample_count = 10)]
 fn products(bencher: Bencher<'_, '_>) {
-    let (circuit, inputs) = (circuit(true), inputs());
-    let mut rng = ChaCha20Rng::seed_from_u64(1);
-    bencher.bench_local(|| local::run(Arc::clone(&circuit), &inputs, &mut rng).unwrap());
+    once(bencher, true, false);
 }
 
 #[divan::bench(sample_count = 10)]
 fn authenticated_products(bencher: Bencher<'_, '_>) {
-    let (circuit, inputs) = (circuit(true), inputs());
-    let mut rng = ChaCha20Rng::seed_from_u64(1);
-    bencher
-        .bench_local(|| local::run_authenticated(Arc::clone(&circuit), &inputs, &mut rng).unwrap());
+    once(bencher, true, true);
 }

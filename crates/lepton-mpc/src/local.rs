@@ -98,7 +98,7 @@ pub fn run(
     open_all(parties, opening, post)
 }
 
-/// Runs `circuit` as [`run`] does, with MACs: by the protocol of [`authenticated`](crate::authenticated).
+/// Runs `circuit` as [`run`] does, with MACs: by the protocol of [`authenticated`].
 ///
 /// Refuses what that protocol and [`run`] refuse.
 pub fn run_authenticated(
