@@ -7,6 +7,7 @@
 //! [`clipped_gradient_sum`] rests on that; it is written out in `docs/protocols/dp-sgd.md` (rules `DP-01` and following).
 
 mod classes;
+mod custom;
 mod data;
 mod error;
 mod explain;
@@ -27,6 +28,7 @@ mod stopping;
 mod suggest;
 
 pub use classes::balanced_class_weights;
+pub use custom::clipped_vector_sum;
 pub use data::{Examples, Matrix, Target};
 pub use error::LearnError;
 pub use explain::{FeatureGroup, Importance, Projection, permutation_importance, two_components};

@@ -132,6 +132,7 @@ pub fn train_local(
     config: &LocalConfig,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<f64>, LearnError> {
+    spec.own()?;
     check_params(spec, start)?;
     check_examples(spec, data)?;
     check_weights(spec, config.class_weights.as_deref())?;

@@ -87,11 +87,16 @@ impl Model {
     /// Starting parameters: zeros for linear and logistic models; for an mlp normal weights with variance `2 / inputs`
     /// (ReLU; He et al. 2015, section 2.2) or `2 / (inputs + outputs)` (tanh; Glorot and Bengio 2010, section 4.2.1) and
     /// zero biases, for a convolution with the inputs and outputs of one unit; embeddings have
-    /// deviation 0.05, normalisations start as identities.
+    /// deviation 0.05, normalisations start as identities. For a custom model rule CM-08.
     ///
     /// # Errors
     /// [`LearnError::Spec`].
     pub fn init(spec: ModelSpec, rng: &mut impl CryptoRng) -> Result<Self, LearnError> {
+        if let ModelKind::Custom { shapes } = &spec.kind {
+            spec.validate()?;
+            let params = crate::custom::start(shapes, rng)?;
+            return Ok(Self { spec, params });
+        }
         let mut params = vec![0.0; param_len(&spec)?];
         if !matches!(spec.kind, ModelKind::Linear | ModelKind::Logistic) {
             for layer in spec.layers() {
@@ -116,8 +121,9 @@ impl Model {
     /// Predicts every row, in `f64`.
     ///
     /// # Errors
-    /// [`LearnError::Shape`] when `x` has another number of columns than the model has inputs.
+    /// [`LearnError::Shape`] when `x` has another number of columns than the model has inputs, [`LearnError::Spec`] for a custom model.
     pub fn predict(&self, x: &Matrix) -> Result<Predictions, LearnError> {
+        self.spec.own()?;
         expect_len("feature columns", self.spec.inputs, x.cols())?;
         let mut net = Network::<f64>::new(&self.spec);
         net.set_params(&self.params);

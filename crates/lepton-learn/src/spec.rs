@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::custom::tensors_of;
 use crate::error::{LearnError, expect_len};
 use crate::layers::{Layer, plan};
 
@@ -61,6 +62,11 @@ pub enum ModelKind {
         hidden: Vec<usize>,
         /// Non-linearity after each hidden layer.
         activation: Activation,
+    },
+    /// Only the shapes of the tensors are known; a program of the party's own trains and predicts (docs/protocols/custom-models.md).
+    Custom {
+        /// Sides of each tensor, row-major; an empty list is a single number.
+        shapes: Vec<Vec<usize>>,
     },
 }
 
@@ -176,7 +182,7 @@ pub struct ModelSpec {
 /// Name, shape and place of one parameter tensor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tensor {
-    /// `layer{i}.weight` or `layer{i}.bias`, for an embedding `layer0.table{j}`; `i` counts the layers that have parameters.
+    /// `tensor{i}` in a custom model; else `layer{i}.weight` or `layer{i}.bias`, for an embedding `layer0.table{j}`; `i` counts the layers that have parameters.
     pub name: String,
     /// Row-major. Dense `[out, in]` and `[out]`; convolution `[out, kernel, kernel, in]` and `[out]` (channels last, as are
     /// the features a dense layer takes from a convolution: row, column, channel); group normalisation `[channels]` twice
@@ -224,6 +230,9 @@ impl ModelSpec {
                 return bad("every hidden layer must have between 1 and 1048576 units");
             }
         }
+        if let ModelKind::Custom { shapes } = &self.kind {
+            return tensors_of(shapes).map(drop);
+        }
         match plan(self)?.last() {
             Some(last) if last.params().end <= MAX_PARAMETERS => Ok(()),
             _ => bad("the model has more than 2^28 parameters"),
@@ -233,7 +242,7 @@ impl ModelSpec {
     /// Widths of the hidden dense layers and how many there must be at least.
     pub(crate) fn hidden(&self) -> Option<(&[usize], usize)> {
         match &self.kind {
-            ModelKind::Linear | ModelKind::Logistic => None,
+            ModelKind::Linear | ModelKind::Logistic | ModelKind::Custom { .. } => None,
             ModelKind::Mlp { hidden, .. } | ModelKind::Embedding { hidden, .. } => {
                 Some((hidden, 1))
             }
@@ -246,12 +255,26 @@ impl ModelSpec {
             ModelKind::Mlp { activation, .. }
             | ModelKind::Cnn { activation, .. }
             | ModelKind::Embedding { activation, .. } => *activation,
-            ModelKind::Linear | ModelKind::Logistic => Activation::Relu,
+            ModelKind::Linear | ModelKind::Logistic | ModelKind::Custom { .. } => Activation::Relu,
         }
     }
 
-    /// The layers of a valid description.
+    /// Valid, and of a kind that this crate trains and applies itself.
+    pub(crate) fn own(&self) -> Result<(), LearnError> {
+        self.validate()?;
+        match self.kind {
+            ModelKind::Custom { .. } => Err(LearnError::Spec(
+                "a custom model is trained and applied by the program it belongs to".to_owned(),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The layers of a valid description; none of a custom model.
     pub(crate) fn layers(&self) -> Vec<Layer> {
+        if matches!(self.kind, ModelKind::Custom { .. }) {
+            return Vec::new();
+        }
         plan(self).unwrap_or_default()
     }
 }
@@ -262,6 +285,11 @@ impl ModelSpec {
 /// [`LearnError::Spec`].
 pub fn param_len(spec: &ModelSpec) -> Result<usize, LearnError> {
     spec.validate()?;
+    if let ModelKind::Custom { shapes } = &spec.kind {
+        return Ok(tensors_of(shapes)?
+            .last()
+            .map_or(0, |tensor| tensor.offset + tensor.len));
+    }
     Ok(spec.layers().last().map_or(0, |l| l.params().end))
 }
 
@@ -271,6 +299,9 @@ pub fn param_len(spec: &ModelSpec) -> Result<usize, LearnError> {
 /// [`LearnError::Spec`].
 pub fn tensors(spec: &ModelSpec) -> Result<Vec<Tensor>, LearnError> {
     spec.validate()?;
+    if let ModelKind::Custom { shapes } = &spec.kind {
+        return tensors_of(shapes);
+    }
     let layers = spec.layers();
     let trained = layers.iter().filter(|l| !l.params().is_empty());
     Ok(trained

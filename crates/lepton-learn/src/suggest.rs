@@ -47,7 +47,7 @@ struct Family {
 ///   keeps the cost of a step in bounds. 5,000 rows: 0.49; 60,000: 0.14; a million: 0.035.
 /// - **Steps** `p sqrt(epsilon rows / sqrt(d))`, between 20 and 2,000: the noise of one step grows with the root of the steps
 ///   and of the parameters `d` and falls with `epsilon rows`; a model that takes more steps to fit (`p`: linear and logistic 3,
-///   dense and embedding 6, convolutional 12) gets more of them.
+///   dense, embedding and custom 6, convolutional 12) gets more of them.
 /// - **Clip** 4 for linear and logistic models on scaled columns, whose gradients have about the norm of a row; 2 for dense
 ///   and embedding models; 1 for convolutional ones (De et al. 2022, section 3).
 /// - **Learning rate**, for Adam, whose steps do not depend on the clip: 0.1, 0.01 and 0.005.
@@ -77,7 +77,9 @@ pub fn suggest(input: SuggestInput<'_>) -> Result<Suggestion, LearnError> {
 fn family(kind: &ModelKind) -> Family {
     let (clip, learning_rate, patience) = match kind {
         ModelKind::Linear | ModelKind::Logistic => (4.0, 0.1, 3.0),
-        ModelKind::Mlp { .. } | ModelKind::Embedding { .. } => (2.0, 0.01, 6.0),
+        ModelKind::Mlp { .. } | ModelKind::Embedding { .. } | ModelKind::Custom { .. } => {
+            (2.0, 0.01, 6.0)
+        }
         ModelKind::Cnn { .. } => (1.0, 0.005, 12.0),
     };
     Family {

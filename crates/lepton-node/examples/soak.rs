@@ -30,6 +30,7 @@ use lepton_node::net::pki::{Authority, Member, MemberFolder, Role};
 use lepton_node::net::{Credentials, DialConfig, Limits, ListenConfig, Listener};
 use lepton_node::random::Entropy;
 use lepton_node::store::Database;
+use lepton_node::trainers::Trainers;
 use lepton_protocol::control::SignedJob;
 use lepton_protocol::policy::Moment;
 use lepton_protocol::progress::Progress;
@@ -105,6 +106,7 @@ impl World {
             },
             ledger: None,
             trail: self.trail(name, &own)?,
+            trainers: Trainers::default(),
             readiness: Readiness::new(),
             most_jobs: 4,
             entropy: Entropy::System,

@@ -11,6 +11,7 @@ pub(crate) fn model_summary(file: &ModelFile) -> ModelSummary {
     let (kind, middle) = match &spec.kind {
         ModelKind::Linear => ("linear", Vec::new()),
         ModelKind::Logistic => ("logistic", Vec::new()),
+        ModelKind::Custom { .. } => ("custom", Vec::new()),
         ModelKind::Mlp { hidden, .. } | ModelKind::Embedding { hidden, .. } => {
             ("mlp", hidden.clone())
         }
@@ -36,7 +37,7 @@ pub(crate) fn model_summary(file: &ModelFile) -> ModelSummary {
             Activation::Relu => " (relu)",
             Activation::Tanh => " (tanh)",
         },
-        ModelKind::Linear | ModelKind::Logistic => "",
+        ModelKind::Linear | ModelKind::Logistic | ModelKind::Custom { .. } => "",
     };
     ModelSummary {
         kind: kind.to_owned(),

@@ -19,6 +19,7 @@ use crate::run_folder::{RunFile, RunFolder, RunLock};
 use crate::scenario::Scenario;
 use crate::summary::{self, Finished};
 use crate::tables::{Federation, Source, rows_digest};
+use crate::trainers::Trainers;
 
 /// What the user asked for.
 #[derive(Debug, Clone)]
@@ -57,6 +58,15 @@ pub struct Done {
     pub low_budgets: Vec<String>,
 }
 
+/// What a run uses of this machine.
+#[derive(Debug, Clone, Default)]
+pub struct Using {
+    /// The durable ledger.
+    pub ledger: LedgerUse,
+    /// What trains custom models.
+    pub trainers: Trainers,
+}
+
 /// Runs it without a durable ledger, or in the one it began in: [`run_charged`].
 ///
 /// # Errors
@@ -67,22 +77,22 @@ pub async fn run(
     watcher: mpsc::UnboundedSender<Progress>,
     stop: watch::Receiver<bool>,
 ) -> Result<Done, NodeError> {
-    run_charged(request, LedgerUse::default(), started, watcher, stop).await
+    run_charged(request, Using::default(), started, watcher, stop).await
 }
 
-/// Runs it, the data charged in `ledger`; a resumed run goes on in the ledger it began in. `started` is the wall clock as RFC 3339 and as a compact stamp for the folder's name; events go to `watcher` as they happen.
+/// Runs it, the data charged in its ledger; a resumed run goes on in the ledger it began in. `started` is the wall clock as RFC 3339 and as a compact stamp for the folder's name; events go to `watcher` as they happen.
 ///
 /// # Errors
 /// [`NodeError`].
 pub async fn run_charged(
     request: Request,
-    ledger: LedgerUse,
+    using: Using,
     started: (&str, &str),
     watcher: mpsc::UnboundedSender<Progress>,
     stop: watch::Receiver<bool>,
 ) -> Result<Done, NodeError> {
     let clock = Instant::now();
-    let opened = open(request, &ledger, started)?;
+    let opened = open(request, &using, started)?;
     let (sender, receiver) = mpsc::unbounded_channel();
     let (failed, log_failed) = watch::channel(false);
     let logger = tokio::spawn(log(
@@ -146,6 +156,7 @@ struct Opened {
     scenario: Scenario,
     entropy: Entropy,
     ledger: Option<JobLedger>,
+    trainers: Trainers,
 }
 
 impl Opened {
@@ -165,6 +176,7 @@ impl Opened {
             folder: self.folder.path("state"),
             entropy: self.entropy,
             ledger: self.ledger.clone(),
+            trainers: self.trainers.clone(),
             scenario: self.scenario.clone(),
             stop,
         })
@@ -173,7 +185,7 @@ impl Opened {
 
 fn open(
     request: Request,
-    ledger: &LedgerUse,
+    using: &Using,
     (started, stamp): (&str, &str),
 ) -> Result<Opened, NodeError> {
     match request {
@@ -185,6 +197,8 @@ fn open(
         } => {
             let source = absolute(source)?;
             let mut federation = Federation::load(&source)?;
+            trained(using, &federation)?;
+            let ledger = &using.ledger;
             let faults = load_scenario(scenario.as_deref(), &federation)?;
             let training = Training::new(&federation.plan, start_model(&federation, &source)?);
             let run = RunFile {
@@ -208,6 +222,7 @@ fn open(
             let ledger = JobLedger::begin(&run, ledger.clock, &mut federation)
                 .inspect_err(|_| folder.remove())?;
             Ok(Opened {
+                trainers: using.trainers.clone(),
                 ledger,
                 lock,
                 entropy: entropy_of(&federation),
@@ -218,7 +233,7 @@ fn open(
                 scenario: faults,
             })
         }
-        Request::Resume(path) => resume(&path, ledger),
+        Request::Resume(path) => resume(&path, using),
     }
 }
 
@@ -244,7 +259,14 @@ fn make_folder(place: Place, federation: &Federation, stamp: &str) -> Result<Run
     ))
 }
 
-fn resume(path: &Path, ledger: &LedgerUse) -> Result<Opened, NodeError> {
+/// Before anything is written.
+fn trained(using: &Using, federation: &Federation) -> Result<(), NodeError> {
+    let admitted = using.trainers.admit(federation.plan.job());
+    admitted.map_err(|error| NodeError::Use(error.to_string()))
+}
+
+fn resume(path: &Path, using: &Using) -> Result<Opened, NodeError> {
+    let ledger = &using.ledger;
     let (folder, mut run) = RunFolder::open(path)?;
     let lock = folder.lock()?;
     if folder.path("report.json").exists() {
@@ -259,6 +281,7 @@ fn resume(path: &Path, ledger: &LedgerUse) -> Result<Opened, NodeError> {
     }
     let mut federation = Federation::load(&run.source)?;
     unchanged(&run, &federation, path)?;
+    trained(using, &federation)?;
     let scenario = load_scenario(run.scenario.as_deref(), &federation)?;
     let store = FileStore::open(
         &folder.path("state").join("coordinator"),
@@ -274,6 +297,7 @@ fn resume(path: &Path, ledger: &LedgerUse) -> Result<Opened, NodeError> {
     run.epoch += 1;
     folder.save(&run)?;
     Ok(Opened {
+        trainers: using.trainers.clone(),
         ledger,
         lock,
         entropy: entropy_of(&federation),

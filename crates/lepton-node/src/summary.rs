@@ -60,8 +60,13 @@ pub(crate) fn write(finished: Finished) -> Result<Report, NodeError> {
     let rows = rows_of(&finished)?;
     let file = model_file(&finished)?;
     let mut report = report(&finished, &file)?;
-    compare(&finished, &file, &rows, &mut report)?;
-    picture(&finished, &file, &rows, &mut report)?;
+    if finished.federation.plan.is_custom() {
+        // Nothing here can apply it (CM-10).
+        count(&rows, &mut report);
+    } else {
+        compare(&finished, &file, &rows, &mut report)?;
+        picture(&finished, &file, &rows, &mut report)?;
+    }
     report.timing.baselines_s = started.elapsed().as_secs_f64();
     report.timing.wall_s = finished.began.elapsed().as_secs_f64();
     let folder = &finished.folder;
@@ -322,6 +327,14 @@ fn charged(charges: &[Charge], limit: &Limit) -> Result<f64, NodeError> {
         most = most.max(epsilon.round_up(6).get());
     }
     Ok(most)
+}
+
+fn count(rows: &Rows, report: &mut Report) {
+    let parties = rows.train.iter().zip(&rows.hold_out);
+    for (party, (own, held)) in report.parties.iter_mut().zip(parties) {
+        party.rows_train = Some(own.len() as u64);
+        party.rows_test = Some(held.len() as u64);
+    }
 }
 
 /// Federated, pooled, alone and majority, on the same hold-out rows.

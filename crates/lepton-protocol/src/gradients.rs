@@ -10,14 +10,16 @@ use crate::job::Unit;
 use crate::noise::NoiseSource;
 use crate::party::Work;
 use crate::plan::{Plan, PlanError};
+use crate::trainer::Custom;
 use crate::units::Own;
 use crate::work::WorkError;
 
-/// Buffers of the clipped sums and the source of noise, kept from step to step.
+/// What steps share: buffers of the clipped sums, the source of noise, the trainer of a custom model.
 #[derive(Default)]
 pub(crate) struct Gradients {
     workspace: Option<(ModelSpec, GradientWorkspace)>,
     pub(crate) noise: NoiseSource,
+    pub(crate) custom: Option<Custom>,
 }
 
 impl Gradients {
@@ -69,6 +71,10 @@ impl Gradients {
         let rate = plan
             .privacy()
             .map_or(1.0, |privacy| privacy.goal.sampling_rate.get());
+        if plan.is_custom() {
+            let sum = self.custom_sum((plan, work), parameters, (own, rate), rng)?;
+            return Ok(Cow::Owned(sum));
+        }
         let weights = plan.class_weights(&work.public);
         let clip = plan.clip(&work.public)?;
         if plan.unit() == Unit::Person {
@@ -87,6 +93,42 @@ impl Gradients {
         let workspace = self.workspace(spec)?;
         let sum = workspace.clipped_gradient_sum(parameters, set, clip, weights.as_deref())?;
         Ok(Cow::Borrowed(sum))
+    }
+
+    /// The same of a custom model, a record at a time (rule CM-05).
+    fn custom_sum(
+        &mut self,
+        (plan, work): (&Plan, &Work),
+        parameters: &[f64],
+        (own, rate): (&Own<'_>, f64),
+        rng: &mut impl CryptoRng,
+    ) -> Result<GradientSum, WorkError> {
+        let custom = self.custom.as_mut().ok_or(WorkError::NoTrainer)?;
+        let person = plan.unit() == Unit::Person;
+        let units = if person {
+            own.persons.len()
+        } else {
+            own.train.len()
+        };
+        let sampled = lepton_learn::poisson_sample(units, rate, rng)?;
+        let means = sampled.iter().map(|unit| {
+            let rows = match own.persons.get(*unit) {
+                Some(rows) if person => rows.as_slice(),
+                _ => std::slice::from_ref(unit),
+            };
+            let mut mean = vec![0.0; parameters.len()];
+            for row in rows {
+                let record = own.train.subset(std::slice::from_ref(row));
+                let gradient = custom.gradient(plan, parameters, &record)?;
+                #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
+                let share = 1.0 / rows.len() as f64;
+                mean.iter_mut()
+                    .zip(gradient)
+                    .for_each(|(mean, value)| *mean += value * share);
+            }
+            Ok(mean)
+        });
+        lepton_learn::clipped_vector_sum(parameters.len(), means, plan.clip(&work.public)?)
     }
 
     /// Buffers for `spec`, made once a model.

@@ -9,10 +9,11 @@ use rand_core::CryptoRng;
 use crate::exchange::Kind;
 use crate::job::Unit;
 use crate::party::Work;
+use crate::plain::trained;
 use crate::plan::{Plan, PlanError};
 use crate::public::PublicState;
-use crate::work::WorkError;
-use crate::work::public_divisor;
+use crate::trainer::Custom;
+use crate::work::{WorkError, public_divisor};
 
 /// The mean of vectors whose sum over `rows` rows this is, each entry towards zero (PU-06, PU-13).
 fn mean(sums: &mut [i64], rows: usize) {
@@ -26,7 +27,7 @@ pub(crate) fn by_unit(
     plan: &Plan,
     (rows, persons): (usize, &[Vec<usize>]),
     len: usize,
-    of: impl Fn(Option<&[usize]>) -> Result<Vec<i64>, WorkError>,
+    mut of: impl FnMut(Option<&[usize]>) -> Result<Vec<i64>, WorkError>,
 ) -> Result<Vec<i64>, WorkError> {
     match plan.unit() {
         Unit::Record => of(None),
@@ -88,6 +89,7 @@ pub(crate) fn party_update(
     plan: &Plan,
     work: &Work,
     train: &Examples,
+    custom: Option<&mut Custom>,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<i64>, WorkError> {
     let len = work.parameters.len();
@@ -96,7 +98,7 @@ pub(crate) fn party_update(
     }
     let steps = plan.update_steps(len)?;
     let unit = steps.get() / plan.clip(&work.public)?.get();
-    let mut update: Vec<f64> = trained(plan, work, train, rng)?
+    let mut update: Vec<f64> = kept_when_diverged(plan, work, train, custom, rng)?
         .iter()
         .zip(&work.parameters)
         .map(|(new, old)| (new - old) * unit)
@@ -112,17 +114,16 @@ pub(crate) fn party_update(
 }
 
 /// Parameters after local training; those it began with where it diverged, since declining would be an answer about the rows (PU-01).
-fn trained(
+fn kept_when_diverged(
     plan: &Plan,
     work: &Work,
     train: &Examples,
+    custom: Option<&mut Custom>,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<f64>, WorkError> {
-    let spec = plan.model_spec(&work.public)?;
-    let config = plan.local_config(&work.public);
-    match lepton_learn::train_local(&spec, &work.parameters, train, &config, rng) {
-        Err(LearnError::Diverged) => Ok(work.parameters.clone()),
-        trained => Ok(trained?),
+    match trained(plan, work, train, custom, rng) {
+        Err(WorkError::Learn(LearnError::Diverged)) => Ok(work.parameters.clone()),
+        trained => trained,
     }
 }
 

@@ -12,9 +12,11 @@ use crate::exchange::Kind;
 use crate::gradients::Gradients;
 use crate::job::Unit;
 use crate::party::Work;
+use crate::plain::plain_round;
 use crate::plan::{CHANGE_BITS, LabelKind, MAGNITUDES, MAX_CHANGE, MAX_ROWS, Plan, PlanError};
 use crate::privacy::NoiseAt;
 use crate::public::PublicState;
+use crate::trainer::{Custom, Trainer, TrainerError};
 use crate::units::{Own, by_unit};
 
 /// Exponent of the first magnitude bucket.
@@ -46,6 +48,12 @@ pub enum WorkError {
     /// Training or preparation failed.
     #[error(transparent)]
     Learn(#[from] LearnError),
+    /// The program that trains a custom model failed.
+    #[error("the trainer failed: {0}")]
+    Trainer(#[from] TrainerError),
+    /// A custom model, and nothing that trains it.
+    #[error("model.kind = \"custom\" needs a trainer, and this party has none")]
+    NoTrainer,
     /// The noise is out of range.
     #[error(transparent)]
     Noise(#[from] lepton_dp::DpError),
@@ -63,7 +71,7 @@ impl WorkError {
             Self::Plan(problem) if !matches!(problem, PlanError::Ring(_) | PlanError::Learn(_)) => {
                 self.to_string()
             }
-            Self::Noise(_) => self.to_string(),
+            Self::Noise(_) | Self::NoTrainer => self.to_string(),
             Self::NoColumn(column) => format!("its table has no column `{column}`"),
             _ => {
                 "its rows do not fit the job, or training diverged; its own log says why".to_owned()
@@ -91,6 +99,19 @@ impl Worker {
             persons: None,
             gradients: Gradients::default(),
         }
+    }
+
+    /// With a program of the party's own for custom models.
+    #[must_use]
+    pub fn with_trainer(rows: PartyRows, trainer: Option<Box<dyn Trainer>>) -> Self {
+        let mut worker = Self::new(rows);
+        worker.gradients.custom = trainer.map(Custom::new);
+        worker
+    }
+
+    /// The last failure of the trainer that a privacy goal kept from everybody but the data's owner, once (rule CM-04).
+    pub fn take_complaint(&mut self) -> Option<String> {
+        self.gradients.custom.as_mut()?.take_complaint()
     }
 
     /// Computes this party's vector for `work`, noise included.
@@ -234,13 +255,31 @@ impl Worker {
         work: &Work,
         slot: &dyn Fn(&str, &str) -> u32,
     ) -> Result<Vec<i64>, WorkError> {
+        let mut gradients = std::mem::take(&mut self.gradients);
+        let vector = self.evaluate_with(gradients.custom.as_mut(), (plan, work), slot);
+        self.gradients = gradients;
+        vector
+    }
+
+    fn evaluate_with(
+        &mut self,
+        custom: Option<&mut Custom>,
+        (plan, work): (&Plan, &Work),
+        slot: &dyn Fn(&str, &str) -> u32,
+    ) -> Result<Vec<i64>, WorkError> {
         let model = Model::new(plan.model_spec(&work.public)?, work.parameters.clone())?;
+        let mut custom = custom.filter(|_| plan.is_custom());
         let layout = plan.layout(work.exchange.kind, &work.public);
         let [_, persons] = self.persons(plan, &work.public, slot)?;
         let (_, hold_out) = self.examples(&work.public, slot)?;
         let of = |rows: Option<&[usize]>| -> Result<Vec<i64>, WorkError> {
             let own = rows.map(|rows| hold_out.subset(rows));
             let rows = own.as_ref().unwrap_or(hold_out);
+            if let Some(custom) = custom.as_deref_mut() {
+                let (kept, predictions) = custom.predict((plan, work), rows)?;
+                let y = rows.y().subset(&kept);
+                return Ok(lepton_learn::eval_contribution(&predictions, &y, &layout)?);
+            }
             let predictions = model.predict(rows.x())?;
             Ok(lepton_learn::eval_contribution(
                 &predictions,
@@ -283,10 +322,11 @@ impl Worker {
         }
         match plan.privacy().map(|privacy| privacy.goal.noise) {
             _ if plan.unit() == Unit::Party => {
-                let update = crate::units::party_update(plan, work, train, rng)?;
+                let custom = gradients.custom.as_mut();
+                let update = crate::units::party_update(plan, work, train, custom, rng)?;
                 gradients.with_noise((plan, work), update, rng)
             }
-            None => plain_round(plan, work, train, rng),
+            None => plain_round(plan, work, train, gradients.custom.as_mut(), rng),
             Some(NoiseAt::Distributed) => {
                 gradients.noised((plan, work), &work.parameters, &own, rng)
             }
@@ -328,64 +368,6 @@ pub fn slot_function(key: Option<&Seed>, slots: u32) -> impl Fn(&str, &str) -> u
             .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         u32::try_from(number % u64::from(slots.max(1))).unwrap_or(0)
     }
-}
-
-/// Rule FT-12: the weight, then the weighted change.
-fn plain_round(
-    plan: &Plan,
-    work: &Work,
-    train: &Examples,
-    rng: &mut impl CryptoRng,
-) -> Result<Vec<i64>, WorkError> {
-    let spec = plan.model_spec(&work.public)?;
-    let weight = i64::try_from(train.len()).map_err(|_| WorkError::TooManyRows)?;
-    if weight == 0 {
-        return Ok(vec![0; work.exchange.len]);
-    }
-    let trained = lepton_learn::train_local(
-        &spec,
-        &work.parameters,
-        train,
-        &plan.local_config(&work.public),
-        rng,
-    )?;
-    let mut changes: Vec<f64> = trained
-        .iter()
-        .zip(&work.parameters)
-        .map(|(new, old)| new - old)
-        .collect();
-    if let Some(norm) = plan.clip_update() {
-        clip(&mut changes, norm)?;
-    }
-    let encoding = FixedPoint::new(CHANGE_BITS);
-    let mut vector = vec![weight];
-    for change in changes {
-        if change.abs() > MAX_CHANGE {
-            return Err(WorkError::TooFar);
-        }
-        #[expect(clippy::cast_precision_loss, reason = "a weight is at most 2^20")]
-        let weighted = change * weight as f64;
-        vector.push(encoding.encode(weighted).map_err(PlanError::from)?);
-    }
-    Ok(vector)
-}
-
-/// Rule FT-21: shortens an update to the Euclidean norm `limit`.
-fn clip(changes: &mut [f64], limit: f64) -> Result<(), WorkError> {
-    // Scaled by the largest, so that no square overflows.
-    let largest = changes
-        .iter()
-        .fold(0.0_f64, |most, change| most.max(change.abs()));
-    if !largest.is_finite() || changes.iter().any(|change| change.is_nan()) {
-        return Err(WorkError::TooFar);
-    }
-    if largest > 0.0 {
-        let squares = changes.iter().map(|change| (change / largest).powi(2));
-        let norm = largest * libm::sqrt(squares.sum());
-        let factor = (limit / norm).min(1.0);
-        changes.iter_mut().for_each(|change| *change *= factor);
-    }
-    Ok(())
 }
 
 /// Rule FT-06: several private steps alone; what they change, clamped, in fixed point.

@@ -174,10 +174,10 @@ const CASES: &[Case] = &[
         "job.toml:21: training.clip_update = 0 is out of range; write a number greater than 0",
     ]),
     ("kind = \"logistic\"", "kind = \"logitsic\"", "", &[
-        "job.toml:15: model.kind = \"logitsic\" is not a choice; write \"linear\", \"logistic\", \"mlp\" or \"cnn\"; the nearest is \"logistic\"",
+        "job.toml:15: model.kind = \"logitsic\" is not a choice; write \"linear\", \"logistic\", \"mlp\", \"cnn\" or \"custom\"; the nearest is \"logistic\"",
     ]),
     ("kind = \"logistic\"", "kind = \"boosted\"", "", &[
-        "job.toml:15: model.kind = \"boosted\" is not in this version; write \"linear\", \"logistic\", \"mlp\" or \"cnn\"",
+        "job.toml:15: model.kind = \"boosted\" is not in this version; write \"linear\", \"logistic\", \"mlp\", \"cnn\" or \"custom\"",
     ]),
     ("kind = \"logistic\"", "kind = \"cnn\"", "", &[
         "job.toml:15: model.kind = \"cnn\" needs images, and data.kind is \"table\"; write kind = \"image\" and shape = [height, width, channels] in [data], or kind = \"mlp\" here",

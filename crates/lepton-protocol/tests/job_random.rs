@@ -6,6 +6,7 @@ use proptest::sample::{Index, select};
 
 const FULL: &str = include_str!("job_full.toml");
 const IMAGE: &str = include_str!("job_image.toml");
+const CUSTOM: &str = include_str!("job_custom.toml");
 
 /// A value for a field: mostly valid, sometimes not.
 fn value_for(kind: Kind, choices: &'static [&'static str]) -> BoxedStrategy<String> {
@@ -44,6 +45,11 @@ fn value_for(kind: Kind, choices: &'static [&'static str]) -> BoxedStrategy<Stri
         Kind::Widths(..) => proptest::collection::vec(1_u16..200, 1..4)
             .prop_map(|widths| format!("{widths:?}"))
             .boxed(),
+        Kind::Shapes(..) => {
+            proptest::collection::vec(proptest::collection::vec(1_u16..50, 0..3), 1..4)
+                .prop_map(|shapes| format!("{shapes:?}"))
+                .boxed()
+        }
         Kind::ColumnIntegers(low, high) => (column(), low..=high)
             .prop_map(|(column, number)| format!("{{ {column} = {number} }}"))
             .boxed(),
@@ -91,6 +97,8 @@ fn the_full_job_is_valid_and_uses_nearly_every_key() {
     check_round_trip(&job).unwrap();
     let image = Job::parse("job_image.toml", IMAGE, &[]).unwrap();
     check_round_trip(&image).unwrap();
+    let custom = Job::parse("job_custom.toml", CUSTOM, &[]).unwrap();
+    check_round_trip(&custom).unwrap();
     let excluded = [
         "data.tables",
         "data.split.column",
@@ -107,8 +115,9 @@ fn the_full_job_is_valid_and_uses_nearly_every_key() {
         assert!(
             job.line_of(field.path)
                 .or(image.line_of(field.path))
+                .or(custom.line_of(field.path))
                 .is_some(),
-            "neither job_full.toml nor job_image.toml writes {}",
+            "neither job_full.toml nor job_image.toml nor job_custom.toml writes {}",
             field.path
         );
     }

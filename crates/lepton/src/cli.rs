@@ -27,7 +27,7 @@ use crate::verify::VerifyArgs;
 /// Exit code: failed.
 const FAILED: u8 = 1;
 /// Exit code: wrong use.
-const WRONG_USE: u8 = 2;
+pub(crate) const WRONG_USE: u8 = 2;
 /// Exit code: refused by a policy or a budget.
 const REFUSED: u8 = 3;
 
@@ -128,9 +128,20 @@ enum Command {
 impl Cli {
     /// Carries out the command; errors go to stderr in one block.
     pub(crate) fn run(self) -> ExitCode {
+        match self.carry_out() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                output::note(&format!("error: {error}"));
+                ExitCode::from(code_of(&error))
+            }
+        }
+    }
+
+    /// Carries out the command.
+    pub(crate) fn carry_out(self) -> Result<(), NodeError> {
         #[cfg(unix)]
         survive_size_limits();
-        let result = match self.command {
+        match self.command {
             Command::Run(args) => args.run(),
             Command::Job(args) => args.run(),
             Command::New(args) => args.run(),
@@ -150,13 +161,6 @@ impl Cli {
             Command::Party(args) => args.run(),
             Command::Coordinator(args) => args.run(),
             Command::Doctor(args) => args.run(),
-        };
-        match result {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                output::note(&format!("error: {error}"));
-                ExitCode::from(code_of(&error))
-            }
         }
     }
 }

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::ca::member_of;
 use crate::output;
 use crate::party_jobs::PartyJobsArgs;
-use crate::serve::ServeArgs;
+use crate::serve::{PartyServeArgs, ServeArgs};
 
 /// Longest invitation file.
 const LONGEST: u64 = 4096;
@@ -36,7 +36,7 @@ enum PartyCommand {
     Init(PartyInit),
     /// Run this party until a signal ends it
     #[command(after_help = "Example: lepton party run party.toml")]
-    Run(ServeArgs),
+    Run(PartyServeArgs),
     /// Jobs that this party was asked to take part in
     #[command(
         after_help = "Examples:\n  lepton party jobs list --config party.toml\n  lepton party jobs show churn\n  lepton party jobs approve churn --by \"Dr Mayer\""
@@ -126,7 +126,7 @@ impl PartyArgs {
     pub(crate) fn run(self) -> Result<(), NodeError> {
         let args = match self.command {
             PartyCommand::Init(args) => args,
-            PartyCommand::Run(args) => return args.party(),
+            PartyCommand::Run(args) => return args.run(),
             PartyCommand::Jobs(args) => return args.run(),
         };
         args.enrol.check()?;

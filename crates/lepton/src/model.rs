@@ -118,6 +118,7 @@ fn words(file: &ModelFile, tensors: &[Tensor], weights: &[Weight]) -> String {
 
 fn kind(kind: &ModelKind) -> String {
     match kind {
+        ModelKind::Custom { .. } => "a model that programs of the parties train".to_owned(),
         ModelKind::Linear => "a linear model".to_owned(),
         ModelKind::Logistic => "a logistic model".to_owned(),
         ModelKind::Cnn {

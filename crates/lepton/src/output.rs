@@ -1,16 +1,46 @@
 //! Standard output, where a reader that closes its end early (`| head`) is no failure and a full disk is; and standard error.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::path::Path;
 
 use lepton_node::error::NodeError;
 use serde::Serialize;
 
+thread_local! {
+    /// Where this thread's standard output goes while [`captured`] runs.
+    static CAPTURED: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// What `verb` writes on this thread's standard output, kept and not written.
+pub(crate) fn captured(verb: impl FnOnce() -> Result<(), NodeError>) -> Result<String, NodeError> {
+    /// Standard output is itself again, also after a panic.
+    struct Restored;
+    impl Drop for Restored {
+        fn drop(&mut self) {
+            CAPTURED.take();
+        }
+    }
+    CAPTURED.set(Some(String::new()));
+    let restored = Restored;
+    verb()?;
+    let text = CAPTURED.take().unwrap_or_default();
+    drop(restored);
+    Ok(text)
+}
+
 /// Writes `text`.
 ///
 /// # Errors
 /// [`NodeError`] when it cannot be written.
 pub(crate) fn text(text: &str) -> Result<(), NodeError> {
+    let kept = CAPTURED.with_borrow_mut(|kept| {
+        let kept = kept.as_mut();
+        kept.map(|kept| kept.push_str(text))
+    });
+    if kept.is_some() {
+        return Ok(());
+    }
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

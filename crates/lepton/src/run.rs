@@ -6,8 +6,9 @@ use clap::Args;
 use lepton_node::described;
 use lepton_node::error::NodeError;
 use lepton_node::ledger::LedgerUse;
-use lepton_node::simulate::{self, Done, Place, Request};
+use lepton_node::simulate::{self, Done, Place, Request, Using};
 use lepton_node::tables::Source;
+use lepton_node::trainers::Trainers;
 use lepton_protocol::report::{MetricsDoc, Report};
 use tokio::sync::{mpsc, watch};
 
@@ -134,7 +135,11 @@ async fn drive(ledger: LedgerUse, request: Request, quiet: bool) -> Result<Done,
     });
     let screen = tokio::spawn(progress::show(inbox, quiet));
     let (time, stamp) = clock::now();
-    let done = simulate::run_charged(request, ledger, (&time, &stamp), events, stopped).await;
+    let using = Using {
+        ledger,
+        trainers: Trainers::default(),
+    };
+    let done = simulate::run_charged(request, using, (&time, &stamp), events, stopped).await;
     screen
         .await
         .map_err(|error| NodeError::Internal(error.to_string()))?;

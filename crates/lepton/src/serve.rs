@@ -22,20 +22,33 @@ pub(crate) struct ServeArgs {
     check: bool,
 }
 
-impl ServeArgs {
+/// Flags of a party's daemon.
+#[derive(Args)]
+pub(crate) struct PartyServeArgs {
+    #[command(flatten)]
+    serve: ServeArgs,
+    /// What trains custom models: a subclass of lepton_ai.Party (only in the lepton of the Python package; docs/protocols/custom-models.md)
+    #[arg(long, value_name = "MODULE:OBJECT")]
+    python: Option<String>,
+}
+
+impl PartyServeArgs {
     /// Runs a party.
-    pub(crate) fn party(self) -> Result<(), NodeError> {
-        let config = PartyConfig::load(&self.config)?;
-        if self.check {
+    pub(crate) fn run(self) -> Result<(), NodeError> {
+        let config = PartyConfig::load(&self.serve.config)?;
+        let trainers = crate::trainers(self.python.as_deref())?;
+        if self.serve.check {
             return checked(&config.check());
         }
         // One connection: on one thread no message is handed from one to another, and jobs work on threads of their own.
         let runtime = tokio::runtime::Builder::new_current_thread();
         drive((runtime, config.log), |stop| async move {
-            service::party(&config, CLOCKS, stop).await
+            service::party(&config, CLOCKS, trainers, stop).await
         })
     }
+}
 
+impl ServeArgs {
     /// Runs a coordinator.
     pub(crate) fn coordinator(self) -> Result<(), NodeError> {
         let config = CoordinatorConfig::load(&self.config)?;

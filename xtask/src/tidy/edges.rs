@@ -120,6 +120,19 @@ const WALLS: &[Wall] = &[
         ],
     },
     Wall {
+        name: "lepton-python",
+        layer: Layer::Face,
+        may_use: &[
+            "lepton",
+            "lepton-crypto",
+            "lepton-dp",
+            "lepton-mpc",
+            "lepton-node",
+            "lepton-protocol",
+            "lepton-ring",
+        ],
+    },
+    Wall {
         name: "lepton-fuzz",
         layer: Layer::Beside,
         may_use: &["lepton-node"],

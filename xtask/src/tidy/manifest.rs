@@ -4,6 +4,9 @@ use toml_edit::{DocumentMut, Item};
 
 use super::{Finding, Tree};
 
+/// The one crate that may allow `unsafe` where it says why: the bindings, which take pointers from Python.
+const BINDINGS: &str = "lepton-python";
+
 /// Checks every crate's `Cargo.toml`.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     tree.crates()
@@ -38,7 +41,8 @@ fn check_crate(tree: &Tree, folder: &str) -> Vec<Finding> {
             "give folder and crate one name",
         ));
     }
-    if field(&manifest, "lints", "workspace").and_then(Item::as_bool) != Some(true) {
+    let own = name == BINDINGS && lints_but_for_unsafe(tree, &manifest);
+    if !own && field(&manifest, "lints", "workspace").and_then(Item::as_bool) != Some(true) {
         let fix = "add `[lints]` with `workspace = true`";
         findings.push(Finding::new(
             &path,
@@ -60,6 +64,37 @@ fn check_crate(tree: &Tree, folder: &str) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether the manifest repeats the workspace's lints, with `unsafe_code` denied where they forbid it.
+fn lints_but_for_unsafe(tree: &Tree, manifest: &DocumentMut) -> bool {
+    let text = tree.text("Cargo.toml").unwrap_or_default();
+    let workspace = text.parse::<DocumentMut>().unwrap_or_default();
+    let mut wanted = lints(field(&workspace, "workspace", "lints"));
+    for (name, level) in &mut wanted {
+        if name == "rust.unsafe_code" {
+            "deny".clone_into(level);
+        }
+    }
+    !wanted.is_empty() && lints(manifest.get("lints")) == wanted
+}
+
+/// Names with groups, and levels, sorted.
+fn lints(of: Option<&Item>) -> Vec<(String, String)> {
+    let groups = of.and_then(Item::as_table_like).into_iter();
+    let groups = groups.flat_map(|groups| groups.iter());
+    let mut found: Vec<_> = groups
+        .flat_map(|(group, lints)| {
+            let lints = lints.as_table_like().into_iter();
+            let lints = lints.flat_map(|lints| lints.iter());
+            lints.map(move |(name, level)| {
+                let level = level.as_str().unwrap_or_default();
+                (format!("{group}.{name}"), level.to_owned())
+            })
+        })
+        .collect();
+    found.sort();
+    found
 }
 
 fn field<'a>(manifest: &'a DocumentMut, table: &str, key: &str) -> Option<&'a Item> {
@@ -93,5 +128,26 @@ mod tests {
         for tree in [renamed, unlinted, pinned] {
             assert_eq!(check(&tree).len(), 1);
         }
+    }
+
+    #[test]
+    fn the_bindings_alone_repeat_the_lints_and_deny_unsafe() {
+        let workspace =
+            "[workspace.lints.rust]\nunsafe_code = \"forbid\"\nmissing_docs = \"deny\"\n";
+        let package = GOOD.split("[lints]").next().unwrap();
+        let package = package.replace("lepton-dp", BINDINGS);
+        let found = |folder: &str, lints: &str| {
+            let text = format!("{package}{lints}").replace(BINDINGS, folder);
+            let path = format!("crates/{folder}/Cargo.toml");
+            let tree = Tree::of([("Cargo.toml", workspace), (path.as_str(), text.as_str())]);
+            check(&tree).len()
+        };
+        let lints = "[lints.rust]\nmissing_docs = \"deny\"\nunsafe_code = \"deny\"\n";
+        assert_eq!(found(BINDINGS, lints), 0);
+        assert_eq!(found("lepton-dp", lints), 1);
+        for weaker in ["missing_docs = \"deny\"\n", "unsafe_code = \"deny\"\n"] {
+            assert_eq!(found(BINDINGS, &lints.replace(weaker, "")), 1);
+        }
+        assert_eq!(found(BINDINGS, &lints.replace("\"deny\"", "\"allow\"")), 1);
     }
 }

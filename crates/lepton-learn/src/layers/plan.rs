@@ -28,6 +28,7 @@ pub(crate) fn plan(spec: &ModelSpec) -> Result<Vec<Layer>, LearnError> {
             ..
         } => stack.convolutions(*image, convolutions, (*activation, *normalisation))?,
         ModelKind::Embedding { tables, .. } => stack.embedding(tables)?,
+        ModelKind::Custom { .. } => return bad("a custom model has no layers that are known"),
         ModelKind::Linear | ModelKind::Logistic | ModelKind::Mlp { .. } => {}
     }
     for &width in spec.hidden().map_or(&[][..], |(hidden, _)| hidden) {

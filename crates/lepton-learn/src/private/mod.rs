@@ -108,7 +108,7 @@ pub fn clipped_gradient_sum(
 /// # Errors
 /// When `spec` is invalid or `max_rows` is above [`MAX_ROWS_PER_STEP`].
 pub fn float_error_eta(spec: &ModelSpec, max_rows: usize) -> Result<f64, LearnError> {
-    spec.validate()?;
+    spec.own()?;
     if max_rows > MAX_ROWS_PER_STEP {
         return Err(LearnError::setting("max_rows", "at most 2^20", max_rows));
     }

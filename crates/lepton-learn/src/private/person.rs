@@ -1,6 +1,7 @@
 //! Clipped sums where one unit of privacy is all rows of a person (rule PU-12 in docs/protocols/privacy-units.md).
 
-use super::{ClipNorm, GradientSum, GradientWorkspace, MAX_ROWS_PER_STEP, clip_update};
+use super::{ClipNorm, GradientSum, GradientWorkspace};
+use crate::custom::clipped_vector_sum;
 use crate::data::Examples;
 use crate::error::LearnError;
 use crate::local::Precision;
@@ -17,7 +18,7 @@ pub const PERSON_ETA: f64 = 2.04 * (1_u64 << 40) as f64 * (f64::EPSILON / 2.0);
 /// of public values, whatever its errors, and is cut to `clip` in real arithmetic; the rest is the rounding of the sum.
 ///
 /// # Errors
-/// When rows, parameters and model do not fit together, or for more than [`MAX_ROWS_PER_STEP`] persons.
+/// When rows, parameters and model do not fit together, or for more than [`MAX_ROWS_PER_STEP`](super::MAX_ROWS_PER_STEP) persons.
 pub fn clipped_person_sum(
     spec: &ModelSpec,
     params: &[f64],
@@ -25,33 +26,16 @@ pub fn clipped_person_sum(
     clip: ClipNorm,
     class_weights: Option<&[f64]>,
 ) -> Result<GradientSum, LearnError> {
-    if persons.len() > MAX_ROWS_PER_STEP {
-        return Err(LearnError::Rows(format!(
-            "{} persons, but a private step may use at most {MAX_ROWS_PER_STEP}; lower the sampling rate",
-            persons.len()
-        )));
-    }
     let mut workspace = GradientWorkspace::new(spec, Precision::Single)?;
-    let mut total = GradientSum {
-        sum: vec![0.0; params.len()],
-        rows: persons.len(),
-        clipped: 0,
-    };
     // As good as none: only what overflows is left out.
     let widest = ClipNorm::new((1_u64 << 40) as f64)?;
-    for rows in persons {
+    let means = persons.iter().map(|rows| {
         let own =
             workspace.clipped_gradient_sum(params, (examples, rows), widest, class_weights)?;
         let count = rows.len().max(1) as f64;
-        let mut mean: Vec<f64> = own.sum.iter().map(|value| value / count).collect();
-        total.clipped += usize::from(clip_update(&mut mean, clip));
-        total
-            .sum
-            .iter_mut()
-            .zip(mean)
-            .for_each(|(sum, value)| *sum += value);
-    }
-    Ok(total)
+        Ok(own.sum.iter().map(|value| value / count).collect())
+    });
+    clipped_vector_sum(params.len(), means, clip)
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ impl GradientWorkspace {
     /// # Errors
     /// [`LearnError::Spec`].
     pub fn new(spec: &ModelSpec, precision: Precision) -> Result<Self, LearnError> {
-        spec.validate()?;
+        spec.own()?;
         let engine = match precision {
             Precision::Single => Engine::Single(Box::new(Buffers::new(spec))),
             Precision::Double => Engine::Double(Box::new(Buffers::new(spec))),

@@ -28,6 +28,7 @@ use crate::net::{
 };
 use crate::random::Entropy;
 use crate::store::Database;
+use crate::trainers::Trainers;
 
 /// How long a command waits for the coordinator.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -54,6 +55,7 @@ pub struct Clocks {
 pub async fn party(
     config: &PartyConfig,
     clocks: Clocks,
+    trainers: Trainers,
     stop: watch::Receiver<bool>,
 ) -> Result<(), NodeError> {
     let me = Me::open(&config.identity, &[Role::Party])?;
@@ -86,6 +88,7 @@ pub async fn party(
             now: clocks.moment,
         },
         ledger: Some(Arc::new(ledger)),
+        trainers,
         trail: trail.clone(),
         readiness,
         most_jobs: config.limits.jobs,

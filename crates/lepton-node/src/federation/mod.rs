@@ -21,6 +21,7 @@ use crate::error::NodeError;
 use crate::ledger::{self, JobLedger, SignedHead};
 use crate::random::Entropy;
 use crate::scenario::Scenario;
+use crate::trainers::Trainers;
 use hub::{Hub, Link};
 pub(crate) use party_task::Left;
 use party_task::PartyTask;
@@ -48,6 +49,8 @@ pub struct Setup {
     pub entropy: Entropy,
     /// The durable ledger that every charge goes through first, if there is one.
     pub ledger: Option<JobLedger>,
+    /// What trains custom models.
+    pub trainers: Trainers,
     /// What goes wrong.
     pub scenario: Scenario,
     /// Whether the user wants to stop.

@@ -57,6 +57,8 @@ impl PartyTask {
         let rng = setup
             .entropy
             .generator(&format!("keys and masks of party {index}"), setup.epoch)?;
+        let trainer = setup.trainers.of(&setup.plan, name);
+        let trainer = trainer.map_err(|error| NodeError::Use(format!("party {name}: {error}")))?;
         let identity = roster.take(index)?;
         let seat = party::Seat {
             index,
@@ -71,7 +73,7 @@ impl PartyTask {
         Ok(Self {
             index,
             party: Party::new(seat),
-            worker: Some(Worker::new(rows)),
+            worker: Some(Worker::with_trainer(rows, trainer)),
             store,
             ledger,
             rng,
@@ -177,9 +179,14 @@ impl PartyTask {
             ratchet(&mut rng);
             (worker, rng, result)
         });
-        let (worker, rng, result) = task
+        let (mut worker, rng, result) = task
             .await
             .map_err(|error| NodeError::Internal(error.to_string()))?;
+        // In a simulation there is nobody to keep it from, and whoever wrote the trainer wants to know.
+        if let Some(complaint) = worker.take_complaint() {
+            let words = format!("party {}: the trainer failed: {complaint}", self.name);
+            return Err(NodeError::Use(words));
+        }
         (self.worker, self.work_rng) = (Some(worker), Some(rng));
         let _ = self.out.send(ToCoordinator::Computed(Instant::now()));
         let result = result.map_err(|error| {

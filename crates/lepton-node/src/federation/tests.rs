@@ -10,6 +10,7 @@ use lepton_protocol::store::Store;
 use super::*;
 use crate::files::{Durability, FileStore};
 use crate::tables::{Federation, Source};
+use crate::trainers::Trainers;
 
 /// A private job's first party, in a folder of its own.
 struct Desk {
@@ -44,6 +45,7 @@ impl Desk {
             folder: folder.path().to_owned(),
             entropy: Entropy::InsecureSeed(7),
             ledger: None,
+            trainers: Trainers::default(),
             scenario: Scenario::default(),
             stop,
         };

@@ -10,6 +10,7 @@
 )]
 #![expect(unreachable_pub, reason = "modules of one test")]
 
+mod custom;
 mod killed;
 mod owner;
 mod sealed;

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use crate::world::{Someone, World, ada, deal, signed};
 use lepton_node::daemon::Role;
 
-const TUMOURS: &str = r#"
+pub const TUMOURS: &str = r#"
 [job]
 name = "tumours"
 
@@ -47,7 +47,7 @@ colluders = 1
 drops = 0
 "#;
 
-fn data(name: &str) -> PathBuf {
+pub fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../data")
         .join(name)

@@ -14,6 +14,7 @@ use lepton_node::net::{Credentials, DialConfig, Limits, ListenConfig, Listener};
 use lepton_node::random::Entropy;
 use lepton_node::signed_report::{Keys, verify_file};
 use lepton_node::store::Database;
+use lepton_node::trainers::Trainers;
 use lepton_protocol::control::SignedJob;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -125,6 +126,7 @@ fn start_party(
         authority: Arc::new(credentials.trust().clone()),
         owner: owner(folder, &name, &world.tables[index]),
         ledger: None,
+        trainers: Trainers::default(),
         trail: trail(folder, &World::party(index), time).unwrap(),
         readiness: Readiness::new(),
         most_jobs: 4,

@@ -17,6 +17,7 @@ use lepton_node::ledger::{Cells, DurableLedger};
 use lepton_node::metrics::{Metrics, Readiness};
 use lepton_node::random::Entropy;
 use lepton_node::store::Database;
+use lepton_node::trainers::Trainers;
 use lepton_protocol::control::SignedJob;
 use lepton_protocol::ledger::{Budget, Unit};
 use lepton_protocol::policy::Moment;
@@ -162,6 +163,8 @@ pub struct World {
     pub policy: String,
     /// Whether every party has a durable ledger, with a budget for its table.
     pub ledger: bool,
+    /// What trains custom models, at every party.
+    pub trainers: Trainers,
     /// Changes the text of every policy.
     pub edit_policy: Box<dyn Fn(String) -> String + Send + Sync>,
 }
@@ -180,6 +183,7 @@ impl World {
             expected: tables.len(),
             policy: "[approval]\nperson = \"never\"\n".to_owned(),
             ledger: false,
+            trainers: Trainers::default(),
             edit_policy: Box::new(|policy| policy),
             tables,
         }
@@ -261,6 +265,7 @@ impl World {
                 authority: Arc::new(Root),
                 owner: owner(folder, &name, &self.tables[index]),
                 ledger: self.ledger(index),
+                trainers: self.trainers.clone(),
                 trail: trail(folder, &Self::party(index), no_time)?,
                 readiness: Readiness::new(),
                 most_jobs: 4,

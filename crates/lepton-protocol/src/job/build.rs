@@ -184,6 +184,9 @@ fn values(entries: &Entries) -> Option<BTreeMap<String, Vec<String>>> {
 
 fn model(entries: &Entries) -> Option<ModelSection> {
     let kind = match entries.word("model.kind")? {
+        ModelName::Custom => ModelKind::Custom {
+            shapes: shapes(entries)?,
+        },
         ModelName::Linear => ModelKind::Linear,
         ModelName::Logistic => ModelKind::Logistic,
         ModelName::Mlp => ModelKind::Mlp {
@@ -227,11 +230,23 @@ fn hidden(entries: &Entries) -> Option<Vec<NonZeroU32>> {
 }
 
 fn widths(entries: &Entries, path: &str) -> Option<Vec<NonZeroU32>> {
-    let width = |node: &super::tree::Node| match node.value {
-        Value::Integer(width) => NonZeroU32::new(u32::try_from(width).ok()?),
+    whole(&entries.list(path)?)
+}
+
+fn whole(items: &[super::tree::Node]) -> Option<Vec<NonZeroU32>> {
+    let number = |node: &super::tree::Node| match node.value {
+        Value::Integer(number) => NonZeroU32::new(u32::try_from(number).ok()?),
         _ => None,
     };
-    entries.list(path)?.iter().map(width).collect()
+    items.iter().map(number).collect()
+}
+
+fn shapes(entries: &Entries) -> Option<Vec<Vec<NonZeroU32>>> {
+    let shape = |node: &super::tree::Node| match &node.value {
+        Value::List(sides) => whole(sides),
+        _ => None,
+    };
+    entries.list("model.shapes")?.iter().map(shape).collect()
 }
 
 fn window(entries: &Entries) -> Option<Window> {

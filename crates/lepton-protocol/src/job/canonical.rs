@@ -200,6 +200,13 @@ fn prepare(sections: &Sections) -> Block {
 fn model(sections: &Sections) -> Lines {
     let model = &sections.model;
     let mut lines = match &model.kind {
+        ModelKind::Custom { shapes } => {
+            let shape = |sides: &Vec<_>| list(sides.iter().map(ToString::to_string));
+            vec![
+                ("kind", word(ModelName::Custom)),
+                ("shapes", list(shapes.iter().map(shape))),
+            ]
+        }
         ModelKind::Linear => vec![("kind", word(ModelName::Linear))],
         ModelKind::Logistic => vec![("kind", word(ModelName::Logistic))],
         ModelKind::Mlp {
@@ -237,7 +244,10 @@ fn embeddings(kind: &ModelKind) -> Vec<(String, String)> {
             .iter()
             .map(|(column, width)| (column.clone(), width.to_string()))
             .collect(),
-        ModelKind::Linear | ModelKind::Logistic | ModelKind::Cnn { .. } => Vec::new(),
+        ModelKind::Linear
+        | ModelKind::Logistic
+        | ModelKind::Cnn { .. }
+        | ModelKind::Custom { .. } => Vec::new(),
     }
 }
 

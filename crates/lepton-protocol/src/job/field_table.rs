@@ -203,8 +203,14 @@ pub static FIELDS: &[Field] = &[
         default: Required,
         choices: ModelName::WORDS,
         later: &["boosted"],
-        doc: "`linear`: a number from a weighted sum. `logistic`: classes from weighted sums. `mlp`: fully connected layers; a number if `data.types` calls the label a number, classes otherwise. `cnn`: convolutions over images, each followed by normalisation, activation and pooling, then fully connected layers; it needs `data.kind = \"image\"`.",
+        doc: "`linear`: a number from a weighted sum. `logistic`: classes from weighted sums. `mlp`: fully connected layers; a number if `data.types` calls the label a number, classes otherwise. `cnn`: convolutions over images, each followed by normalisation, activation and pooling, then fully connected layers; it needs `data.kind = \"image\"`. `custom`: a program of each party's own trains and predicts (docs/protocols/custom-models.md); a number or classes as for `mlp`.",
     },
+    plain(
+        "model.shapes",
+        Kind::Shapes(4096, 1 << 20),
+        Says("required with `kind = \"custom\"`, refused otherwise"),
+        "Shape of each tensor of a custom model, `[[64, 30], [64], [1, 64], [1]]`; together at most 2^28 numbers.",
+    ),
     plain(
         "model.hidden",
         Kind::Widths(8, 4096),

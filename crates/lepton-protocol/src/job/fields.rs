@@ -44,6 +44,8 @@ pub enum Kind {
     Choices,
     /// A list of 1 to `.0` whole numbers, each from 1 to `.1`.
     Widths(usize, i64),
+    /// A list of 1 to `.0` lists of whole numbers, each from 1 to `.1`; an inner list may be empty.
+    Shapes(usize, i64),
     /// A table of column = whole number in a range, both ends included.
     ColumnIntegers(i64, i64),
     /// A table of column = choice.
@@ -132,6 +134,9 @@ impl Kind {
             Self::Choices => "a list of words".to_owned(),
             Self::Widths(count, high) => {
                 format!("a list of 1 to {count} whole numbers from 1 to {high}")
+            }
+            Self::Shapes(count, high) => {
+                format!("a list of 1 to {count} lists of whole numbers from 1 to {high}")
             }
             Self::ColumnIntegers(low, high) => {
                 format!("a table of column = whole number from {low} to {high}")

@@ -11,9 +11,10 @@ use super::words::{
 
 /// All rules, each independent of the others.
 pub(super) fn check_rules(entries: &Entries, problems: &mut Problems) {
-    let others: [Rule; 11] = [
+    let others: [Rule; 12] = [
         job_name,
         model_options,
+        custom,
         training_options,
         combine,
         metrics,
@@ -40,7 +41,7 @@ pub(super) fn objective(entries: &Entries) -> Option<Objective> {
     Some(match entries.word::<ModelName>("model.kind")? {
         ModelName::Linear => Objective::Number,
         ModelName::Logistic => Objective::Classes,
-        ModelName::Mlp | ModelName::Cnn => {
+        ModelName::Mlp | ModelName::Cnn | ModelName::Custom => {
             match label.and_then(|label| declared_type(entries, &label)) {
                 Some((ColumnType::Number, _)) => Objective::Number,
                 _ => Objective::Classes,
@@ -125,6 +126,45 @@ fn model_options(entries: &Entries, problems: &mut Problems) {
                     "remove it, or write kind = \"mlp\"",
                 );
             }
+        }
+    }
+}
+
+/// What a custom model must say, and what nobody could hold its trainer to (CM-09).
+fn custom(entries: &Entries, problems: &mut Problems) {
+    let kind = entries.word::<ModelName>("model.kind");
+    let place = at(entries, "model.kind");
+    match kind {
+        None => {}
+        Some(ModelName::Custom) => {
+            if !entries.written("model.shapes") && !entries.is_bad("model.shapes") {
+                problems.add(
+                    &entries.place_or_table("model.kind"),
+                    "model.kind = \"custom\" has no shapes",
+                    "write the shape of each tensor, for example shapes = [[1, 30], [1]]",
+                );
+            }
+            let because =
+                format!("model.kind = \"custom\" ({place}), which its trainer alone knows");
+            let asked = |key: &&str| {
+                entries.number(key).is_some_and(|number| number > 0.0)
+                    || entries.text(key).as_deref() == Some("balanced")
+            };
+            let keys = ["model.l2", "training.proximal", "training.class_weights"];
+            for key in keys.iter().filter(|key| asked(key)) {
+                refuse(
+                    entries,
+                    problems,
+                    key,
+                    &because,
+                    "remove it, and let the trainer see to it",
+                );
+            }
+        }
+        Some(kind) => {
+            let because = format!("model.kind = \"{kind}\" ({place})");
+            let remedy = "remove it, or write kind = \"custom\"";
+            refuse(entries, problems, "model.shapes", &because, remedy);
         }
     }
 }

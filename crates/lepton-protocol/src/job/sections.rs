@@ -159,7 +159,10 @@ impl ModelSection {
         static NONE: BTreeMap<String, NonZeroU32> = BTreeMap::new();
         match &self.kind {
             ModelKind::Mlp { embeddings, .. } => embeddings,
-            ModelKind::Linear | ModelKind::Logistic | ModelKind::Cnn { .. } => &NONE,
+            ModelKind::Linear
+            | ModelKind::Logistic
+            | ModelKind::Cnn { .. }
+            | ModelKind::Custom { .. } => &NONE,
         }
     }
 }
@@ -190,6 +193,11 @@ pub enum ModelKind {
         hidden: Vec<NonZeroU32>,
         /// Function between the layers.
         activation: Activation,
+    },
+    /// Trained and applied by a program of each party's own.
+    Custom {
+        /// Sides of each tensor: 1 to 4096 tensors.
+        shapes: Vec<Vec<NonZeroU32>>,
     },
 }
 

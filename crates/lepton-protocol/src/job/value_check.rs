@@ -19,6 +19,9 @@ fn complain(node: &Node, what: String, remedy: impl Into<String>) -> Complaint {
     }
 }
 
+/// Most sides of a tensor.
+const MOST_SIDES: usize = 8;
+
 /// Everything wrong with a value by itself; empty for a valid one.
 pub(super) fn check_value(field: &Field, path: &str, node: &Node) -> Vec<Complaint> {
     let result = match (field.kind, &node.value) {
@@ -38,6 +41,9 @@ pub(super) fn check_value(field: &Field, path: &str, node: &Node) -> Vec<Complai
         (Kind::Choices, Value::List(items)) => return check_choices((field, path), items, node),
         (Kind::Widths(count, high), Value::List(items)) => {
             return check_widths(path, items, (count, high), node);
+        }
+        (Kind::Shapes(count, high), Value::List(items)) => {
+            return check_shapes((field, path), items, (count, high), node);
         }
         (Kind::ColumnIntegers(low, high), Value::Table(table)) => {
             return each(table, path, |at, node| {
@@ -291,17 +297,38 @@ fn check_choices((field, path): (&Field, &str), items: &[Node], node: &Node) -> 
     items.iter().filter_map(word).collect()
 }
 
+fn check_count(path: &str, items: &[Node], count: usize, node: &Node) -> Vec<Complaint> {
+    if (1..=count).contains(&items.len()) {
+        return Vec::new();
+    }
+    let what = format!("{path} has {} values", items.len());
+    vec![complain(node, what, format!("give 1 to {count} of them"))]
+}
+
+fn check_shapes(
+    (field, path): (&Field, &str),
+    items: &[Node],
+    (count, high): (usize, i64),
+    node: &Node,
+) -> Vec<Complaint> {
+    let mut found = check_count(path, items, count, node);
+    for item in items {
+        found.extend(match &item.value {
+            Value::List(sides) if sides.is_empty() => Vec::new(),
+            Value::List(sides) => check_widths(path, sides, (MOST_SIDES, high), item),
+            _ => vec![wrong_type(field, path, node)],
+        });
+    }
+    found
+}
+
 fn check_widths(
     path: &str,
     items: &[Node],
     (count, high): (usize, i64),
     node: &Node,
 ) -> Vec<Complaint> {
-    let mut found = Vec::new();
-    if items.is_empty() || items.len() > count {
-        let what = format!("{path} has {} values", items.len());
-        found.push(complain(node, what, format!("give 1 to {count} of them")));
-    }
+    let mut found = check_count(path, items, count, node);
     for item in items {
         let result = match item.value {
             Value::Integer(number) => check_integer(path, number, (1, high), item).err(),

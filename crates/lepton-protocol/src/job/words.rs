@@ -105,6 +105,8 @@ words! {
         Mlp = "mlp",
         /// Convolutions over an image, then fully connected layers.
         Cnn = "cnn",
+        /// Trained by a program of each party's own.
+        Custom = "custom",
     }
     /// What becomes of neighbouring places behind a convolution.
     Pooling {

@@ -11,6 +11,9 @@ pub(super) fn model_kind(job: &Job, tables: Vec<EmbeddingTable>) -> ModelKind {
         widths.iter().map(|width| width.get() as usize).collect()
     };
     match &job.model().kind {
+        job::ModelKind::Custom { shapes } => ModelKind::Custom {
+            shapes: shapes.iter().map(|shape| usizes(shape)).collect(),
+        },
         job::ModelKind::Linear => ModelKind::Linear,
         job::ModelKind::Logistic => ModelKind::Logistic,
         job::ModelKind::Mlp {

@@ -15,7 +15,7 @@ use lepton_ring::RingError;
 use lepton_secagg::{ParameterError, Parameters};
 
 use crate::exchange::Kind;
-use crate::job::Job;
+use crate::job::{self, Job};
 use crate::privacy::PrivacyPlan;
 use crate::public::PublicState;
 use crate::robust::Groups;
@@ -155,6 +155,12 @@ impl Plan {
     #[must_use]
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
+    }
+
+    /// Whether a program of each party's own trains (docs/protocols/custom-models.md).
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        matches!(self.job.model().kind, job::ModelKind::Custom { .. })
     }
 
     /// Input columns in order.

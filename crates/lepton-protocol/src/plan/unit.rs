@@ -25,6 +25,12 @@ impl Plan {
             .map_or(Unit::Record, |privacy| privacy.unit)
     }
 
+    /// Whether single records or persons are protected: sampled, and cut one by one.
+    #[must_use]
+    pub fn samples(&self) -> bool {
+        self.privacy().is_some() && self.unit() != Unit::Party
+    }
+
     /// Column that says whose row it is, where the unit is a person.
     #[must_use]
     pub fn person_column(&self) -> Option<&str> {
@@ -113,6 +119,7 @@ impl Plan {
         }
         let scaled = self.gradient_scale(len, public) * self.clip(public)?.get();
         let eta = match self.unit() {
+            _ if self.is_custom() => lepton_learn::PERSON_ETA,
             Unit::Person => lepton_learn::PERSON_ETA,
             _ => lepton_learn::float_error_eta(&self.model_spec(public)?, MAX_ROWS)?,
         };

@@ -130,6 +130,10 @@ fn sums(plan: &Plan) -> String {
     }
     let noise = goal.map(|goal| whole(plan.unit(), goal.last_evaluation.get()));
     lines.push(line("last evaluation", MEASURED, "once", noise));
+    if plan.is_custom() {
+        let words = "The model is custom: the program that this party was started with trains on its rows and predicts. What is said of single records or persons here holds as far as that program answers for one record at a time.";
+        lines.push(words.to_owned());
+    }
     lines.push(
         "A sum that is lost half-way is tried again, with fresh noise, and counts again."
             .to_owned(),

@@ -100,6 +100,45 @@ enum Question {
     Noise(Epsilon, Delta),
 }
 
+/// What to find of the releases in a document like the file of `lepton account`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ask<'a> {
+    /// `pld` or `rdp`.
+    pub accountant: &'a str,
+    /// Find the smallest epsilon at this delta.
+    pub delta: Option<f64>,
+    /// Find the smallest delta at this epsilon; with `calibrate`, the goal.
+    pub epsilon: Option<f64>,
+    /// Find the least noise that meets both.
+    pub calibrate: bool,
+}
+
+/// The document that `lepton account --json` prints (docs/json.md), for releases given as text.
+///
+/// # Errors
+/// [`NodeError`] naming the event and the field; `Use` for an accountant that does not exist.
+pub fn answer(events: &str, ask: Ask<'_>) -> Result<String, NodeError> {
+    let accountant = Accountant::from_str(ask.accountant, false).map_err(|_| {
+        NodeError::Use(format!(
+            "accountant: {:?} is unknown; it is pld or rdp",
+            ask.accountant
+        ))
+    })?;
+    let args = AccountArgs {
+        events: PathBuf::new(),
+        accountant,
+        delta: ask.delta,
+        epsilon: ask.epsilon,
+        calibrate: ask.calibrate.then_some(Calibrate::Sigma),
+        group_size: 1,
+        json: true,
+    };
+    let question = args.question()?;
+    let events = events::read("events", events)?;
+    let document = args.answer(&events, &question).map_err(failed)?;
+    serde_json::to_string(&document).map_err(|error| NodeError::Internal(error.to_string()))
+}
+
 impl AccountArgs {
     /// Accounts and prints.
     pub(crate) fn run(self) -> Result<(), NodeError> {

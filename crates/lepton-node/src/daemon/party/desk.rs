@@ -9,7 +9,8 @@ use lepton_protocol::control::{Answer, Body, Ended, JobDigest, Refusal, SignedJo
 use lepton_protocol::job::Job;
 use lepton_protocol::party::Seat;
 use lepton_protocol::plan::Plan;
-use lepton_protocol::work::PartyRows;
+use lepton_protocol::trainer::TrainerError;
+use lepton_protocol::work::{PartyRows, Worker};
 
 use super::PartySetup;
 use super::budgets::Budgets;
@@ -264,7 +265,10 @@ impl Desk {
             begun: false,
             parties: None,
         };
-        let (word, _, _) = self.setup.owner.decide(&asked, (&self.grants, turn), job)?;
+        let (word, plan, _) = self.setup.owner.decide(&asked, (&self.grants, turn), job)?;
+        // Whether there is a trainer is told to those only who may ask.
+        let trained = self.setup.trainers.admit(plan.job());
+        trained.map_err(untrained)?;
         Ok(word)
     }
 
@@ -372,6 +376,12 @@ impl Desk {
         self.keep(job, &record)
     }
 
+    fn made_folder(&self, job: &JobDigest) -> Result<PathBuf, NodeError> {
+        let folder = self.folder(job);
+        make_folder(&folder)?;
+        Ok(folder)
+    }
+
     fn make(&self, job: JobDigest, coordinator: IdentityPublic) -> Result<JobMachine, No> {
         let gone = || NodeError::Internal("the job is not in the store".to_owned());
         let mut record = self.record(&job)?.ok_or_else(gone)?;
@@ -401,6 +411,7 @@ impl Desk {
             let words = "the policy was changed: a person has to approve it first";
             return Err(Refusal::new("PO-15", words).into());
         };
+        let trainer = self.setup.trainers.of(&plan, own).map_err(untrained)?;
         let rows = own_table::rows(&plan, &part)?;
         self.setup.trail.job(&job, "joining")?;
         // What an earlier try was refused for is no longer so; who approved it is.
@@ -416,8 +427,7 @@ impl Desk {
         if let Some(granted) = granted(&plan, (self.setup.owner.now)()) {
             self.grants.add((&job, record.turn), &granted)?;
         }
-        let folder = self.folder(&job);
-        make_folder(&folder)?;
+        let folder = self.made_folder(&job)?;
         let limit = plan.privacy().map(|privacy| privacy.limit);
         let file = FileLedger::open(&folder.join("ledger.jsonl"), limit, Durability::Machine);
         let store = self.setup.database.store(&actor(&job));
@@ -433,7 +443,7 @@ impl Desk {
         };
         Ok(JobMachine::new(Parts {
             seat,
-            rows,
+            worker: Worker::with_trainer(rows, trainer),
             store,
             ledger: Door::new(file.map_err(NodeError::from)?, durable, own),
             entropy: self.setup.entropy,
@@ -554,6 +564,15 @@ impl Desk {
             .unwrap_or_else(|error| format!("It cannot be explained: {error}\n"));
         let folder = self.folder(job);
         save(&folder.join(VIEW), &view(job, record, (folder, explained)))
+    }
+}
+
+/// A custom model that nothing here trains (rule CM-01); the words for the owner stay here.
+fn untrained(error: TrainerError) -> No {
+    let words = "the model is custom, and this party runs no trainer that suffices for the job";
+    No {
+        own: error.0,
+        ..No::from(Refusal::new("party.trainer", words))
     }
 }
 

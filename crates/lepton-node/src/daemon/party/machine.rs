@@ -12,7 +12,7 @@ use lepton_protocol::ledger::{Charge, Ledger, LedgerError};
 use lepton_protocol::party::{self, Party, Seat};
 use lepton_protocol::policy::Refusal;
 use lepton_protocol::store::{Record, Store};
-use lepton_protocol::work::{PartyRows, Worker};
+use lepton_protocol::work::Worker;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -34,7 +34,7 @@ const ATTEMPTS: &str = "attempts";
 /// What a job's machine is made of.
 pub(super) struct Parts {
     pub(super) seat: Seat,
-    pub(super) rows: PartyRows,
+    pub(super) worker: Worker,
     pub(super) store: SqlStore,
     pub(super) ledger: Door,
     pub(super) entropy: Entropy,
@@ -99,7 +99,7 @@ impl JobMachine {
     pub(super) fn new(parts: Parts) -> Result<Self, NodeError> {
         let Parts {
             seat,
-            rows,
+            worker,
             store,
             ledger,
             entropy,
@@ -117,7 +117,7 @@ impl JobMachine {
             job: seat.job,
             coordinator: seat.coordinator,
             last_epoch,
-            worker: Worker::new(rows),
+            worker,
             rng: entropy.generator(&format!("keys and masks of party {index}"), turn)?,
             work_rng: entropy.generator(&format!("samples and noise of party {index}"), turn)?,
             party: Party::new(seat),
@@ -255,6 +255,13 @@ impl JobMachine {
         let (place, round) = (work.place, work.training_round);
         let result = self.worker.contribute(plan, &work, &mut self.work_rng);
         ratchet(&mut self.work_rng);
+        if let Some(complaint) = self.worker.take_complaint() {
+            let job = short(&self.job);
+            tracing::error!(
+                job,
+                "the trainer failed, and nothing was contributed for it: {complaint}"
+            );
+        }
         self.report.exchanges += 1;
         self.report.last_round = round;
         self.keep_report();

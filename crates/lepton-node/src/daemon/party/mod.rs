@@ -24,6 +24,7 @@ use crate::ledger::DurableLedger;
 use crate::metrics::Readiness;
 use crate::random::Entropy;
 use crate::store::Database;
+use crate::trainers::Trainers;
 use desk::Desk;
 use task::{Input, JobTask};
 
@@ -51,6 +52,8 @@ pub struct PartySetup {
     pub owner: Owner,
     /// Its ledger. Without one a job's own privacy goal is the only limit.
     pub ledger: Option<Arc<DurableLedger>>,
+    /// What trains custom models.
+    pub trainers: Trainers,
     /// What it writes down about itself.
     pub trail: Trail,
     /// Where it says whether it is linked.

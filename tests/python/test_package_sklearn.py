@@ -1,0 +1,75 @@
+"""The estimators, held by scikit-learn's own checks and against its own models."""
+
+import os
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+
+if os.environ.get("CI") != "true":
+    pytest.importorskip("lepton_ai")
+from lepton_ai.errors import DataError, UsageError
+from lepton_ai.sklearn import DPLogisticRegression, DPStandardScaler, FederatedLinearRegression, FederatedLogisticRegression
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+NOISE = "each fit draws fresh noise, as it must"
+NOISY = dict.fromkeys(
+    ["check_fit_idempotent", "check_classifier_data_not_an_array", "check_supervised_y_2d", "check_transformer_data_not_an_array", "check_transformer_general"],
+    NOISE,
+)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "exceptions"),
+    [
+        (FederatedLinearRegression(), {}),
+        (FederatedLogisticRegression(rounds=8), {}),
+        (DPLogisticRegression(bounds=(-10, 10), epsilon=10.0, rounds=3), NOISY),
+        (DPStandardScaler(bounds=(-100, 100), epsilon=100.0), NOISY),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_scikit_learns_own_checks(estimator, exceptions):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_estimator(estimator, expected_failed_checks=exceptions, on_skip=None)
+
+
+def test_the_linear_fit_is_that_of_pooled_rows():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(300, 5)) * [1, 10, 0.1, 3, 2] + 4
+    y = x @ [1, 0.5, -7, 0, 2] + rng.normal(size=300)
+    ours, theirs = FederatedLinearRegression(parties=7).fit(x, y), LinearRegression().fit(x, y)
+    assert np.allclose(ours.coef_, theirs.coef_, atol=1e-5) and np.isclose(ours.intercept_, theirs.intercept_, atol=1e-4)
+
+
+def test_classifiers_learn_and_can_be_kept():
+    x, y = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    fitted = FederatedLogisticRegression().fit(x, names)
+    assert fitted.score(x, names) > 0.9 and fitted.predict_proba(x).shape == (150, 3)
+    assert (pickle.loads(pickle.dumps(fitted)).predict(x) == fitted.predict(x)).all()
+    x, y = load_breast_cancer(return_X_y=True)
+    assert cross_val_score(make_pipeline(StandardScaler(), FederatedLogisticRegression(rounds=10)), x, y, cv=3).mean() > 0.93
+
+
+def test_private_estimators_want_bounds_and_say_what_was_spent():
+    x, y = load_breast_cancer(return_X_y=True)
+    for estimator in (DPLogisticRegression(), DPStandardScaler()):
+        with pytest.raises(UsageError, match="compulsory"):
+            estimator.fit(x, y)
+    with pytest.raises(DataError, match="low below high"):
+        DPStandardScaler(bounds=(1, 0)).fit(x)
+    fitted = DPLogisticRegression(epsilon=5.0, bounds=(0, 1), rounds=5).fit(x[:, 4:10], y)
+    spent = fitted.report_["privacy"]
+    assert 0 < spent["epsilon"] <= spent["epsilon_coordinator"] <= 5.0
+    scaler = DPStandardScaler(epsilon=1e6, bounds=(0, 5000)).fit(x)
+    # At such an epsilon the noise is far below what is asked here.
+    assert np.allclose(scaler.mean_, x.mean(axis=0), atol=1.0)
+    assert np.allclose(scaler.inverse_transform(scaler.transform(x)), x)
