@@ -10,6 +10,9 @@ pub enum Fault {
     /// A party or the dealer sent what it must not send (MP-12); nothing has changed.
     #[error("{0}: {1}")]
     Message(Sender, #[source] MessageReason),
+    /// Somebody changed what was opened; who, is not known, and there is no result (AS-07).
+    #[error("what was opened does not fit its MACs: a party cheated, and there is no result")]
+    Cheated,
     /// The program around the machine used it wrongly.
     #[error("wrong use: {0}")]
     Caller(#[source] CallerReason),
@@ -33,12 +36,18 @@ pub enum MessageReason {
     /// A message of an earlier step.
     #[error("the message belongs to an earlier step")]
     Late,
-    /// Content of another length than the circuit says.
-    #[error("the content has the wrong length")]
+    /// Content of another length than the circuit says, or words that are no elements of the field.
+    #[error("the content has the wrong length, or is not of the field")]
     Length,
     /// A second message where one is allowed.
     #[error("sent a second message for this step")]
     Duplicate,
+    /// The sender was told something else than this party: somebody cheats (AS-04).
+    #[error("the sender was told something else than this party: somebody cheats")]
+    Transcript,
+    /// Not what the sender committed to (AS-07).
+    #[error("this is not what the sender committed to: it cheats")]
+    Commitment,
     /// From somebody who has nothing to send at this step.
     #[error("has nothing to send at this step")]
     Unexpected,
@@ -81,6 +90,11 @@ pub enum CallerReason {
     /// Messages are missing.
     #[error("messages are still missing: from {0} first")]
     Missing(Sender),
+    /// A circuit with truncations or too large values (AS-01).
+    #[error(
+        "authenticated shares cannot compute this circuit: no truncation, no value beyond 2^60 - 1"
+    )]
+    Circuit,
     /// A circuit without products and truncations.
     #[error("the circuit needs no dealer")]
     NoDealer,

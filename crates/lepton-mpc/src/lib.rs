@@ -8,9 +8,12 @@
 //! - A party: [`Sharing`] → [`Opening`], once for each exchange → [`Outputs`].
 //! - The dealer: [`deal`], where [`Circuit::needs_dealer`].
 //!
+//! [`authenticated`] has the same for parties that may cheat.
+//!
 //! The caller carries messages over private, authenticated channels and records a session durably before its first message leaves (MP-13).
 //! [`local`] runs all parties in one place, for programs that show what the protocol computes.
 
+pub mod authenticated;
 mod builder;
 mod circuit;
 mod dealer;
@@ -33,4 +36,4 @@ pub use party::{Next, Opening, Output, Outputs, Sharing};
 pub use session::{Message, Parties, PartyIndex, Sender, Session};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

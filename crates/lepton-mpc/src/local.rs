@@ -9,10 +9,11 @@ use lepton_ring::{FixedPoint, RingError};
 use rand_core::CryptoRng;
 use thiserror::Error;
 
+use crate::authenticated::{self, Exchange, Joining, Progress};
 use crate::range::LIMIT;
 use crate::{
-    Circuit, CircuitBuilder, CircuitError, Encoding, Fault, Message, Next, Opening, Outputs,
-    Parties, PartyIndex, Sender, Session, Sharing, Wire, deal,
+    CallerReason, Circuit, CircuitBuilder, CircuitError, Encoding, Fault, Message, Next, Opening,
+    Outputs, Parties, PartyIndex, Sender, Session, Sharing, Wire, deal,
 };
 
 /// Why a local computation failed.
@@ -63,7 +64,7 @@ pub struct Traffic {
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Exchanges of openings, one after another.
+    /// Exchanges, one after another, behind the inputs'; with MACs, theirs too.
     pub exchanges: u32,
 }
 
@@ -75,14 +76,8 @@ pub fn run(
     inputs: &[Vec<Vec<i64>>],
     rng: &mut impl CryptoRng,
 ) -> Result<(Outputs, Traffic), LocalError> {
-    let parties = circuit.parties();
-    if inputs.len() != usize::from(parties.get()) {
-        let (have, need) = (inputs.len(), parties.get());
-        return Err(LocalError::Parties { have, need });
-    }
-    let mut id = [0; 32];
-    rng.fill_bytes(&mut id);
-    let session = Session::new(id, circuit);
+    let session = session(circuit, inputs, rng)?;
+    let parties = session.circuit().parties();
     let mut post = Post::default();
     if session.circuit().needs_dealer() {
         post.put(Sender::Dealer, deal(&session, rng)?);
@@ -101,6 +96,51 @@ pub fn run(
         opening.push(machine);
     }
     open_all(parties, opening, post)
+}
+
+/// Runs `circuit` as [`run`] does, with MACs: by the protocol of [`authenticated`].
+///
+/// Refuses what that protocol and [`run`] refuse.
+pub fn run_authenticated(
+    circuit: Arc<Circuit>,
+    inputs: &[Vec<Vec<i64>>],
+    rng: &mut impl CryptoRng,
+) -> Result<(Outputs, Traffic), LocalError> {
+    let session = session(circuit, inputs, rng)?;
+    let parties = session.circuit().parties();
+    let mut post = Post::default();
+    post.put(Sender::Dealer, authenticated::deal(&session, rng)?);
+    let mut joining = Vec::new();
+    for (party, inputs) in parties.all().zip(inputs) {
+        joining.push(Joining::start(&session, party, inputs, rng)?);
+    }
+    post.deliver(&mut joining, Joining::receive)?;
+    let mut machines = Vec::new();
+    for (party, machine) in parties.all().zip(joining) {
+        let (machine, messages) = machine.advance().map_err(|(_, fault)| fault)?;
+        post.put(Sender::Party(party), messages);
+        machines.push(machine);
+    }
+    loop {
+        post.traffic.exchanges += 1;
+        post.deliver(&mut machines, Exchange::receive)?;
+        let mut ahead = Vec::new();
+        for (party, machine) in parties.all().zip(machines) {
+            match machine.advance()? {
+                Progress::Done(outputs) => return Ok((outputs, post.traffic)),
+                Progress::Waiting(machine) => {
+                    // Every message was delivered above, so nobody waits.
+                    let missing = machine.missing().unwrap_or(Sender::Dealer);
+                    return Err(Fault::from(CallerReason::Missing(missing)).into());
+                }
+                Progress::Exchange(machine, messages) => {
+                    post.put(Sender::Party(party), messages);
+                    ahead.push(*machine);
+                }
+            }
+        }
+        machines = ahead;
+    }
 }
 
 /// The sum over the parties, entry by entry. Opens the sum alone, and needs no dealer.
@@ -284,6 +324,21 @@ fn finish(
         error: output.error(),
         traffic,
     })
+}
+
+/// A session of its own for each run.
+fn session(
+    circuit: Arc<Circuit>,
+    inputs: &[Vec<Vec<i64>>],
+    rng: &mut impl CryptoRng,
+) -> Result<Session, LocalError> {
+    let (have, need) = (inputs.len(), circuit.parties().get());
+    if have != usize::from(need) {
+        return Err(LocalError::Parties { have, need });
+    }
+    let mut id = [0; 32];
+    rng.fill_bytes(&mut id);
+    Ok(Session::new(id, circuit))
 }
 
 fn parties_of(count: usize) -> Result<Parties, CircuitError> {

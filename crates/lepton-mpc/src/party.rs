@@ -7,7 +7,7 @@ use lepton_ring::FixedPoint;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::circuit::Op;
+use crate::circuit::{Circuit, Op};
 use crate::evaluate::Evaluation;
 use crate::shares::{Words, add, expand, from_bytes, split, to_bytes};
 use crate::wire::{DEALING, FIRST_OPENING, INPUTS, Way};
@@ -259,19 +259,28 @@ impl Opening {
             let (opening, messages) = Self::begin(self.session, self.party, self.evaluation);
             return Ok(Next::Opening(opening, messages));
         }
-        let nodes = &self.session.circuit().nodes;
-        let outputs = self.evaluation.into_outputs();
-        let opened = nodes.iter().filter(|node| matches!(node.op, Op::Open(_)));
-        let outputs = opened.zip(outputs).map(|(node, words)| Output {
-            encoded: words.into_iter().map(u64::cast_signed).collect(),
-            fixed: FixedPoint::new(node.range.fraction_bits),
-            half_steps: node.range.error,
-        });
-        Ok(Next::Done(Outputs(outputs.collect())))
+        let words = self.evaluation.into_outputs().flatten();
+        Ok(Next::Done(Outputs::of(
+            self.session.circuit(),
+            words.map(u64::cast_signed),
+        )))
     }
 }
 
 impl Outputs {
+    /// The outputs of `circuit`, their integers one after another.
+    pub(crate) fn of(circuit: &Circuit, mut words: impl Iterator<Item = i64>) -> Self {
+        let outputs = circuit.nodes.iter().filter_map(|node| match node.op {
+            Op::Open(_) => Some(Output {
+                encoded: words.by_ref().take(node.len).collect(),
+                fixed: FixedPoint::new(node.range.fraction_bits),
+                half_steps: node.range.error,
+            }),
+            _ => None,
+        });
+        Self(outputs.collect())
+    }
+
     /// The outputs, in the order in which the circuit opens them.
     #[must_use]
     pub fn all(&self) -> &[Output] {
@@ -294,7 +303,7 @@ impl Output {
 }
 
 /// The inputs as words, one after another, once their number, lengths and bounds hold (MP-04).
-fn checked_inputs(
+pub(crate) fn checked_inputs(
     session: &Session,
     party: PartyIndex,
     inputs: &[Vec<i64>],

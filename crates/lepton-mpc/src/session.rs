@@ -135,6 +135,15 @@ impl Session {
         &self.circuit
     }
 
+    /// The same computation under another protocol, named by `domain`, whose messages have contents of up to `longest` bytes.
+    pub(crate) fn derived(&self, domain: &str, longest: usize) -> Self {
+        Self {
+            circuit: Arc::clone(&self.circuit),
+            digest: hash(domain, &[self.digest.as_ref()]),
+            longest,
+        }
+    }
+
     /// Bytes of the longest content that a message can have.
     pub(crate) const fn longest(&self) -> usize {
         self.longest

@@ -21,7 +21,7 @@ fn inputs() -> Vec<Vec<Vec<i64>>> {
 fn refusal(result: Result<(), Fault>) -> (Sender, MessageReason) {
     match result.unwrap_err() {
         Fault::Message(sender, reason) => (sender, reason),
-        Fault::Caller(reason) => panic!("{reason}"),
+        other => panic!("{other}"),
     }
 }
 
