@@ -16,6 +16,7 @@ _WHERE = {
     "DistributedComputation": "classic",
     "Encryptor": "classic",
     "FederatedLearning": "classic",
+    "Federation": "federation",
     "LeptonClient": "client",
     "Model": "model",
     "Run": "running",
