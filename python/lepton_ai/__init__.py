@@ -51,7 +51,8 @@ _MODULES = (
     "sklearn",
 )
 
-__all__ = [*_WHERE, *_ERRORS, *_MODULES, "__version__"]
+# `sklearn` is left out, as it is there only where scikit-learn is.
+__all__ = [*_WHERE, *_ERRORS, *(name for name in _MODULES if name != "sklearn"), "__version__"]
 
 
 def __getattr__(name):
