@@ -16,6 +16,7 @@ _WHERE = {
     "DistributedComputation": "classic",
     "Encryptor": "classic",
     "FederatedLearning": "classic",
+    "Federation": "federation",
     "LeptonClient": "client",
     "Model": "model",
     "Party": "party",
@@ -51,7 +52,8 @@ _MODULES = (
     "sklearn",
 )
 
-__all__ = [*_WHERE, *_ERRORS, *_MODULES, "__version__"]
+# `sklearn` is left out, as it is there only where scikit-learn is.
+__all__ = [*_WHERE, *_ERRORS, *(name for name in _MODULES if name != "sklearn"), "__version__"]
 
 
 def __getattr__(name):

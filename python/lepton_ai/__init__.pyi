@@ -26,6 +26,7 @@ from lepton_ai.errors import (
     StorageError as StorageError,
     UsageError as UsageError,
 )
+from lepton_ai.federation import Federation as Federation
 from lepton_ai.model import Model as Model
 from lepton_ai.running import Run as Run, run as run
 from lepton_ai.sums import masked_sum as masked_sum

@@ -220,7 +220,7 @@ def _one(event: DpEvent) -> dict:
         GaussianDpEvent: lambda: {"mechanism": "gaussian", "sigma": float(event.noise_multiplier)},
         LaplaceDpEvent: lambda: {"mechanism": "laplace", "scale": float(event.noise_multiplier)},
         DiscreteGaussianDpEvent: lambda: {"mechanism": "discrete-gaussian", "sigma": float(event.sigma), "sensitivity": event.sensitivity},
-        DiscreteLaplaceDpEvent: lambda: {"mechanism": "discrete-laplace", "scale": 1 / float(event.noise_parameter), "sensitivity": event.sensitivity},
+        DiscreteLaplaceDpEvent: lambda: {"mechanism": "discrete-laplace", "scale": math.nextafter(1 / float(event.noise_parameter), 0.0), "sensitivity": event.sensitivity},
         RandomizedResponseDpEvent: lambda: {
             "mechanism": "randomised-response",
             "probability": float(event.noise_parameter),

@@ -61,8 +61,8 @@ class LeptonClient:
         return self
 
     def encrypt_data(self) -> "LeptonClient":
-        """Closes this object's copy of the data under an AES-256 key that it made for itself (JWE, authenticated); the plain copy is dropped. The training opens it.
-        What the caller still holds is as it was."""
+        """Closes this object's copy of the data under an AES-256 key that it made for itself (JWE, authenticated); its plain copy is let go, though not wiped. While
+        the training runs, the rows are open again in memory and in a temporary file of mode 0600. What the caller still holds is as it was."""
         data = self._table("encrypt_data")
         pieces = []
         for part in np.array_split(data, max(1, data.nbytes // (8 << 20))):
@@ -74,7 +74,7 @@ class LeptonClient:
 
     def add_differential_privacy_noise(self, epsilon: float = DEFAULT_EPSILON, delta: float = DEFAULT_DELTA) -> "LeptonClient":
         """Sets the goal: what is released (the statistics of the preparation, every round's sum, and the metrics) is (epsilon, delta)-differentially private for each
-        record, whatever the coordinator and one party know together. The noise is added inside the masked sums while training, to the clipped sums of
+        record, whatever the coordinator and one party (none, where there are two) know together. The noise is added inside the masked sums while training, to the clipped sums of
         gradients: not to the data, which would take far more of it. By default epsilon is 3 and delta 1e-6."""
         self._table("add_differential_privacy_noise", peek=True)
         self._goal = (float(epsilon), float(delta))
@@ -149,7 +149,7 @@ class LeptonClient:
             "model": {"kind": "logistic", "l2": 0.001},
             "training": {"rounds": self._rounds, "local_epochs": 1, "batch": 32, "learning_rate": 0.05, "momentum": 0.9},
             "evaluation": {"every": self._rounds},
-            "protection": {"aggregation": "masked", "colluders": 1, "drops": 0},
+            "protection": {"aggregation": "masked", "colluders": 0 if self._parties == 2 else 1, "drops": 0},
         }
         if self._classes is None:
             job["model"]["kind"] = "linear"

@@ -23,8 +23,9 @@ class LinearModel:
         return rows.reshape(-1, len(self.coefficients)) @ self.coefficients + self.intercept
 
     def __str__(self):
-        terms = [f"{value:.6g} x{number + 1 if len(self.coefficients) > 1 else ''}" for number, value in enumerate(self.coefficients)]
-        return f"y = {' + '.join(terms)} + {self.intercept:.6g} ({self.rows} rows at {self.parties} parties)"
+        terms = [f"{round(value, 9):.6g} x{number + 1 if len(self.coefficients) > 1 else ''}" for number, value in enumerate(self.coefficients)]
+        line = f"y = {' + '.join(terms)} + {round(self.intercept, 9):.6g}".replace("+ -", "- ")
+        return f"{line} ({self.rows} rows at {self.parties} parties)"
 
 
 class FL:
@@ -41,4 +42,4 @@ class FL:
         """
         rows, target = _arrays.rows_and_target(x, y)
         coefficients, intercept, count = least_squares(rows, target, n)
-        return LinearModel(np.round(coefficients, 10), round(intercept, 10), count, int(n))
+        return LinearModel(coefficients, intercept, count, int(n))
