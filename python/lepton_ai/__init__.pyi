@@ -28,6 +28,7 @@ from lepton_ai.errors import (
 )
 from lepton_ai.federation import Federation as Federation
 from lepton_ai.model import Model as Model
+from lepton_ai.party import Party as Party
 from lepton_ai.running import Run as Run, run as run
 from lepton_ai.sums import masked_sum as masked_sum
 from lepton_ai.tables import Dataset as Dataset
