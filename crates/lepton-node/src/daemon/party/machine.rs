@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chacha20::ChaCha20Rng;
@@ -58,6 +59,17 @@ pub(super) struct JobMachine {
     work_rng: ChaCha20Rng,
     folder: PathBuf,
     report: OwnReport,
+    /// When it was last written.
+    shown: Option<Instant>,
+}
+
+/// The report has every charge in it: written at every exchange, a long job would spend its time on it.
+const OFTEN: Duration = Duration::from_secs(1);
+
+impl Drop for JobMachine {
+    fn drop(&mut self) {
+        self.keep_report();
+    }
 }
 
 /// How often this party was asked to work (rule PO-16): for each kind of exchange, and in the training round it was last asked for.
@@ -121,6 +133,7 @@ impl JobMachine {
             rng: entropy.generator(&format!("keys and masks of party {index}"), turn)?,
             work_rng: entropy.generator(&format!("samples and noise of party {index}"), turn)?,
             party: Party::new(seat),
+            shown: None,
             report: OwnReport {
                 format: "lepton-party-report/1".to_owned(),
                 exchanges: 0,
@@ -264,7 +277,9 @@ impl JobMachine {
         }
         self.report.exchanges += 1;
         self.report.last_round = round;
-        self.keep_report();
+        if self.shown.is_none_or(|shown| shown.elapsed() >= OFTEN) {
+            self.keep_report();
+        }
         let result = result.map_err(|error| {
             tracing::error!(job = short(&self.job), "{error}");
             error.public_words()
@@ -274,6 +289,7 @@ impl JobMachine {
 
     /// For the owner to read; nothing depends on it.
     fn keep_report(&mut self) {
+        self.shown = Some(Instant::now());
         self.report.charges = self.ledger.charges().to_vec();
         if let Err(error) = record::show(&self.folder.join(REPORT), &self.report) {
             tracing::warn!(
