@@ -16,7 +16,8 @@ from lepton_ai.tables import Dataset
 class Run:
     """A finished run.
 
-    ``folder``: the run folder. ``report``: the report as a dict (docs/json.md). ``low_budgets``: warnings of lifetime budgets that are nearly spent.
+    ``folder``: the run folder. ``report``: the report as a dict (docs/json.md); its ``baselines``, ``importance``, ``scatter`` and the parties' exact numbers are made
+    from raw rows, by the simulation, and are not covered by any privacy goal (``released_only`` leaves them out). The run folder's ``state`` holds the parties' keys. ``low_budgets``: warnings of lifetime budgets that are nearly spent.
     """
 
     def __init__(self, folder, report: dict, low_budgets=()):
@@ -64,6 +65,8 @@ class Run:
                 f"and {_up(privacy['epsilon_coordinator'])} against the coordinator with {self.report['protection']['colluders']} colluding parties; "
                 f"goal {privacy['goal_epsilon']}."
             )
+            if self.report["model"]["kind"] == "custom" and privacy["unit"] != "party":
+                lines.append("This rests on the parties' own program answering for one record at a time.")
         return "\n".join(lines)
 
     @property
@@ -95,6 +98,7 @@ def run(
     run_dir=None,
     resume=None,
     comparison: bool = False,
+    released_only: bool = False,
     party=None,
     on_event=None,
     quiet: bool = False,
@@ -105,6 +109,8 @@ def run(
     :class:`Dataset` takes. ``set``: a dict of ``{"section.key": value}`` that overrides the job. ``insecure_seed`` makes a run repeatable and its privacy worthless,
     and marks every report. ``ledger``: the lifetime budget that is charged (:class:`Budget`). ``runs`` or ``run_dir``: where the run folder goes. ``resume``: the
     folder of an interrupted run, and nothing else. ``comparison``: also train pooled and single-party models, which only a simulation can.
+    ``released_only``: leave out of the report what a simulation makes of the rows without protection (baselines, the parties' row counts, importance, scatter): then
+    it holds what a real federation would release, and may be handed on as the privacy statement says.
 
     ``party``: a subclass of :class:`Party`, or a function that gives one for a party's name: it trains and predicts at every party in place of the models
     that come with Lepton (``model.kind = "custom"``, which need not be written then).
@@ -137,6 +143,7 @@ def run(
             "run_dir": _path(run_dir),
             "ledger": _path(ledger.path if hasattr(ledger, "path") else ledger),
             "comparison": bool(comparison),
+            "released_only": bool(released_only),
         }
         told = on_event if on_event is not None else (_silent if quiet else _line)
         place, report, low = _native.run(wanted, lambda text: told(json.loads(text)), None if party is None else _factory(party))

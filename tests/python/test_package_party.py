@@ -69,6 +69,7 @@ def test_the_examples_of_the_page_run(tmp_path):
     done = subprocess.run([sys.executable, "page.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
     accuracy, statement, *_ = done.stdout.splitlines()
     assert float(accuracy) > 0.88 and "Each record is protected with epsilon" in statement
+    assert "answering for one record at a time" in done.stdout
 
 
 def simulated(tmp_path, party, **more):
@@ -88,7 +89,7 @@ def test_a_numpy_party_learns(tmp_path):
 
 
 def test_records_are_protected_one_by_one(tmp_path):
-    rows = []
+    rows, asked = [], []
 
     class Counted(Logistic):
         def fit(self, parameters, x, y, config):
@@ -98,9 +99,28 @@ def test_records_are_protected_one_by_one(tmp_path):
             rows.append(len(x))
             return super().gradient(parameters, x, y)
 
+        def predict(self, parameters, x):
+            asked.append(len(x))
+            return super().predict(parameters, x)
+
     run = simulated(tmp_path, Counted, set=RECORD)
-    assert set(rows) == {1} and run.metrics["accuracy"] > 0.75
+    assert set(rows) == set(asked) == {1}
+    assert run.metrics["accuracy"] > 0.75
     assert 0 < run.privacy["epsilon"] <= 8
+
+
+def test_a_report_of_what_is_released_alone(tmp_path):
+    job = {**JOB, "model": {"kind": "logistic"}}
+    whole = lepton_ai.run(job, runs=tmp_path, quiet=True, set=RECORD).report
+    assert whole["baselines"] and whole["importance"] and whole["scatter"] and whole["parties"][0]["rows_train"]
+    for more in ({}, {"party": Logistic}):
+        run = lepton_ai.run(JOB if more else job, runs=tmp_path, quiet=True, set=RECORD, released_only=True, **more)
+        report = run.report
+        assert not (report["baselines"] or report["importance"] or report["scatter"])
+        assert all(party[key] is None for party in report["parties"] for key in ("rows_train", "rows_test", "federated", "alone"))
+        assert "nothing in it that a real federation would not release" in " ".join(report["notes"])
+        assert report["metrics"]["accuracy"] is not None
+    assert any("vouches for" in line for line in report["privacy"]["assumptions"])
 
 
 def test_whole_parties_are_protected(tmp_path):

@@ -247,6 +247,12 @@ fn assumptions(plan: &Plan, training: &Training, setting: Setting) -> Vec<String
             "Parties run this program unchanged; randomness comes from the operating system.".to_owned()
         },
     ];
+    if plan.is_custom() && plan.samples() {
+        all.push(format!(
+            "The model is custom: at every party a program of its own gave the gradient and the predictions of one record at a time. A {} is protected as far as these answers depended on that record and on public numbers alone, which whoever ran the program vouches for (CM-05, CM-07).",
+            plan.unit()
+        ));
+    }
     all.extend(unit_assumptions(plan.unit()).map(str::to_owned));
     all.extend(common_assumptions(setting));
     if plan

@@ -39,6 +39,9 @@ pub struct RunFile {
     pub epoch: u64,
     /// Whether pooled and single-party models are trained to compare with.
     pub comparison: bool,
+    /// Whether the report leaves out what only a simulation can make of rows.
+    #[serde(default)]
+    pub released_only: bool,
     /// The durable ledger it is charged in, if there is one.
     pub ledger: Option<Kept>,
 }

@@ -65,6 +65,8 @@ pub struct Using {
     pub ledger: LedgerUse,
     /// What trains custom models.
     pub trainers: Trainers,
+    /// Whether a new run's report leaves out what only a simulation can make of rows: comparisons, exact counts, importance, the picture of single rows.
+    pub released_only: bool,
 }
 
 /// Runs it without a durable ledger, or in the one it began in: [`run_charged`].
@@ -210,6 +212,7 @@ fn open(
                 started: started.to_owned(),
                 epoch: 1,
                 comparison,
+                released_only: using.released_only,
                 // Before anything is reserved: a run that does not know its reservation could not end it, and one that does not know its ledger
                 // would go on uncharged.
                 ledger: ledger.kept()?,

@@ -60,12 +60,17 @@ pub(crate) fn write(finished: Finished) -> Result<Report, NodeError> {
     let rows = rows_of(&finished)?;
     let file = model_file(&finished)?;
     let mut report = report(&finished, &file)?;
-    if finished.federation.plan.is_custom() {
+    match (
+        finished.run.released_only,
+        finished.federation.plan.is_custom(),
+    ) {
+        (true, _) => {}
         // Nothing here can apply it (CM-10).
-        count(&rows, &mut report);
-    } else {
-        compare(&finished, &file, &rows, &mut report)?;
-        picture(&finished, &file, &rows, &mut report)?;
+        (false, true) => count(&rows, &mut report),
+        (false, false) => {
+            compare(&finished, &file, &rows, &mut report)?;
+            picture(&finished, &file, &rows, &mut report)?;
+        }
     }
     report.timing.baselines_s = started.elapsed().as_secs_f64();
     report.timing.wall_s = finished.began.elapsed().as_secs_f64();
@@ -534,7 +539,12 @@ fn insecure(finished: &Finished) -> Vec<String> {
 
 fn notes(finished: &Finished) -> Vec<String> {
     let plan = &finished.federation.plan;
-    let mut notes = vec![if simulated(finished) {
+    let custom = plan.is_custom();
+    let mut notes = vec![if simulated(finished) && finished.run.released_only {
+        "This run simulated the whole federation in one process; its report has nothing in it that a real federation would not release.".to_owned()
+    } else if simulated(finished) && custom {
+        "This run simulated the whole federation in one process; the parties' row counts are known from raw rows.".to_owned()
+    } else if simulated(finished) {
         "This run simulated the whole federation in one process: the comparison with pooled rows, the per-party tables, the importance and the scatter used rows that no single place holds in a real federation.".to_owned()
     } else {
         "This job ran in a federation: every party kept its rows, and this report is made from sums. Times and traffic are those since the coordinator last started; a sum during which it was killed may be missing among those that a party joined.".to_owned()
@@ -551,6 +561,7 @@ fn notes(finished: &Finished) -> Vec<String> {
         .features()
         .iter()
         .filter(|feature| feature.kind == FeatureKind::Discovered && simulated(finished))
+        .filter(|_| !finished.run.released_only)
     {
         let kept = public.kept.get(&feature.name).map_or(0, Vec::len);
         let held = finished

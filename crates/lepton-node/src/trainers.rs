@@ -66,6 +66,6 @@ impl Trainers {
 
 fn missing() -> TrainerError {
     TrainerError(
-        "model.kind = \"custom\" needs a trainer at every party: start it from Python, with lepton_ai.run(job, trainer=...) or lepton party run --python".to_owned(),
+        "model.kind = \"custom\" needs a trainer at every party: start it from Python, with lepton_ai.run(job, party=...) or lepton party run --python".to_owned(),
     )
 }

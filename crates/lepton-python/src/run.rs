@@ -36,6 +36,7 @@ pub(crate) struct Wanted {
     run_dir: Option<PathBuf>,
     ledger: Option<PathBuf>,
     comparison: bool,
+    released_only: bool,
 }
 
 /// Runs a job: the run folder, the report as JSON, and warnings of budgets that are nearly spent. `on_event` gets each event as JSON in this thread; what it
@@ -123,7 +124,11 @@ fn drive(
             }
         });
         let request = wanted.request();
-        let using = Using { ledger, trainers };
+        let using = Using {
+            ledger,
+            trainers,
+            released_only: wanted.released_only,
+        };
         let done = simulate::run_charged(request, using, (&time, &stamp), watcher, stopped).await;
         forward
             .await

@@ -1,6 +1,8 @@
 //! A Python object as the trainer of a custom model (docs/protocols/custom-models.md). Everything that it is given and gives is checked in
 //! `lepton_ai.party`, and again by the engine.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use lepton_learn::{Examples, LocalConfig, Matrix, Optimiser, Predictions, Span, Target};
 use lepton_node::trainers::Trainers;
 use lepton_protocol::trainer::{Round, Trainer, TrainerError};
@@ -8,6 +10,8 @@ use numpy::ndarray::ArrayView2;
 use numpy::{PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+
+use crate::errors::panicked;
 
 /// Trainers made by `factory(name)`, which gives an adapter of `lepton_ai.party`.
 pub(crate) fn trainers(factory: Py<PyAny>) -> Trainers {
@@ -72,7 +76,11 @@ impl PyTrainer {
                 let words = PyTuple::new(py, words)?;
                 read(&self.object.bind(py).call_method1(method, words)?)
             };
-            called().map_err(|error| told(py, &error))
+            // What panics in one call, whatever it is about, is a failure of that call (CM-04).
+            let called = catch_unwind(AssertUnwindSafe(called));
+            let called =
+                called.map_err(|panic| TrainerError(panicked(panic.as_ref()).to_string()))?;
+            called.map_err(|error| told(py, &error))
         })
     }
 }

@@ -8,7 +8,6 @@ use lepton_node::error::NodeError;
 use lepton_node::ledger::LedgerUse;
 use lepton_node::simulate::{self, Done, Place, Request, Using};
 use lepton_node::tables::Source;
-use lepton_node::trainers::Trainers;
 use lepton_protocol::report::{MetricsDoc, Report};
 use tokio::sync::{mpsc, watch};
 
@@ -137,7 +136,7 @@ async fn drive(ledger: LedgerUse, request: Request, quiet: bool) -> Result<Done,
     let (time, stamp) = clock::now();
     let using = Using {
         ledger,
-        trainers: Trainers::default(),
+        ..Using::default()
     };
     let done = simulate::run_charged(request, using, (&time, &stamp), events, stopped).await;
     screen

@@ -306,6 +306,12 @@ fn limitations(report: &Report) -> String {
 }
 
 fn loading(report: &Report) -> String {
+    if report.model.kind == "custom" {
+        return "## How to use it\n\n\
+            With the program that trained it at the parties: `model.safetensors` holds its arrays as `tensor0`, `tensor1`, ... in the order of `model.shapes`, and in \
+            its header, under `lepton`, the classes and the preparation of the columns. `lepton predict` cannot apply it.\n"
+            .to_owned();
+    }
     format!(
         "## How to use it\n\n\
          With Lepton, which prepares the columns as in training (a CSV table with the original columns; the label is not needed):\n\n\

@@ -214,7 +214,10 @@ async fn without_a_trainer_a_custom_model_is_refused() {
         .await
         .err()
         .unwrap();
-    assert!(refused.to_string().contains("lepton_ai.run"), "{refused}");
+    assert!(
+        refused.to_string().contains("lepton_ai.run(job, party="),
+        "{refused}"
+    );
     assert!(!folder.path().join("run").exists());
 }
 

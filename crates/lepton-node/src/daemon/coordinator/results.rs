@@ -86,6 +86,7 @@ pub(super) fn write(facts: Facts) -> Result<Report, NodeError> {
             started: facts.started,
             epoch: facts.epoch,
             comparison: false,
+            released_only: true,
             ledger: None,
         },
         folder,
