@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Customer churn: what makes customers leave, at four telephone companies
+# # Customer churn: who will leave, at four telephone companies
 #
 # Four companies train one logistic model on their customer lists, each customer protected with epsilon 3. The model is
 # protected, so asking it anything afterwards costs no more privacy: here, what it says of customers made up for the
@@ -35,11 +35,11 @@ for name, key in (("exact (simulation)", "federated"), ("pooled, no protection",
 print(run.statement)
 
 # %% [markdown]
-# Left: a customer of nobody's, with internet over fibre and a bill of 85 dollars, over months and contracts. Whom to call
-# first is a matter of the curve. Right: how much worse the model gets when one column is shuffled, measured on the
+# Left: a made-up customer with internet over fibre and a bill of 85 dollars, by months and contract. It says who leaves,
+# not why: another contract need not hold the same customer. Right: how much worse the model gets when one column is shuffled, measured on the
 # simulation's hold-out rows; columns that say the same thing share their importance.
 #
-# Single weights are left alone on purpose: with noise, one weight says little, and a value that no row has, nothing.
+# Single weights are left alone on purpose: with noise one weight says little, and that of a value which no row has says nothing.
 
 # %%
 MONTHS = range(1, 73)

@@ -100,7 +100,7 @@ always_mean = np.abs(customers["monthly_charges"] - customers["monthly_charges"]
 
 # %%
 off = np.abs(np.subtract(learned, exact))
-print(f"a bill is predicted with a mean error of ${error:.2f} (exact, simulation); always saying the mean: ${always_mean:.2f}")
+print(f"a bill is predicted with a mean error of ${error:.2f} (all customers, exact, simulation); always saying the mean: ${always_mean:.2f}")
 print(f"prices of {len(steps)} services: off by ${off.mean():.2f} a month on average, ${off.max():.2f} at most")
 print(f"dearest step: {list(steps)[int(np.argmax(learned))]}, ${max(learned):.2f} a month (pooled: ${exact[int(np.argmax(learned))]:.2f})")
 print(run.statement)

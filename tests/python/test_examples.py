@@ -27,15 +27,16 @@ def figure_after(text, words):
     return float(found[1])
 
 
-# Coarse floors: a run of epsilon 3 is far above them in every one of many tries, so that only a broken example falls below.
+# Coarse floors. The noise is fresh in every run. Over fourteen runs of three scripts and six of birth_outcome the figures lay more than seven of their standard
+# deviations inside these bounds; for figures near normal, a false alarm in fewer than 1e-6 of the runs.
 def credit_risk_is_useful(said):
     assert figure_after(said, "exact (simulation):") > figure_after(said, "always saying 'good':") + 0.01
 
 
 def birth_outcome_is_measured(said):
     # Weak by nature: above a coin over five splits without a goal, and no miracle under one.
-    assert 0.5 < figure_after(said, "no goal     AUC") < 0.75
-    assert 0.3 < figure_after(said, "epsilon 3   AUC") < 0.75
+    assert 0.5 < figure_after(said, "all clinics, no goal") < 0.75
+    assert 0.3 < figure_after(said, "all clinics, epsilon 3") < 0.75
 
 
 def customer_churn_is_useful(said):
