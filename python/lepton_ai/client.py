@@ -66,7 +66,8 @@ class LeptonClient:
         if target.dtype.kind == "O":
             if any(value is None or value != value for value in target.ravel()):
                 raise DataError("y has missing values; fill them in or leave the rows out")
-            target = target.astype(str)
+            if self._target_bounds is None and (self._given is None or self._given.dtype.kind == "U"):
+                target = target.astype(str)
         if target.ndim != 1 or len(target) != len(rows):
             raise DataError(f"y must have one value for each of the {len(rows)} rows, and has the shape {target.shape}")
         self._classes = self._given if self._given is not None or self._target_bounds is not None else _classes(target)

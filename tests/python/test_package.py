@@ -307,6 +307,8 @@ def test_what_the_client_takes_from_y_is_public_or_said_to_be_unprotected(tmp_pa
             done = client.federated_learning()
         assert "Not protected" not in done.statement and (client._classes is None) == ("target_bounds" in given)
         assert client.predict(x).min() >= least
+    assert lepton_ai.LeptonClient(classes=[0, 1]).preprocess_data(x, y.astype(object))._data[:, -1].tolist() == y.tolist()
+    assert lepton_ai.LeptonClient(target_bounds=(0, 1)).preprocess_data(x, y.astype(object))._classes is None
     with pytest.raises(lepton_ai.DataError, match="not in the list"):
         lepton_ai.LeptonClient(classes=[0, 2]).preprocess_data(x, y)
     with pytest.raises(lepton_ai.UsageError, match="not both"):
