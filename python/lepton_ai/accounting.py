@@ -37,7 +37,9 @@ class NoOpDpEvent(DpEvent):
 
 @dataclasses.dataclass(frozen=True)
 class GaussianDpEvent(DpEvent):
-    """Gaussian noise of standard deviation ``noise_multiplier`` times the L2 sensitivity."""
+    """Gaussian noise of standard deviation ``noise_multiplier`` times the L2 sensitivity. :class:`PLDAccountant` takes it as continuous, and its bound is proved for continuous
+    noise only; those of :class:`RdpAccountant` and of :class:`ZcdpAccountant` hold, unsampled, for discrete noise too
+    (docs/protocols/accounting.md, AC-04, AC-21)."""
 
     noise_multiplier: float
 
@@ -103,7 +105,7 @@ class _Accountant:
     _name = ""
 
     def __init__(self, neighboring_relation: NeighboringRelation = NeighboringRelation.ADD_OR_REMOVE_ONE):
-        self._relation = neighboring_relation
+        self._relation = _relation(neighboring_relation)
         self._events: list[dict] = []
 
     def compose(self, event: DpEvent, count: int = 1):
@@ -170,6 +172,8 @@ def calibrate_dp_mechanism(make_fresh_accountant, make_event_from_param, target_
     >>> RdpAccountant().compose(GaussianDpEvent(multiplier)).get_epsilon(1e-5) <= 1.0
     True
     """
+    if not 0 < _positive(tol, "tol") < 1:
+        raise UsageError(f"tol must be below 1, not {tol!r}")
 
     def meets(parameter: float) -> bool:
         accountant = make_fresh_accountant()
@@ -185,6 +189,8 @@ def calibrate_dp_mechanism(make_fresh_accountant, make_event_from_param, target_
         low, high = low / 2, low
     while high - low > tol * high:
         middle = (low + high) / 2
+        if not low < middle < high:
+            break
         low, high = (low, middle) if meets(middle) else (middle, high)
     return high
 
@@ -192,22 +198,52 @@ def calibrate_dp_mechanism(make_fresh_accountant, make_event_from_param, target_
 def gaussian_noise_multiplier(epsilon: float, delta: float, *, releases: int = 1) -> float:
     """The noise multiplier with which ``releases`` Gaussian releases, continuous or discrete, together cost no more than ``epsilon`` at ``delta``
     (by Rényi differential privacy, which holds for both)."""
-    events = [{"mechanism": "gaussian", "sigma": 1.0, "count": int(releases)}]
+    events = [{"mechanism": "gaussian", "sigma": 1.0, "count": _whole(releases, "releases")}]
     text = json.dumps({"adjacency": "add-remove", "events": events})
     found = json.loads(_native.account(text, "rdp", delta=float(delta), epsilon=float(epsilon), calibrate=True))
     return found["calibration"]["events"][0]["sigma"]
 
 
+def _relation(given) -> NeighboringRelation:
+    """A relation by itself, by its text, or by the name of another library's: ``dp_accounting.NeighboringRelation.REPLACE_ONE`` means what it says."""
+    if isinstance(given, NeighboringRelation):
+        return given
+    name = given.name if isinstance(given, enum.Enum) else given
+    for one in NeighboringRelation:
+        if isinstance(name, str) and name.upper().replace("-", "_") in (one.name, one.value.upper().replace("-", "_")):
+            return one
+    raise UsageError(f"the neighbouring relation is {' or '.join(repr(one.value) for one in NeighboringRelation)}, not {given!r}")
+
+
+def _whole(value, name: str, least: int = 1) -> int:
+    try:
+        whole = int(value)
+    except (TypeError, ValueError, OverflowError):
+        whole = None
+    if whole is None or type(value).__name__ in ("bool", "bool_", "str", "bytes") or whole != value or whole < least:
+        raise UsageError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    return whole
+
+
+def _positive(value, name: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if isinstance(value, (str, bytes)) or not 0 < number < math.inf:
+        raise UsageError(f"{name} must be a finite number above 0, not {value!r}")
+    return number
+
+
 def _listed(event: DpEvent, count: int) -> list[dict]:
-    if isinstance(count, bool) or int(count) != count or count < 1:
-        raise UsageError(f"count must be a whole number of at least 1, not {count!r}")
+    count = _whole(count, "count")
     if isinstance(event, NoOpDpEvent):
         return []
     if isinstance(event, SelfComposedDpEvent):
-        return _listed(event.event, int(event.count) * int(count))
+        return _listed(event.event, _whole(event.count, "count") * count)
     if isinstance(event, ComposedDpEvent):
         return [one for inner in event.events for one in _listed(inner, count)]
-    return [{**_one(event), "count": int(count)}]
+    return [{**_one(event), "count": count}]
 
 
 def _one(event: DpEvent) -> dict:
@@ -217,14 +253,22 @@ def _one(event: DpEvent) -> dict:
             raise UsageError("a Poisson sample is covered for one release of it; sample each of several releases by itself")
         return {**inner[0], "poisson": float(event.sampling_probability)}
     known = {
-        GaussianDpEvent: lambda: {"mechanism": "gaussian", "sigma": float(event.noise_multiplier)},
-        LaplaceDpEvent: lambda: {"mechanism": "laplace", "scale": float(event.noise_multiplier)},
-        DiscreteGaussianDpEvent: lambda: {"mechanism": "discrete-gaussian", "sigma": float(event.sigma), "sensitivity": event.sensitivity},
-        DiscreteLaplaceDpEvent: lambda: {"mechanism": "discrete-laplace", "scale": math.nextafter(1 / float(event.noise_parameter), 0.0), "sensitivity": event.sensitivity},
+        GaussianDpEvent: lambda: {"mechanism": "gaussian", "sigma": _positive(event.noise_multiplier, "noise_multiplier")},
+        LaplaceDpEvent: lambda: {"mechanism": "laplace", "scale": _positive(event.noise_multiplier, "noise_multiplier")},
+        DiscreteGaussianDpEvent: lambda: {
+            "mechanism": "discrete-gaussian",
+            "sigma": _positive(event.sigma, "sigma"),
+            "sensitivity": _whole(event.sensitivity, "sensitivity"),
+        },
+        DiscreteLaplaceDpEvent: lambda: {
+            "mechanism": "discrete-laplace",
+            "scale": math.nextafter(1 / _positive(event.noise_parameter, "noise_parameter"), 0.0),
+            "sensitivity": _whole(event.sensitivity, "sensitivity"),
+        },
         RandomizedResponseDpEvent: lambda: {
             "mechanism": "randomised-response",
             "probability": float(event.noise_parameter),
-            "categories": event.num_buckets,
+            "categories": _whole(event.num_buckets, "num_buckets", 2),
         },
     }
     make = known.get(type(event))

@@ -6,7 +6,7 @@ import tempfile
 
 import numpy as np
 
-from lepton_ai import _arrays, encryption
+from lepton_ai import _arrays, _released, encryption
 from lepton_ai._once import warn_once
 from lepton_ai.errors import DataError, UsageError
 from lepton_ai.running import Run, run
@@ -18,6 +18,19 @@ DEFAULT_EPSILON, DEFAULT_DELTA = 3.0, 1e-6
 _LOG_LIMIT = 14.0
 #: More different values than that in y are numbers to predict, not classes.
 MOST_CLASSES = 20
+#: What is said where a goal is set and nobody said what y is.
+CLASSES_FROM_Y = "that y is a class, and which classes there are, which was read off y"
+
+
+class _ClientRun(Run):
+    """A run that knows what its client took from the data without protection."""
+
+    unprotected = ()
+
+    @property
+    def statement(self) -> str:
+        """The privacy statement in words."""
+        return "\n".join([super().statement, *(f"Not protected: {line}." for line in self.unprotected)])
 
 
 class LeptonClient:
@@ -27,12 +40,18 @@ class LeptonClient:
 
     ``parties``: how many parties the rows are dealt to. ``bounds``: (low, high) of each feature, from public knowledge and not from the data. Without them
     every feature x becomes sign(x)·log(1 + |x|), cut at 14 (|x| about 1.2 million): a rule that does not look at the data.
-    ``target_bounds``: (low, high) of a y that is a number; needed with a privacy goal.
+    ``classes``: the list of classes, from public knowledge; y is a class then, and a value outside of the list is refused.
+    ``target_bounds``: (low, high) from public knowledge; y is a number then, and is moved into them. A y that is a number needs them with a privacy goal.
 
-    y with whole numbers, texts or truth values of at most 20 kinds is a class; the list of classes is taken to be public. Rows with missing values are refused.
+    Without either, y is looked at: whole numbers, texts or truth values of at most 20 kinds are classes, and the kinds that occur are the list. What is found so is **not
+    protected** by a privacy goal (somebody who is the only one of a class is given away); a :class:`PrivacyWarning` says so once, and so does the run's statement. Rows
+    with missing values are refused, and a refusal is visible.
     """
 
-    def __init__(self, *, parties: int = 3, bounds=None, target_bounds=None, rounds: int = 30):
+    def __init__(self, *, parties: int = 3, bounds=None, classes=None, target_bounds=None, rounds: int = 30):
+        if classes is not None and target_bounds is not None:
+            raise UsageError("give classes where y is a class, or target_bounds where it is a number, not both")
+        self._given = None if classes is None else _listed(classes)
         self._parties, self._rounds = parties, rounds
         self._bounds = None if bounds is None else _arrays.numbers(bounds, "bounds", 2)
         self._target_bounds = target_bounds
@@ -40,22 +59,24 @@ class LeptonClient:
         self._key = encryption.generate_key("aes256")[0]
 
     def preprocess_data(self, X, y) -> "LeptonClient":
-        """Takes rows X (n, d) and targets y (n), checks them and applies the public rule of the features. Nothing is measured from them."""
+        """Takes rows X (n, d) and targets y (n), checks them and applies the public rule of the features. Nothing is measured from X. From y neither where ``classes`` or
+        ``target_bounds`` were given; otherwise it is looked at to tell classes from numbers, and the list of classes is read off it."""
         rows = self._features(X)
         target = np.asarray(y)
         if target.dtype.kind == "O":
             if any(value is None or value != value for value in target.ravel()):
                 raise DataError("y has missing values; fill them in or leave the rows out")
-            target = target.astype(str)
+            if self._target_bounds is None and (self._given is None or self._given.dtype.kind == "U"):
+                target = target.astype(str)
         if target.ndim != 1 or len(target) != len(rows):
             raise DataError(f"y must have one value for each of the {len(rows)} rows, and has the shape {target.shape}")
-        self._classes = _classes(target)
+        self._classes = self._given if self._given is not None or self._target_bounds is not None else _classes(target)
         if self._classes is None:
             target = _arrays.numbers(target, "y", 1)
         elif len(self._classes) < 2:
             raise DataError("y has one class only; there is nothing to tell apart")
         else:
-            target = np.searchsorted(self._classes, target).astype(np.float64)
+            target = coded(self._classes, target).astype(np.float64)
         self._width = rows.shape[1]
         self._data, self._sealed, self._goal, self._run = np.column_stack([rows, target]), None, None, None
         return self
@@ -73,22 +94,38 @@ class LeptonClient:
         return self
 
     def add_differential_privacy_noise(self, epsilon: float = DEFAULT_EPSILON, delta: float = DEFAULT_DELTA) -> "LeptonClient":
-        """Sets the goal: what is released (the statistics of the preparation, every round's sum, and the metrics) is (epsilon, delta)-differentially private for each
-        record, whatever the coordinator and one party (none, where there are two) know together. The noise is added inside the masked sums while training, to the clipped sums of
-        gradients: not to the data, which would take far more of it. By default epsilon is 3 and delta 1e-6."""
+        """Sets the goal: what the run releases (the statistics of the preparation, every round's sum, and the metrics; nothing else stays in its report and folder) is
+        (epsilon, delta)-differentially private for each record, add or remove, whatever the coordinator and one party (none, where there are two) know together. The noise is
+        added inside the masked sums while training, to the clipped sums of gradients: not to the data, which would take far more of it. By default epsilon is 3 and delta 1e-6.
+
+        That holds for a record at its party, the others staying where they are. Here rows are dealt by a shuffle of their numbers, so that one row more deals the others anew: for
+        each record, the dealing of the others to parties is held fixed. Not covered: the list of classes where it was not given, what predictions are used for, refusals, and how
+        long things take. Every training is a release of its own. A model that was trained before is let go: call :meth:`federated_learning` again."""
         self._table("add_differential_privacy_noise", peek=True)
-        self._goal = (float(epsilon), float(delta))
+        self._goal, self._run = (float(epsilon), float(delta)), None
         return self
 
     def federated_learning(self) -> Run:
-        """Trains: parties add up under masks, with noise where there is a goal. Returns the run with its report and privacy statement."""
-        data = self._table("federated_learning")
+        """Trains: parties add up under masks, with noise where there is a goal. Returns the run with its report and privacy statement. Report and run folder (temporary: it goes with
+        this object) keep what a federation would release: no comparison with pooled rows, no table or count of a single party, no picture of rows, no hash of them."""
+        data, self._run = self._table("federated_learning"), None
+        unprotected = [CLASSES_FROM_Y] if self._goal is not None and self._classes is not None and self._given is None else []
         if self._goal is None:
             warn_once("no privacy goal: the sums of the parties are exact, and the model may reveal single records. Call add_differential_privacy_noise() first.")
-        self._folder = tempfile.TemporaryDirectory(prefix="lepton-", ignore_cleanup_errors=True)
+        if unprotected:
+            warn_once(f"not protected by the privacy goal: {CLASSES_FROM_Y}. Give LeptonClient(classes=[...]) from public knowledge, or target_bounds where y is a number.")
+        job = self._job()
+        folder = tempfile.TemporaryDirectory(prefix="lepton-", ignore_cleanup_errors=True)
         target = data[:, -1] if self._classes is None else [f"c{int(value)}" for value in data[:, -1]]
         table = Dataset(data[:, :-1], target=target, label="target")
-        self._run = run(self._job(), data=table, runs=self._folder.name, quiet=True)
+        try:
+            done = run(job, data=table, runs=folder.name, quiet=True, released_only=True)
+            report = _released.prune(done.folder, done.report, [f"Not protected: {line}." for line in unprotected])
+        except BaseException:
+            folder.cleanup()
+            raise
+        self._folder, self._run = folder, _ClientRun(done.folder, report, done.low_budgets)
+        self._run.unprotected = unprotected
         return self._run
 
     def get_model_params(self) -> str:
@@ -174,3 +211,20 @@ def _classes(target: np.ndarray):
         return None
     kinds = np.unique(target)
     return kinds if len(kinds) <= MOST_CLASSES or target.dtype.kind in "USb" else None
+
+
+def _listed(classes) -> np.ndarray:
+    """A public list of classes, in its order."""
+    listed = np.asarray(classes)
+    if listed.ndim != 1 or listed.dtype.kind not in "biufUSO" or len(listed) < 2 or len(set(listed.tolist())) < len(listed):
+        raise UsageError("classes must be a list of at least two different values")
+    return listed.astype(str) if listed.dtype.kind == "O" else listed
+
+
+def coded(classes: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The place of each value in the list. The refusal of another value does not repeat it."""
+    places = {value: place for place, value in enumerate(classes.tolist())}
+    found = [places.get(value) for value in target.tolist()]
+    if None in found:
+        raise DataError("y has a value that is not in the list of classes")
+    return np.array(found, dtype=np.int64)

@@ -1,7 +1,8 @@
 """Estimators in the manner of scikit-learn, which is imported when an estimator is made and is no dependency of the package.
 
 All parties live in this process and rows are dealt to them: an estimator shows what a federation would learn. Sums are exact where the name does not
-begin with ``DP``: they hide single parties, and are not differentially private.
+begin with ``DP``: they hide single parties, and are not differentially private. An estimator keeps of its run what a federation would release
+(``report_`` and the model), and nothing that only a simulation can make from rows.
 """
 
 import pathlib
@@ -9,8 +10,10 @@ import tempfile
 
 import numpy as np
 
-from lepton_ai import _arrays, mechanisms
+from lepton_ai import _arrays, _released, mechanisms
+from lepton_ai import client as _client
 from lepton_ai._linear import least_squares
+from lepton_ai._once import warn_once
 from lepton_ai.errors import DataError, UsageError
 from lepton_ai.model import Model
 from lepton_ai.running import run
@@ -22,6 +25,9 @@ try:
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as missing:  # pragma: no cover
     raise ImportError("lepton_ai.sklearn needs scikit-learn 1.6 or newer: pip install scikit-learn") from missing
+
+#: Steps a unit that the scaler counts in.
+_STEPS = 2**20
 
 
 class FederatedLinearRegression(RegressorMixin, BaseEstimator):
@@ -54,7 +60,7 @@ class _Logistic(ClassifierMixin, BaseEstimator):
         """Fits; at least two rows for each party and two more, of at least two classes."""
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.classes_, codes = self._coded(y)
         if len(self.classes_) < 2:
             raise DataError("y has one class only; there is nothing to tell apart (the number of classes must be greater than one)")
         least = 2 * self.parties + 2
@@ -62,14 +68,17 @@ class _Logistic(ClassifierMixin, BaseEstimator):
             raise DataError(f"{len(X)} rows (n_samples={len(X)}) are too few to deal to {self.parties} parties; {least} are needed")
         table = Dataset(self._prepared(X), target=[f"c{code:04}" for code in codes], label="target")
         with tempfile.TemporaryDirectory(prefix="lepton-", ignore_cleanup_errors=True) as folder:
-            done = run(self._job(X.shape[1]), data=table, runs=folder, quiet=True)
-            self.report_ = done.report
+            done = run(self._job(X.shape[1]), data=table, runs=folder, quiet=True, released_only=True)
+            self.report_ = _released.released(done.report)
             self._keep(done.model)
         return self
 
     def _keep(self, model):
-        """The model outlives its run folder, and the estimator can be pickled: its files are kept as bytes."""
-        self._files = {path.name: path.read_bytes() for path in model.folder.iterdir() if path.is_file()}
+        """The model outlives its run folder, and the estimator can be pickled: its file is kept as bytes."""
+        self._files = {"model.safetensors": (model.folder / "model.safetensors").read_bytes()}
+
+    def _coded(self, y):
+        return np.unique(y, return_inverse=True)
 
     def predict_proba(self, X):
         """Shape (rows, classes), in the order of ``classes_``."""
@@ -138,14 +147,19 @@ class FederatedLogisticRegression(_Logistic):
 class DPLogisticRegression(_Logistic):
     """Logistic and multinomial regression that is (epsilon, delta)-differentially private for each record, add or remove, noise inside the masked sums.
 
-    ``bounds``: (low, high) of each feature, or one pair for all of them, from public knowledge: compulsory, and values outside are moved to the nearer end. The list of
-    classes is taken to be public. What was spent stands in ``report_["privacy"]``. Every ``fit`` is a release of its own.
+    ``bounds``: (low, high) of each feature, or one pair for all of them, from public knowledge: compulsory, and values outside are moved to the nearer end.
+    ``classes``: the list of classes, from public knowledge; a value of y outside of it is refused. Without it the list is read off y and **not protected**, of which a
+    :class:`PrivacyWarning` warns once. What was spent stands in ``report_["privacy"]``. Every ``fit`` is a release of its own.
+
+    The guarantee is for a record at its party, the others staying where they are. Here rows are dealt by a shuffle of their numbers, so that one row more deals the others
+    anew: for each record, the dealing of the others to parties is held fixed. Refusals (too few rows, missing values) are visible and not covered.
     """
 
-    def __init__(self, *, epsilon: float = 3.0, delta: float = 1e-6, bounds=None, parties: int = 3, rounds: int = 30, sampling_rate: float = 0.5, clip: float = 1.0, l2: float = 1e-4):
+    def __init__(self, *, epsilon: float = 3.0, delta: float = 1e-6, bounds=None, classes=None, parties: int = 3, rounds: int = 30, sampling_rate: float = 0.5, clip: float = 1.0, l2: float = 1e-4):
         self.epsilon = epsilon
         self.delta = delta
         self.bounds = bounds
+        self.classes = classes
         self.parties = parties
         self.rounds = rounds
         self.sampling_rate = sampling_rate
@@ -157,6 +171,13 @@ class DPLogisticRegression(_Logistic):
         tags.non_deterministic = True
         tags.classifier_tags.poor_score = True
         return tags
+
+    def _coded(self, y):
+        if self.classes is None:
+            warn_once("the list of classes is taken from y and is not protected by epsilon and delta. Give the public list: DPLogisticRegression(classes=[...]).")
+            return super()._coded(y)
+        listed = np.unique(_client._listed(self.classes))
+        return listed, _client.coded(listed, np.asarray(y))
 
     def _prepared(self, X):
         limits = _limits(self.bounds, X.shape[1])
@@ -175,7 +196,8 @@ class DPStandardScaler(TransformerMixin, BaseEstimator):
     """Centres and scales by noised means and standard deviations: epsilon-differentially private for each record, add or remove.
 
     ``bounds``: (low, high) of each feature, or one pair for all, from public knowledge: compulsory. Rows are moved into them; then the count, the sums and the
-    sums of squares (of values scaled to -1 .. 1) are released once with Laplace noise of a common L1 sensitivity, 1 + 2 d for d features.
+    sums of squares (of values scaled to -1 .. 1 and put on a grid of 2**-20, each by itself) are released once as whole numbers with discrete Laplace noise of a common
+    L1 sensitivity, 1 + 2 d for d features. Refusals are visible and not covered.
     """
 
     def __init__(self, *, epsilon: float = 1.0, bounds=None):
@@ -193,10 +215,13 @@ class DPStandardScaler(TransformerMixin, BaseEstimator):
         width = X.shape[1]
         limits = _limits(self.bounds, width)
         middle, half = limits.mean(axis=1), (limits[:, 1] - limits[:, 0]) / 2
-        unit = ((X - middle) / half).clip(-1, 1)
-        sums = np.concatenate([[len(unit)], unit.sum(axis=0), np.square(unit).sum(axis=0)])
-        # The margin covers the rounding of the sums in floating point, far below 1e-6 for any table in memory.
-        noisy = mechanisms.laplace(sums, l1_sensitivity=1 + 2 * width + 1e-6, epsilon=self.epsilon)
+        unit = ((X.clip(limits[:, 0], limits[:, 1]) - middle) / half).clip(-1, 1)
+        # Each value becomes whole steps before anything is added up, by a rule that looks at this value and the bounds only: one of -_STEPS .. _STEPS, its square one of 0 .. _STEPS.
+        # A record that comes or goes therefore moves the count by 1 (weighed as _STEPS), each of the d sums by at most _STEPS and each of the d sums of squares by
+        # at most _STEPS, and whole numbers add up without rounding: its L1 norm is at most _STEPS (1 + 2 d), exactly. 2**43 rows would be needed to leave int64.
+        steps = [np.rint(part * _STEPS).astype(np.int64).sum(axis=0) for part in (unit, np.square(unit))]
+        sums = np.concatenate([[len(unit) * _STEPS], *steps])
+        noisy = mechanisms.discrete_laplace(sums, l1_sensitivity=_STEPS * (1 + 2 * width), epsilon=self.epsilon) / _STEPS
         count = max(noisy[0], 1.0)
         mean = (noisy[1 : 1 + width] / count).clip(-1, 1)
         variance = (noisy[1 + width :] / count - np.square(mean)).clip(1e-6, 1)
@@ -221,4 +246,8 @@ def _limits(bounds, width: int) -> np.ndarray:
     limits = np.tile(limits, (width, 1)) if limits.shape == (2,) else limits
     if limits.shape != (width, 2) or not (limits[:, 0] < limits[:, 1]).all():
         raise DataError(f"bounds must be (low, high), low below high, for all or for each of the {width} features")
+    with np.errstate(over="ignore"):
+        middle, half = limits.mean(axis=1), (limits[:, 1] - limits[:, 0]) / 2
+    if not (np.isfinite(middle).all() and np.isfinite(half).all() and (half > 0).all()):
+        raise DataError("bounds are too far apart, or too near each other, to be told apart in floating point")
     return limits

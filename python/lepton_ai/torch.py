@@ -10,7 +10,7 @@ from lepton_ai.party import Party
 class TorchParty(Party):
     """A network at each party: subclass it and define :meth:`build`.
 
-    Its trainable parameters are the model, in the order of ``module.parameters()``. The optimiser, its step length, the batches and the epochs or steps of
+    Its parameters are the model, in the order of ``module.parameters()``; frozen ones are refused, and so are floating-point buffers and batch normalisation. The optimiser, its step length, the batches and the epochs or steps of
     a round are those of the job's ``[training]``. Works without a privacy goal and with all three units; records and persons are asked about one at a time,
     by automatic differentiation of the loss at that record.
 
@@ -26,10 +26,17 @@ class TorchParty(Party):
     def __init__(self, name):
         super().__init__(name)
         self.module = self.build()
+        frozen = [name for name, parameter in self.module.named_parameters() if not parameter.requires_grad]
+        if frozen:
+            # They are drawn at random at every party and are no part of the model: parties would add up gradients of different functions.
+            raise UsageError(f"the network has frozen parameters ({', '.join(frozen[:3])}), which would differ from party to party; make them constants of forward()")
+        if any(isinstance(part, torch.nn.modules.batchnorm._BatchNorm) for part in self.module.modules()):
+            # With and without running statistics it mixes the records of a batch.
+            raise UsageError("batch normalisation mixes records; use group or layer normalisation instead")
         buffers = [name for name, buffer in self.module.named_buffers() if buffer.is_floating_point()]
         if buffers:
-            # Running statistics of batches: they are not summed under the masks, and they mix records.
-            raise UsageError(f"the network has state beside its parameters ({', '.join(buffers[:3])}); use group or layer normalisation instead of batch normalisation")
+            # It is not summed under the masks.
+            raise UsageError(f"the network has state beside its parameters ({', '.join(buffers[:3])}), which would differ from party to party; use modules without buffers")
 
     def build(self) -> "torch.nn.Module":
         """A new network."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -256,6 +257,62 @@ def test_the_client_in_its_order(tmp_path):
     with pytest.raises(lepton_ai.EnvelopeError):
         lepton_ai.LeptonClient().decrypt_model_params(token)
     assert set(client.predict(x)) <= {"ill", "well"}
+
+
+def test_the_client_leaves_what_was_released_and_nothing_else(tmp_path):
+    frame = customer_data(tmp_path)
+    x, y = frame.iloc[:, :-1].values, frame.iloc[:, -1].values
+    client = lepton_ai.LeptonClient(rounds=3, classes=[0, 1])
+    done = client.preprocess_data(x, y).add_differential_privacy_noise().federated_learning()
+    assert done.report["data"]["noised"] and not {"baselines", "importance", "scatter", "timing"} & set(done.report)
+    assert all(set(party) <= {"name", "sums_joined", "sums_missed"} for party in done.report["parties"])
+    found = {str(path.relative_to(done.folder)) for path in done.folder.rglob("*") if path.is_file()}
+    ledgers = {f"state/parties/{number}/ledger.jsonl" for number in range(3)}
+    assert found - {"report.html"} == {"job.toml", "model/model.safetensors", "model/model_card.md", "privacy.json", "report.json"} | ledgers
+    for name in found:
+        content = (done.folder / name).read_bytes()
+        assert not [word for word in (b"rows_sha256", b"baselines", b"loss_increase", b"PRIVATE KEY") if word in content], name
+    assert lepton_ai.Run.open(done.folder).report == done.report
+    assert "3 parties" in done._repr_html_()
+    assert np.array_equal(client.predict(x), client._classes[[int(name[1:]) for name in done.model.predict(client._features(x)).values]])
+
+
+def test_a_goal_set_after_training_lets_the_unprotected_model_go(tmp_path):
+    frame = customer_data(tmp_path)
+    x, y = frame.iloc[:, :-1].values, frame.iloc[:, -1].values
+    client = lepton_ai.LeptonClient(rounds=2, classes=[0, 1]).preprocess_data(x, y)
+    client.federated_learning()
+    client.get_model_params()
+    client.add_differential_privacy_noise()
+    for call in (client.get_model_params, lambda: client.predict(x)):
+        with pytest.raises(lepton_ai.UsageError, match="federated_learning"):
+            call()
+    assert client.federated_learning().privacy["goal_epsilon"] == 3.0
+
+
+def test_what_the_client_takes_from_y_is_public_or_said_to_be_unprotected(tmp_path):
+    from lepton_ai import _once
+
+    frame = customer_data(tmp_path)
+    x, y = frame.iloc[:, :-1].values, frame.iloc[:, -1].values
+    _once._said.clear()
+    client = lepton_ai.LeptonClient(rounds=2).preprocess_data(x, y).add_differential_privacy_noise()
+    with pytest.warns(lepton_ai.PrivacyWarning, match="not protected by the privacy goal"):
+        done = client.federated_learning()
+    assert "Not protected: that y is a class" in done.statement and any("read off y" in note for note in done.report["notes"])
+    for given, least in (({"classes": [1, 0, 7]}, 0), ({"target_bounds": (0, 1)}, -100)):
+        client = lepton_ai.LeptonClient(rounds=2, **given).preprocess_data(x, y).add_differential_privacy_noise()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", lepton_ai.PrivacyWarning)
+            done = client.federated_learning()
+        assert "Not protected" not in done.statement and (client._classes is None) == ("target_bounds" in given)
+        assert client.predict(x).min() >= least
+    assert lepton_ai.LeptonClient(classes=[0, 1]).preprocess_data(x, y.astype(object))._data[:, -1].tolist() == y.tolist()
+    assert lepton_ai.LeptonClient(target_bounds=(0, 1)).preprocess_data(x, y.astype(object))._classes is None
+    with pytest.raises(lepton_ai.DataError, match="not in the list"):
+        lepton_ai.LeptonClient(classes=[0, 2]).preprocess_data(x, y)
+    with pytest.raises(lepton_ai.UsageError, match="not both"):
+        lepton_ai.LeptonClient(classes=[0, 1], target_bounds=(0, 1))
 
 
 def test_the_classic_calls_learn_where_there_is_something_to_learn():

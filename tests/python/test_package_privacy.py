@@ -1,7 +1,9 @@
 """What the package's mechanisms and accountants claim, against closed forms. Statistical tests alarm falsely with a chance of at most 1e-6 each."""
 
+import enum
 import math
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ if os.environ.get("CI") != "true":
 from lepton_ai import accounting as ac
 from lepton_ai import mechanisms
 from lepton_ai.differential_privacy import DP
+from lepton_ai.errors import PrivacyWarning, UsageError
 
 DRAWS = 200_000
 
@@ -104,3 +107,88 @@ def test_calibration_is_the_least_noise_that_meets_the_goal():
         assert kind().compose(ac.GaussianDpEvent(found * 0.9999)).get_epsilon(1e-5) > 1.0
     least = ac.gaussian_noise_multiplier(1.0, 1e-5, releases=4)
     assert ac.RdpAccountant().compose(ac.GaussianDpEvent(least), 4).get_epsilon(1e-5) <= 1.0
+
+
+def test_replacing_a_record_costs_zcdp_four_times():
+    # Twice the distance: rho = (2 / sigma)^2 / 2, and for Laplace noise (2 / scale)^2 / 2.
+    for event in (ac.GaussianDpEvent(3.0), ac.LaplaceDpEvent(3.0), ac.DiscreteGaussianDpEvent(3.0)):
+        one, other = (ac.ZcdpAccountant(relation).compose(event, 7) for relation in ac.NeighboringRelation)
+        assert math.isclose(one.rho, 7 / 18, rel_tol=1e-12) and one.rho >= 7 / 18
+        assert math.isclose(other.rho, 4 * one.rho, rel_tol=1e-12)
+        assert other.get_epsilon(1e-6) > 1.9 * one.get_epsilon(1e-6)
+
+
+@pytest.mark.parametrize("kind", [ac.PLDAccountant, ac.RdpAccountant, ac.ZcdpAccountant])
+def test_the_neighbouring_relation_is_understood_or_refused(kind):
+    theirs = enum.Enum("NeighboringRelation", ["ADD_OR_REMOVE_ONE", "REPLACE_ONE", "REPLACE_SPECIAL"])
+    found = [
+        kind(relation).compose(ac.GaussianDpEvent(2.0)).get_epsilon(1e-6)
+        for relation in (ac.NeighboringRelation.REPLACE_ONE, "replace-one", "REPLACE_ONE", theirs.REPLACE_ONE)
+    ]
+    assert found == [found[0]] * 4
+    adding = [kind(*relation).compose(ac.GaussianDpEvent(2.0)).get_epsilon(1e-6) for relation in ((), ("add-remove",), (theirs.ADD_OR_REMOVE_ONE,))]
+    assert adding == [adding[0]] * 3 and adding[0] < found[0]
+    for relation in ("replace", "", None, 2, theirs.REPLACE_SPECIAL, True):
+        with pytest.raises(UsageError, match="neighbouring relation"):
+            kind(relation)
+
+
+def test_counts_and_noise_that_make_no_sense_are_refused():
+    gauss = ac.GaussianDpEvent(2.0)
+    assert ac.RdpAccountant().compose(gauss, np.int64(3)).get_epsilon(1e-5) == ac.RdpAccountant().compose(ac.SelfComposedDpEvent(gauss, 3.0)).get_epsilon(1e-5)
+    for count in (2.9, True, np.True_, 0, -1, "3", None, math.inf, math.nan):
+        for refused in (
+            lambda count=count: ac.RdpAccountant().compose(gauss, count),
+            lambda count=count: ac.ZcdpAccountant().compose(ac.SelfComposedDpEvent(gauss, count)),
+            lambda count=count: ac.gaussian_noise_multiplier(1.0, 1e-5, releases=count),
+        ):
+            with pytest.raises(UsageError, match="whole number"):
+                refused()
+    for noise in (0.0, -1.0, math.inf, math.nan, None):
+        for event in (ac.GaussianDpEvent, ac.LaplaceDpEvent, ac.DiscreteGaussianDpEvent, ac.DiscreteLaplaceDpEvent):
+            with pytest.raises(UsageError, match="above 0"):
+                ac.ZcdpAccountant().compose(event(noise))
+        with pytest.raises(UsageError, match="tol"):
+            ac.calibrate_dp_mechanism(ac.RdpAccountant, ac.GaussianDpEvent, 1.0, 1e-5, tol=noise)
+    for sensitivity in (0, 1.5, -1, math.inf):
+        with pytest.raises(UsageError, match="sensitivity"):
+            ac.ZcdpAccountant().compose(ac.DiscreteGaussianDpEvent(1.0, sensitivity))
+    least = ac.calibrate_dp_mechanism(ac.RdpAccountant, ac.GaussianDpEvent, 1.0, 1e-5, tol=1e-300)
+    assert ac.RdpAccountant().compose(ac.GaussianDpEvent(least)).get_epsilon(1e-5) <= 1.0
+
+
+def test_mechanisms_refuse_what_they_would_have_to_guess():
+    for sensitivity in (math.inf, math.nan, 0, 1.5, True, "1"):
+        with pytest.raises(UsageError, match="l1_sensitivity"):
+            mechanisms.discrete_laplace(1, l1_sensitivity=sensitivity, epsilon=1.0)
+    for epsilon in (math.inf, math.nan, 0.0, -1.0, "1"):
+        for refused in (
+            lambda epsilon=epsilon: mechanisms.laplace(1.0, l1_sensitivity=1.0, epsilon=epsilon),
+            lambda epsilon=epsilon: mechanisms.gaussian(1.0, l2_sensitivity=epsilon, noise_multiplier=1.0),
+            lambda epsilon=epsilon: mechanisms.randomised_response([1], categories=2, epsilon=epsilon),
+        ):
+            with pytest.raises(UsageError, match="above 0"):
+                refused()
+    for refused in (
+        lambda: mechanisms.randomised_response([1], categories=2.5, epsilon=1.0),
+        lambda: mechanisms.response_shares([1.5, 2], epsilon=1.0),
+        lambda: mechanisms.laplace(1.0, l1_sensitivity=1.0, epsilon=1.0, bits=2.5),
+    ):
+        with pytest.raises(UsageError, match="whole number"):
+            refused()
+
+
+def test_real_numbers_are_clamped_where_it_says():
+    # Noise of scale 1 and a few steps: beyond 1000 with a chance of e^-999.
+    assert abs(mechanisms.laplace(1e300, l1_sensitivity=1.0, epsilon=1.0) - 2.0**42) < 1000
+
+
+def test_a_warning_that_was_made_an_error_is_not_taken_as_said():
+    from lepton_ai._once import warn_once
+
+    for _ in range(2):
+        with warnings.catch_warnings(), pytest.raises(PrivacyWarning):
+            warnings.simplefilter("error")
+            warn_once("said to nobody")
+    with pytest.warns(PrivacyWarning, match="said to nobody"):
+        warn_once("said to nobody")

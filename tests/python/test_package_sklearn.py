@@ -9,7 +9,8 @@ import pytest
 
 if os.environ.get("CI") != "true":
     pytest.importorskip("lepton_ai")
-from lepton_ai.errors import DataError, UsageError
+from lepton_ai import _once
+from lepton_ai.errors import DataError, PrivacyWarning, UsageError
 from lepton_ai.sklearn import DPLogisticRegression, DPStandardScaler, FederatedLinearRegression, FederatedLogisticRegression
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.linear_model import LinearRegression
@@ -73,3 +74,60 @@ def test_private_estimators_want_bounds_and_say_what_was_spent():
     # At such an epsilon the noise is far below what is asked here.
     assert np.allclose(scaler.mean_, x.mean(axis=0), atol=1.0)
     assert np.allclose(scaler.inverse_transform(scaler.transform(x)), x)
+
+
+def test_a_private_estimator_keeps_what_was_released_and_nothing_else():
+    x, y = load_breast_cancer(return_X_y=True)
+    fitted = DPLogisticRegression(epsilon=5.0, bounds=(0, 1), classes=[0, 1], rounds=5).fit(x[:, 4:10], y)
+    report = fitted.report_
+    assert report["data"]["noised"] and not {"baselines", "importance", "scatter", "timing"} & set(report)
+    assert all(set(party) <= {"name", "sums_joined", "sums_missed"} for party in report["parties"]) and len(report["parties"]) == 3
+    kept = pickle.dumps(fitted)
+    assert not [word for word in (b"baseline", b"importance", b"scatter", b"rows_sha256", b"party-1.pem") if word in kept]
+    # Exact counts are whole; those of a party are nowhere.
+    assert kept.count(b"rows_train") == 1 and report["data"]["rows_train"] != round(report["data"]["rows_train"])
+    assert (pickle.loads(kept).predict_proba(x[:, 4:10]) == fitted.predict_proba(x[:, 4:10])).all()
+
+
+def test_classes_are_public_or_a_warning_says_that_they_are_not_protected():
+    x, y = load_breast_cancer(return_X_y=True)
+    names = np.array(["sick", "well"])[y]
+    made = DPLogisticRegression(epsilon=5.0, bounds=(0, 1), rounds=2)
+    _once._said.clear()
+    with pytest.warns(PrivacyWarning, match="not protected"):
+        made.fit(x[:, 4:10], names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PrivacyWarning)
+        fitted = made.set_params(classes=["well", "sick", "unheard of"]).fit(x[:, 4:10], names)
+    # A class that nobody has is learnt as one: nothing tells that nobody has it.
+    assert fitted.classes_.tolist() == ["sick", "unheard of", "well"] and fitted.predict_proba(x[:, 4:10]).shape == (569, 3)
+    with pytest.raises(DataError, match="not in the list") as refused:
+        made.set_params(classes=["well", "ill"]).fit(x[:, 4:10], names)
+    assert "sick" not in str(refused.value)
+    with pytest.raises(UsageError, match="two different"):
+        made.set_params(classes=["well", "well"]).fit(x[:, 4:10], names)
+
+
+def test_the_scaler_adds_up_whole_steps_within_its_stated_sensitivity(monkeypatch):
+    from lepton_ai import mechanisms
+
+    asked = []
+
+    def exact(values, *, l1_sensitivity, epsilon):
+        asked.append((np.array(values), l1_sensitivity))
+        return values
+
+    monkeypatch.setattr(mechanisms, "discrete_laplace", exact)
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(200, 3)) * [1, 1e3, 1e-3]
+    # The most that a record can be: at an end in every feature, and far beyond.
+    rows[-1] = [1e300, -1e300, 5]
+    bounds = [(-1, 1), (-5e3, 1e4), (-1e-3, 1e-3)]
+    for count in (200, 199):
+        scaler = DPStandardScaler(bounds=bounds).fit(rows[:count])
+    (more, most), (fewer, _) = asked
+    assert more.dtype == np.int64 and most == 2**20 * 7 and np.abs(more - fewer).sum() == most
+    clipped = rows[:199].clip(*np.transpose(bounds))
+    assert np.allclose(scaler.mean_, clipped.mean(axis=0), atol=1e-2, rtol=1e-4) and np.allclose(scaler.scale_, clipped.std(axis=0), rtol=1e-3)
+    with pytest.raises(DataError, match="floating point"):
+        DPStandardScaler(bounds=(-1.7e308, 1.7e308)).fit(rows)
