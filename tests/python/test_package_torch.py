@@ -2,7 +2,7 @@
 
 import pytest
 
-torch = pytest.importorskip("torch")
+import torch
 from lepton_ai.errors import UsageError
 from lepton_ai.torch import TorchParty
 

@@ -66,6 +66,35 @@ async fn a_policy_that_changes_counts_within_the_job() {
     assert!(end.starts_with("failed"), "{end}");
 }
 
+/// JC-17: a policy that cannot be read for a moment, as while somebody saves it, costs exchanges and not the job.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_cannot_be_read_keeps_a_party_out_for_as_long() {
+    let (mut world, text) = tumours(&["training.rounds=60"]);
+    world.up().await;
+    let mut client = world.client(&ada()).await;
+    client.submit(signed(&text, &ada())).await.unwrap();
+    let path = world.folder.path().join("p0-policy.toml");
+    let (mut broken, mut declined, mut mended) = (false, 0, false);
+    let end = client.watch(digest_of(&text), 0, |event| {
+        let words = format!("{:?}", event.progress);
+        if words.contains("Trained") && !broken {
+            broken = true;
+            std::fs::write(&path, "[submit").unwrap();
+        }
+        if words.contains("p0 declined: its policy cannot be read") {
+            declined += 1;
+            if !mended {
+                mended = true;
+                world.write_policy(0);
+            }
+        }
+    });
+    let end = end.await.unwrap();
+    assert!(end.starts_with("finished"), "{end}");
+    assert!(declined >= 1);
+    state(&world, 0, "finished").await;
+}
+
 /// JC-05, FT-08, LG-05: the whole cost is set aside at joining, each exchange is charged once, the rest is given back at the end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_job_is_charged_at_every_party() {

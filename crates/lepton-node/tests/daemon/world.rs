@@ -292,7 +292,9 @@ impl World {
     pub fn write_policy(&self, index: usize) {
         let path = self.folder.path().join(format!("p{index}-policy.toml"));
         let text = policy(&["breast_cancer", "telecom_churn"], &self.policy);
-        std::fs::write(path, (self.edit_policy)(text)).unwrap();
+        let whole = path.with_extension("new");
+        std::fs::write(&whole, (self.edit_policy)(text)).unwrap();
+        std::fs::rename(whole, path).unwrap();
     }
 
     /// Every party gets a ledger with this budget for its table.

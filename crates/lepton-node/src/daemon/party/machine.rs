@@ -11,7 +11,6 @@ use lepton_protocol::control::{Body, Control, JobDigest};
 use lepton_protocol::exchange::Kind;
 use lepton_protocol::ledger::{Charge, Ledger, LedgerError};
 use lepton_protocol::party::{self, Party, Seat};
-use lepton_protocol::policy::Refusal;
 use lepton_protocol::store::{Record, Store};
 use lepton_protocol::work::Worker;
 use serde::{Deserialize, Serialize};
@@ -61,6 +60,14 @@ pub(super) struct JobMachine {
     report: OwnReport,
     /// When it was last written.
     shown: Option<Instant>,
+}
+
+/// An exchange that the owner's policy keeps this party out of.
+struct Refused {
+    /// For the audit log.
+    state: String,
+    /// For the coordinator.
+    outward: String,
 }
 
 /// The report has every charge in it: written at every exchange, a long job would spend its time on it.
@@ -193,11 +200,8 @@ impl JobMachine {
         };
         self.store.put_all(&persist)?;
         if let (Some(refusal), Some(work)) = (refused, &effects.work) {
-            tracing::warn!(job = short(&self.job), "the policy refuses: {refusal}");
-            let state = format!("refused {}", refusal.rule.id());
-            self.trail.job(&self.job, &state)?;
-            let words = refusal.outward().to_owned();
-            return Ok(Some(party::Event::Worked(work.place, Err(words))));
+            self.trail.job(&self.job, &refusal.state)?;
+            return Ok(Some(party::Event::Worked(work.place, Err(refusal.outward))));
         }
         if let Some((place, charge)) = &effects.charge {
             match self.ledger.reserve(charge) {
@@ -242,7 +246,7 @@ impl JobMachine {
         &mut self,
         work: &party::Work,
         persist: &mut Vec<Record>,
-    ) -> Result<Option<Refusal>, NodeError> {
+    ) -> Result<Option<Refused>, NodeError> {
         let lost = || NodeError::Internal("the plan is missing".to_owned());
         let plan = self.party.plan().ok_or_else(lost)?;
         let kind = work.exchange.kind;
@@ -253,13 +257,30 @@ impl JobMachine {
             .map_err(|error| NodeError::Internal(error.to_string()))?;
         let key = ATTEMPTS.to_owned();
         persist.push(Record { key, value });
-        let policy = self.owner.policy()?;
+        let policy = match self.owner.policy() {
+            Ok(policy) => policy,
+            Err(error) => {
+                // It may be in the middle of being written: this exchange is declined, and the next one asks again.
+                tracing::error!(job = short(&self.job), "declined: {error}");
+                return Ok(Some(Refused {
+                    state: "refused policy".to_owned(),
+                    outward: "its policy cannot be read; its own log says why".to_owned(),
+                }));
+            }
+        };
         let mut asked = policy.admit_attempt(attempt);
         if kind == Kind::Training {
             let len = plan.model_len(&work.public)? as u64;
             asked = asked.and_then(|()| policy.admit_model(len));
         }
-        Ok(asked.err())
+        let Err(refusal) = asked else {
+            return Ok(None);
+        };
+        tracing::warn!(job = short(&self.job), "the policy refuses: {refusal}");
+        Ok(Some(Refused {
+            state: format!("refused {}", refusal.rule.id()),
+            outward: refusal.outward().to_owned(),
+        }))
     }
 
     fn work(&mut self, work: party::Work) -> Result<party::Event, NodeError> {
