@@ -123,11 +123,12 @@ fn drive(
                 let _ = events.send(event);
             }
         });
+        let released_only = wanted.released_only;
         let request = wanted.request();
         let using = Using {
             ledger,
             trainers,
-            released_only: wanted.released_only,
+            released_only,
         };
         let done = simulate::run_charged(request, using, (&time, &stamp), watcher, stopped).await;
         forward
