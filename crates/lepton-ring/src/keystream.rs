@@ -50,7 +50,9 @@ lane!(u16, 2);
 lane!(u32, 4);
 lane!(u64, 8);
 
-/// The last batch of keystream: kept between calls so that it is wiped once.
+/// The last batch of keystream: kept between calls so that it is wiped once. Aligned to cache lines, which the widest loads and stores would
+/// straddle otherwise.
+#[repr(align(64))]
 pub(crate) struct Scratch([Block; BATCH]);
 
 impl Scratch {

@@ -16,6 +16,12 @@ const RUN: usize = 64;
 /// Bytes read for a group of words of fewer than 32 bits: the last one starts at byte 27 at the latest, and eight bytes are loaded.
 const NARROW: usize = 35;
 
+/// Bytes read for a group of words of up to 56 bits: the last one starts at byte 49 at the latest, and eight bytes are loaded.
+const MIDDLE: usize = 57;
+
+/// Widest words of which eight bytes hold all, whichever bit of the first byte they begin at.
+const MOST_IN_EIGHT: usize = 56;
+
 /// Bytes read for a group of words of up to 64 bits: the last one starts at byte 56 at the latest, and sixteen bytes are loaded.
 const WIDE: usize = 72;
 
@@ -56,6 +62,9 @@ pub(crate) fn pack(modulus: Modulus, words: &[u64]) -> Vec<u8> {
         }),
         64 => flatten(words, u64::to_le_bytes),
         _ if bits < 32 => pack_groups::<32>(bits, words, |out, group| put_narrow(bits, out, group)),
+        _ if bits <= MOST_IN_EIGHT => {
+            pack_groups::<MIDDLE>(bits, words, |out, group| put_middle(bits, out, group))
+        }
         _ => pack_groups::<WIDE>(bits, words, |out, group| put_wide(bits, out, group)),
     }
 }
@@ -73,7 +82,14 @@ pub(crate) fn unpack(modulus: Modulus, len: usize, bytes: &[u8], each: impl FnMu
             bits,
             len,
             bytes,
-            |window, i| narrow_word(window, i * bits) & mask,
+            |window, i| word_in_eight(window, i * bits) & mask,
+            each,
+        ),
+        33..=MOST_IN_EIGHT => groups::<MIDDLE>(
+            bits,
+            len,
+            bytes,
+            |window, i| word_in_eight(window, i * bits) & mask,
             each,
         ),
         _ => groups::<WIDE>(
@@ -149,6 +165,19 @@ fn put_narrow(bits: usize, out: &mut [u8; 32], words: &[u64; GROUP]) {
     out[half..half + 16].copy_from_slice(&high.to_le_bytes());
 }
 
+/// Eight words of up to 56 bits, one after another: each is ORed to what the one before left in its first byte.
+#[inline(always)]
+fn put_middle(bits: usize, out: &mut [u8; MIDDLE], words: &[u64; GROUP]) {
+    let mut carry = 0;
+    for (i, word) in words.iter().enumerate() {
+        let (byte, shift) = ((i * bits / 8).min(MIDDLE - 8), i * bits % 8);
+        let shifted = *word << shift | carry;
+        out[byte..byte + 8].copy_from_slice(&shifted.to_le_bytes());
+        // What of the byte in which the next word starts is written.
+        carry = shifted >> (((i + 1) * bits / 8 - i * bits / 8) * 8);
+    }
+}
+
 /// Eight words of up to 64 bits, one after another: each is ORed to what the one before left in its first byte.
 #[inline(always)]
 fn put_wide(bits: usize, out: &mut [u8; WIDE], words: &[u64; GROUP]) {
@@ -194,10 +223,10 @@ fn groups<const WINDOW: usize>(
     }
 }
 
-/// The 57 bits or more from bit `at` on; `at <= 7 * 31`.
+/// The 57 bits or more from bit `at` on; the window holds eight bytes from the one that `at` is in.
 #[inline(always)]
-fn narrow_word(window: &[u8; NARROW], at: usize) -> u64 {
-    let byte = (at / 8).min(NARROW - 8);
+fn word_in_eight<const WINDOW: usize>(window: &[u8; WINDOW], at: usize) -> u64 {
+    let byte = (at / 8).min(WINDOW - 8);
     let mut eight = [0; 8];
     eight.copy_from_slice(&window[byte..byte + 8]);
     u64::from_le_bytes(eight) >> (at % 8)

@@ -7,10 +7,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aes::Aes128;
+use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::iv::FixedLength;
 use chacha20::ChaCha20Rng;
-use ctr::Ctr128BE;
-use ctr::cipher::{KeyIvInit, StreamCipher};
 use lepton_crypto::IdentityKey;
 use lepton_ring::{Modulus, RingVec};
 use lepton_secagg::{
@@ -71,7 +70,7 @@ pub struct Costs {
     pub party_cpu_s: f64,
     /// CPU seconds of the coordinator.
     pub coordinator_cpu_s: f64,
-    /// CPU seconds in which AES-128-CTR alone makes as many bytes of keystream as a party uses.
+    /// CPU seconds in which AWS-LC's AES-128-CTR alone makes as many bytes of keystream as a party uses.
     pub generator_s: f64,
     /// Mean CPU seconds of a party in the set-up of the epoch.
     pub set_up_party_cpu_s: f64,
@@ -102,6 +101,9 @@ pub enum BenchError {
     /// The protocol refused something.
     #[error(transparent)]
     Sum(#[from] Fault),
+    /// The generator to compare with failed.
+    #[error("AES-128-CTR of AWS-LC failed")]
+    Generator(#[from] aws_lc_rs::error::Unspecified),
     /// The system gave no randomness.
     #[error(transparent)]
     Entropy(#[from] crate::random::NoEntropy),
@@ -152,7 +154,7 @@ pub fn measure(setting: Setting) -> Result<Costs, BenchError> {
         security_bits: params.security_bits(),
         party_cpu_s: run.parties.as_secs_f64() / survivors,
         coordinator_cpu_s: run.coordinator.as_secs_f64(),
-        generator_s: generator(masks * setting.dim * word_bytes(setting.bits)).as_secs_f64(),
+        generator_s: generator(masks * setting.dim * word_bytes(setting.bits))?.as_secs_f64(),
         set_up_party_cpu_s: federation.set_up.as_secs_f64() / f64::from(params.parties()),
         up_bytes: run.up.iter().copied().max().unwrap_or_default(),
         down_bytes: run.down.iter().copied().max().unwrap_or_default(),
@@ -183,18 +185,20 @@ const fn word_bytes(bits: u8) -> usize {
     }
 }
 
-/// The time in which AES-128-CTR alone makes this many bytes, a buffer of the first-level cache at a time.
-fn generator(bytes: usize) -> Duration {
+/// The time in which AWS-LC's AES-128-CTR alone makes this many bytes, a buffer of the first-level cache at a time.
+fn generator(bytes: usize) -> Result<Duration, aws_lc_rs::error::Unspecified> {
     let mut spent = Duration::ZERO;
+    let key = EncryptingKey::ctr(UnboundCipherKey::new(&AES_128, &[1; 16])?)?;
     charge(&mut spent, || {
-        let mut stream = Ctr128BE::<Aes128>::new(&[1; 16].into(), &[2; 16].into());
         let mut buffer = [0u8; 16384];
         for _ in 0..bytes.div_ceil(buffer.len()) {
-            stream.apply_keystream(&mut buffer);
+            let counter = EncryptionContext::Iv128(FixedLength::from(&[2; 16]));
+            key.less_safe_encrypt(&mut buffer, counter)?;
         }
         std::hint::black_box(buffer);
-    });
-    spent
+        Ok::<_, aws_lc_rs::error::Unspecified>(())
+    })?;
+    Ok(spent)
 }
 
 struct Federation {
