@@ -47,9 +47,11 @@ class XGBoostParty(Party):
     is read as float32; gains that agree to 3e-5 count as equal, and the first feature and bin win.
 
     Privacy: masks hide each party's histograms, and only the sums over all parties become known, **exactly**: what a bin with one row says is that row's. There is no
-    privacy goal for these trees (docs/own-model.md says why): with the units ``record`` and ``person`` a job is refused, since there is no ``gradient``; noise in
-    the arrays, as ``party`` brings it, is refused in the round after it.
+    privacy goal for these trees (docs/own-model.md says why): :func:`lepton_ai.run` refuses one; so does a daemon with the units ``record`` and ``person``, since
+    there is no ``gradient``, and noise in the arrays, as ``party`` brings it, is an error in the round after it.
     """
+
+    exact_sums = True
 
     features = 0
     objective = "binary:logistic"

@@ -62,7 +62,7 @@ JOBS = {
 
 def simulated(party, folder, more=None):
     party.seen.clear()
-    return lepton_ai.run(JOBS[party], party=party, runs=folder, quiet=True, insecure_seed=5, set={"training.rounds": party.rounds(), **(more or {})})
+    return lepton_ai.run(JOBS.get(party, JOBS[Trees]), party=party, runs=folder, quiet=True, insecure_seed=5, set={"training.rounds": party.rounds(), **(more or {})})
 
 
 def pooled(party, bins_only):
@@ -207,6 +207,7 @@ def test_arrays_before_the_first_round_and_within_a_tree_predict():
     [
         ({"privacy.epsilon": 8, "privacy.delta": 1e-5, "privacy.clip": 1.0, "privacy.learning_rate": 0.3, "training.sampling_rate": 0.5}, "a gradient for each record"),
         ({"privacy.unit": "party", "privacy.epsilon": 500, "privacy.delta": 1e-3}, "no privacy goal"),
+        ({"training.combine": "median", "training.groups": 3, "data.split.parties": 12}, 'combine = "mean"'),
         ({"training.server_learning_rate": 0.5}, "server_learning_rate = 1"),
         ({"training.server_optimiser": "fedadam"}, 'server_optimiser = "fedavg"'),
         ({"training.clip_update": 1.0}, "no clip_update"),
@@ -215,9 +216,18 @@ def test_arrays_before_the_first_round_and_within_a_tree_predict():
 def test_jobs_whose_sums_are_no_exact_means_are_refused(tmp_path, more, words, capfd):
     with pytest.raises(lepton_ai.LeptonError) as caught:
         bounds = {f"prepare.bounds.{name}": [0, 3000] for name in MEASURES} if "privacy.epsilon" in more else {}
-        simulated(Trees, tmp_path, {**bounds, **more})
+        # A daemon does not ask for `exact_sums`.
+        simulated(type("Trees", (Trees,), {"exact_sums": False}), tmp_path, {**bounds, **more})
     told = str(caught.value) + capfd.readouterr().err + "".join(path.read_text() for path in tmp_path.rglob("events.jsonl"))
     assert words in told, told
+
+
+def test_a_privacy_goal_is_refused_before_the_start(tmp_path):
+    text = "[data]\nlabel = 'diagnosis'\n[ privacy ]\nunit = 'party'\n"
+    (tmp_path / "job.toml").write_text(text)
+    for job, overrides in ((JOBS[Trees], {"privacy.unit": "party"}), ({**JOBS[Trees], "privacy": {"epsilon": 8}}, {}), (text, {}), (tmp_path / "job.toml", {})):
+        with pytest.raises(lepton_ai.UsageError, match="needs exact sums, and the job has a privacy goal"):
+            lepton_ai.run(job, party=Trees, runs=tmp_path, set=overrides)
 
 
 @pytest.mark.parametrize(
