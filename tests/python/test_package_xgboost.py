@@ -108,6 +108,10 @@ def test_the_file_predicts_what_the_party_does(tmp_path):
         np.testing.assert_allclose(booster.predict(xgboost.DMatrix(x)), party("x").predict(arrays, x), atol=1e-6)
         assert booster.num_boosted_rounds() == party.n_estimators and booster.num_features() == party.features
         json.dumps(party.to_json(arrays))
+        prepared = run.model.prepared(pd.read_csv(JOBS[party]["data"]["table"]))
+        # All rows, those kept for evaluation too, of which each party's are some.
+        assert {row.tobytes() for row in party.seen["party-1"][0]} <= {row.tobytes() for row in prepared}
+        assert len(model_names := run.model.inputs) == party.features == len(set(model_names))
 
 
 def held_out(booster, job, folder):
