@@ -4,6 +4,8 @@ Every sum that decides a split is a running sum in one fixed order, and every ot
 same bits on every machine.
 """
 
+import hashlib
+
 import numpy as np
 
 # Gains that differ by less, relatively, count as equal: the first feature and bin win. Sums in fixed point are exact to about as much.
@@ -126,11 +128,15 @@ class Forest:
                 for side, child in enumerate(children if code else ()):
                     self._fill(tree, output, 2 * node + 1 + side, child, rule)
 
-    def margins(self, rows_binned, trees: int, base: float, bins: int) -> np.ndarray:
-        """Margins (rows, outputs) by the first `trees` rounds."""
+    def digest(self, trees: int) -> bytes:
+        """Of the first `trees` rounds."""
+        return hashlib.blake2b(self.splits[:trees].tobytes() + self.values[:trees].tobytes()).digest()
+
+    def margins(self, rows_binned, trees, base: float, bins: int) -> np.ndarray:
+        """Margins (rows, outputs): the base and what the trees of these rounds add."""
         levels = int(self.splits.shape[2] + 1).bit_length() - 1
         found = np.full((len(rows_binned), self.splits.shape[1]), base)
-        for tree in range(trees):
+        for tree in trees:
             for output in range(found.shape[1]):
                 nodes, _ = nodes_at(rows_binned, self.splits[tree, output], levels, bins)
                 found[:, output] += self.values[tree, output, nodes]

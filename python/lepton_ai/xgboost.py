@@ -72,6 +72,8 @@ class XGBoostParty(Party):
         self._check()
         self._edges = _trees.edges(self.low, self.high, self.features, self.max_bin)
         self._rule = _trees.Rule(self.learning_rate, self.reg_lambda, self.gamma, self.min_child_weight)
+        # Bins of the rows and margins by the trees that are done, so that a round costs one tree and not all.
+        self._rows, self._margins = (b"", None), (b"", None)
 
     @classmethod
     def rounds(cls) -> int:
@@ -91,8 +93,7 @@ class XGBoostParty(Party):
         if state.progress >= self.n_estimators * self.max_depth:
             return parameters
         tree, level = divmod(state.progress, self.max_depth)
-        rows = _trees.binned(x, self._edges)
-        margins = state.forest.margins(rows, tree, self._base, self.max_bin)
+        rows, margins = self._before(x, state.forest, tree)
         slopes = _trees.slopes(self.objective, margins, y)
         sums = np.zeros(self._histogram_shape)
         for output in range(self._outputs):
@@ -104,7 +105,7 @@ class XGBoostParty(Party):
     def predict(self, parameters, x):
         state = _State(self, parameters)
         rows = _trees.binned(self._x(x), self._edges)
-        found = _trees.shares_of(self.objective, state.forest.margins(rows, self.n_estimators, self._base, self.max_bin))
+        found = _trees.shares_of(self.objective, state.forest.margins(rows, range(self.n_estimators), self._base, self.max_bin))
         return found if self._outputs > 1 else found[:, 0]
 
     @classmethod
@@ -169,6 +170,22 @@ class XGBoostParty(Party):
         if x.shape[1] != self.features:
             raise UsageError(f"prepared rows have {x.shape[1]} inputs, and the party's features = {self.features}")
         return x
+
+    def _before(self, x, forest, tree):
+        """Bins and margins of the training rows before this tree."""
+        of_rows = hashlib.blake2b(np.ascontiguousarray(x)).digest()
+        if self._rows[0] != of_rows:
+            self._rows = of_rows, _trees.binned(x, self._edges)
+        rows, done = self._rows[1], 0
+        margins = np.full((len(rows), self._outputs), self._base)
+        for known in range(tree, 0, -1):
+            if self._margins[0] == of_rows + forest.digest(known):
+                margins, done = self._margins[1], known
+                break
+        if done < tree:
+            margins = margins + forest.margins(rows, range(done, tree), 0.0, self.max_bin)
+            self._margins = of_rows + forest.digest(tree), margins
+        return rows, margins
 
     def _rows_of(self, x, y):
         classes = np.issubdtype(np.asarray(y).dtype, np.integer)

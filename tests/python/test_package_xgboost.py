@@ -192,6 +192,24 @@ def test_lost_parties_and_more_rounds_than_there_are_do_no_harm():
     np.testing.assert_allclose(Small.to_xgboost(arrays).predict(xgboost.DMatrix(x)), shares, atol=1e-6)
 
 
+def test_parties_of_unequal_size_count_by_their_rows():
+    parties = rows_of_three()
+    arrays = [np.zeros(shape, dtype=np.float32) for shape in Small("a").shapes]
+    # The same party objects all along, as the engine keeps them: what they remember changes nothing.
+    kept = {name: Small(name) for name in parties}
+    for _ in range(Small.rounds()):
+        given = [kept[name].fit(arrays, *rows, {}) for name, rows in parties.items()]
+        arrays = [np.average(parts, axis=0, weights=[100, 250, 250]).astype(np.float32) for parts in zip(*given)]
+        for fresh, kept_one in zip(one_round(arrays, {"b": parties["b"]}), kept["b"].fit(arrays, *parties["b"], {})):
+            np.testing.assert_array_equal(fresh, np.asarray(kept_one, dtype=np.float32))
+    x, y = (np.concatenate(parts) for parts in zip(*parties.values()))
+    inner = Small("a")._edges
+    lower = np.take_along_axis(np.concatenate([inner[:, :1] - 1, inner], axis=1).T, _trees.binned(x, inner), axis=0)
+    settings = {"objective": "binary:logistic", "tree_method": "hist", "eta": 0.3, "max_depth": 3, "base_score": 0.5}
+    whole = xgboost.train(settings, xgboost.DMatrix(lower, y), 4)
+    np.testing.assert_allclose(Small("a").predict(arrays, x), whole.predict(xgboost.DMatrix(lower)), atol=1e-5)
+
+
 def test_arrays_before_the_first_round_and_within_a_tree_predict():
     arrays = [np.zeros(shape, dtype=np.float32) for shape in Small("a").shapes]
     x = np.zeros((2, 2), dtype=np.float32)
