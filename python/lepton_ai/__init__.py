@@ -50,10 +50,11 @@ _MODULES = (
     "mechanisms",
     "secure_multi_party_computation",
     "sklearn",
+    "xgboost",
 )
 
-# `sklearn` is left out, as it is there only where scikit-learn is.
-__all__ = [*_WHERE, *_ERRORS, *(name for name in _MODULES if name != "sklearn"), "__version__"]
+# `sklearn` is left out, as it is there only where scikit-learn is; `xgboost` would hide XGBoost's own name.
+__all__ = [*_WHERE, *_ERRORS, *(name for name in _MODULES if name not in ("sklearn", "xgboost")), "__version__"]
 
 
 def __getattr__(name):

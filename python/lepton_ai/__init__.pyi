@@ -9,6 +9,7 @@ from lepton_ai import (
     mechanisms as mechanisms,
     secure_multi_party_computation as secure_multi_party_computation,
     sklearn as sklearn,
+    xgboost as xgboost,
 )
 from lepton_ai.budget import Budget as Budget
 from lepton_ai.classic import DistributedComputation as DistributedComputation, Encryptor as Encryptor, FederatedLearning as FederatedLearning

@@ -7,7 +7,7 @@ import tempfile
 
 import numpy as np
 
-from lepton_ai import _native
+from lepton_ai import _native, _prepared
 from lepton_ai.errors import UsageError
 from lepton_ai.tables import Dataset
 
@@ -61,6 +61,35 @@ class Model:
         with tempfile.TemporaryDirectory(prefix="lepton-", ignore_cleanup_errors=True) as made:
             path = Dataset(data)._path(pathlib.Path(made), "table")
             return Predictions(_native.predict(self.folder, path, None if vault_key is None else pathlib.Path(vault_key)))
+
+    def prepared(self, data) -> np.ndarray:
+        """The rows of a table as the model takes them, shape (rows, inputs), float32, to the bit what parties' programs got: for models of one's own, and for
+        :meth:`lepton_ai.xgboost.XGBoostParty.to_xgboost`. Rows that the job's ``missing = "drop"`` leaves out are NaN.
+
+        ``data``: whatever :class:`Dataset` takes, but for files. Raises :class:`DataError` for a missing column, or for text where the model needs numbers.
+        """
+        source = Dataset(data)._source
+        if not isinstance(source, dict):
+            raise UsageError("hand the rows over as a pandas frame, a mapping of columns or an array, not as a file or stream")
+        return _prepared.prepared(self._about, source)
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the inputs after preparation, in order: a column of numbers is one, a category column one for each level (``plan=slot-17`` where its categories were
+        found together) and one for ``plan=(other)``."""
+        return _prepared.inputs(self._about["preparation"])
+
+    def label_values(self, values) -> np.ndarray:
+        """Predictions of a standardised label in the label's own unit."""
+        target = self._about["preparation"]["target"].get("value")
+        if target is None:
+            raise UsageError("the model's label has classes")
+        return np.asarray(values, dtype=np.float64) * target["std"] + target["mean"]
+
+    @property
+    def _about(self) -> dict:
+        raw = (self.folder / "model.safetensors").read_bytes()
+        return json.loads(json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])["__metadata__"]["lepton"])
 
     def save(self, folder) -> "Model":
         """A copy in a new folder."""

@@ -1,0 +1,87 @@
+"""`Model.prepared` gives what parties' programs get."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+
+if os.environ.get("CI") != "true":
+    pytest.importorskip("lepton_ai")
+import lepton_ai
+from lepton_ai import _prepared
+from test_guide import ROOT
+
+CHURN = ROOT / "data" / "telecom_churn.csv"
+
+
+class Looks(lepton_ai.Party):
+    shapes = [(1,)]
+    seen: list = []
+
+    def fit(self, parameters, x, y, config):
+        self.seen.append(x.copy())
+        return parameters
+
+    def predict(self, parameters, x):
+        self.seen.append(x.copy())
+        return np.full(len(x), 0.5)
+
+
+def looked(table, folder, **more):
+    Looks.seen.clear()
+    job = {"job": {"name": "look"}, "training": {"rounds": 1}, **more}
+    job["data"] = {"table": "table", "split": {"by": "even", "parties": 3}, **more["data"]}
+    run = lepton_ai.run(job, data=table, party=Looks, runs=folder, quiet=True)
+    return run.model, np.concatenate(Looks.seen)
+
+
+def rows_of(x):
+    return sorted(row.tobytes() for row in x)
+
+
+CHURNED = {"label": "churn", "classes": ["No", "Yes"]}
+RANGES = {"bounds": {"tenure": [2, 60], "monthly_charges": [20, 100], "total_charges": [0, 5000]}}
+MARKS = {name: [0, 1] for name in ("female", "senior_citizen", "partner", "dependents", "phone_service", "paperless_billing")}
+
+
+@pytest.mark.parametrize(
+    ("data", "prepare", "inputs"),
+    [
+        (CHURNED, {"duplicates": "keep"}, 50),
+        (CHURNED, {"duplicates": "keep", "missing": "indicator", "scale": "minmax", "bounds": {**RANGES["bounds"], **MARKS}}, 69),
+        (CHURNED, {"duplicates": "keep", "missing": "drop", "scale": "none"}, 50),
+        (
+            {**CHURNED, "features": ["contract", "tenure", "senior_citizen"], "types": {"senior_citizen": "category"}},
+            {"duplicates": "keep", "categories": "declared", "values": {"contract": ["Two year", "One year"], "senior_citizen": ["1"]}, **RANGES},
+            6,
+        ),
+    ],
+)
+def test_rows_are_prepared_as_parties_prepare_them(tmp_path, data, prepare, inputs):
+    table = pd.read_csv(CHURN)
+    table.loc[::50, "contract"] = None
+    table.loc[::70, "tenure"] = np.nan
+    model, x = looked(table, tmp_path, data=data, prepare=prepare)
+    ours = model.prepared(table)
+    kept = ~np.isnan(ours).any(axis=1)
+    assert ours.dtype == np.float32 and len(ours) == len(table) and ours.shape[1] == len(model.inputs) == inputs
+    assert rows_of(ours[kept]) == rows_of(x)
+    assert kept.all() == (prepare.get("missing") != "drop") and (np.isnan(ours[~kept])).all()
+
+
+def test_labels_go_back_to_their_unit(tmp_path):
+    table = pd.read_csv(CHURN)
+    model, _ = looked(table, tmp_path, data={"label": "monthly_charges", "types": {"monthly_charges": "number"}, "features": ["tenure", "contract"]})
+    assert model.label_values([0.0]) == pytest.approx(table["monthly_charges"].mean(), rel=0.02)
+    assert model.inputs[0] == "tenure" and model.inputs[-1] == "contract=(other)" and all(name.startswith("contract=slot-") for name in model.inputs[1:-1])
+    for wrong, words in ((table.drop(columns="tenure"), "'tenure' is not in this table"), (table.assign(tenure="long"), "holds text here")):
+        with pytest.raises(lepton_ai.DataError, match=words):
+            model.prepared(wrong)
+    with pytest.raises(lepton_ai.UsageError, match="as a pandas frame"):
+        model.prepared(CHURN)
+
+
+def test_numbers_are_written_as_the_engine_writes_categories():
+    told = [_prepared._number_text(value) for value in (1.0, -0.0, 0.5, 1e16, 1e-7, 123456789.125, float("nan"))]
+    assert told == ["1", "0", "0.5", "10000000000000000", "0.0000001", "123456789.125", None]
