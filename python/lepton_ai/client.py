@@ -98,9 +98,8 @@ class LeptonClient:
         (epsilon, delta)-differentially private for each record, add or remove, whatever the coordinator and one party (none, where there are two) know together. The noise is
         added inside the masked sums while training, to the clipped sums of gradients: not to the data, which would take far more of it. By default epsilon is 3 and delta 1e-6.
 
-        That holds for a record at its party, the others staying where they are. Here rows are dealt by a shuffle of their numbers, so that one row more deals the others anew: for
-        each record, the dealing of the others to parties is held fixed. Not covered: the list of classes where it was not given, what predictions are used for, refusals, and how
-        long things take. Every training is a release of its own. A model that was trained before is let go: call :meth:`federated_learning` again."""
+        Each row goes to the party that a hash of it names, so that a row more or less moves no other. Not covered: the list of classes where it was not given, what
+        predictions are used for, refusals (too few rows), and how long things take. Every training is a release of its own. A model that was trained before is let go: call :meth:`federated_learning` again."""
         self._table("add_differential_privacy_noise", peek=True)
         self._goal, self._run = (float(epsilon), float(delta)), None
         return self
@@ -180,7 +179,7 @@ class LeptonClient:
                 "label": "target",
                 "test_fraction": 0.2,
                 "split_seed": 1,
-                "split": {"by": "even", "parties": self._parties},
+                "split": {"by": "even" if self._goal is None else "hash", "parties": self._parties},
             },
             "prepare": {"scale": "standard", "bounds": bounds},
             "model": {"kind": "logistic", "l2": 0.001},

@@ -46,7 +46,7 @@ class Party:
     """
 
     shapes: list = []
-    # Whether noise would spoil the model: lepton_ai.run then refuses a job with a privacy goal before it starts.
+    # Whether noise would spoil the model: a job with a privacy goal is refused then, before anything is charged (rule CM-11).
     exact_sums = False
 
     def __init__(self, name: str):
@@ -82,6 +82,7 @@ class _Adapter:
         self._shapes = shapes
         self._sizes = [int(np.prod(shape)) for shape in shapes]
         self.has_gradient = callable(getattr(party, "gradient", None))
+        self.exact_sums = bool(getattr(party, "exact_sums", False))
 
     def fit(self, flat, x, y, config):
         given = self._party.fit(self._arrays(flat), x, y, config)

@@ -151,8 +151,8 @@ class DPLogisticRegression(_Logistic):
     ``classes``: the list of classes, from public knowledge; a value of y outside of it is refused. Without it the list is read off y and **not protected**, of which a
     :class:`PrivacyWarning` warns once. What was spent stands in ``report_["privacy"]``. Every ``fit`` is a release of its own.
 
-    The guarantee is for a record at its party, the others staying where they are. Here rows are dealt by a shuffle of their numbers, so that one row more deals the others
-    anew: for each record, the dealing of the others to parties is held fixed. Refusals (too few rows, missing values) are visible and not covered.
+    Each row goes to the party that a hash of it names, so that a row more or less moves no other. Refusals (too few rows, missing values) are visible and
+    not covered.
     """
 
     def __init__(self, *, epsilon: float = 3.0, delta: float = 1e-6, bounds=None, classes=None, parties: int = 3, rounds: int = 30, sampling_rate: float = 0.5, clip: float = 1.0, l2: float = 1e-4):
@@ -187,6 +187,8 @@ class DPLogisticRegression(_Logistic):
         job = super()._job(width)
         limits = _limits(self.bounds, width)
         job["prepare"]["bounds"] = {f"x{number + 1}": [float(low), float(high)] for number, (low, high) in enumerate(limits)}
+        # A row more or less must move no other to another party.
+        job["data"]["split"]["by"] = "hash"
         job["privacy"] = {"epsilon": float(self.epsilon), "delta": float(self.delta), "clip": float(self.clip)}
         job["training"]["sampling_rate"] = float(self.sampling_rate)
         return job

@@ -238,7 +238,7 @@ def test_arrays_before_the_first_round_and_within_a_tree_predict():
 def test_jobs_whose_sums_are_no_exact_means_are_refused(tmp_path, more, words, capfd):
     with pytest.raises(lepton_ai.LeptonError) as caught:
         bounds = {f"prepare.bounds.{name}": [0, 3000] for name in MEASURES} if "privacy.epsilon" in more else {}
-        # A daemon does not ask for `exact_sums`.
+        # As if the class had not said that it needs exact sums.
         simulated(type("Trees", (Trees,), {"exact_sums": False}), tmp_path, {**bounds, **more})
     told = str(caught.value) + capfd.readouterr().err + "".join(path.read_text() for path in tmp_path.rglob("events.jsonl"))
     assert words in told, told

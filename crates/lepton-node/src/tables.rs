@@ -1,5 +1,6 @@
 //! From a job and its tables to each simulated party's rows, with every column made explicit in the job.
 
+mod dealing;
 mod delta;
 pub(crate) mod sealed;
 
@@ -16,7 +17,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::NodeError;
 use crate::ledger::TableRead;
-use crate::random::public_generator;
 
 /// Where a run's job and rows come from. Kept in the run folder so that a resumed run reads the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,7 +163,7 @@ fn deal(job: &Job, source: &Source) -> Result<(Vec<Part>, Vec<TableRead>), NodeE
             let path = data.clone().unwrap_or_else(|| folder.join(table));
             let table = sealed::read(&path, &options, source.vault_key.as_deref())?;
             let (mut parts, mut seats) = (Vec::new(), Vec::new());
-            for PartyPart { name, rows } in divide(job, &table, split)? {
+            for PartyPart { name, rows } in dealing::divide(job, &table, split)? {
                 parts.push(Part { name: name.clone(), table: table.select_rows(&rows)? });
                 seats.push((name, rows));
             }
@@ -214,39 +214,6 @@ fn free_name(stem: String, parts: &[Part]) -> String {
         .chain(numbered)
         .find(|name| !taken(name));
     free.unwrap_or(stem)
-}
-
-fn divide(job: &Job, table: &Table, split: &Split) -> Result<Vec<PartyPart>, NodeError> {
-    let mut rng = public_generator(job.data().split_seed, "split");
-    let count = |parties: std::num::NonZeroU32| parties.get() as usize;
-    let parts = match split {
-        Split::Column { column, parties } => by_column(table, column, parties.map(count))?,
-        Split::Even { parties } => split::even(table.rows(), count(*parties), &mut rng)?,
-        Split::Dirichlet { parties, alpha } => split::dirichlet(
-            &table.texts(&job.data().label)?,
-            count(*parties),
-            alpha.get(),
-            &mut rng,
-        )?,
-    };
-    Ok(parts)
-}
-
-/// One party for each value; `parties`, if given, is how many values the column must have.
-fn by_column(
-    table: &Table,
-    column: &str,
-    parties: Option<usize>,
-) -> Result<Vec<PartyPart>, NodeError> {
-    let parts = split::by_column(table, column, None)?;
-    match parties.filter(|wanted| *wanted != parts.len()) {
-        None => Ok(parts),
-        Some(wanted) => Err(NodeError::Use(format!(
-            "{}: column `{column}` has {} values, and data.split.parties says {wanted}; correct it or leave it out",
-            table.name(),
-            parts.len()
-        ))),
-    }
 }
 
 pub(crate) fn read_options(job: &Job) -> ReadOptions {
@@ -556,6 +523,10 @@ fn words_for(job: &Job, source: &Source, parties: usize) -> String {
             split: Split::Even { .. },
             ..
         } => format!("{parties} parties of equal size, rows dealt at random"),
+        DataSource::Dealt {
+            split: Split::Hash { .. },
+            ..
+        } => format!("{parties} parties, each row dealt by a hash of itself"),
         DataSource::Dealt {
             split: Split::Dirichlet { alpha, .. },
             ..

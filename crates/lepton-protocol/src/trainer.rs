@@ -52,11 +52,19 @@ pub trait Trainer: Send + Sync {
 
     /// Whether [`Trainer::gradient`] works: without it only the unit `party` can be had under a privacy goal.
     fn has_gradient(&self) -> bool;
+
+    /// Whether noise in a sum would spoil the model, so that a privacy goal cannot be had (rule CM-11).
+    fn exact_sums(&self) -> bool {
+        false
+    }
 }
 
 /// Why a trainer does not suffice for a plan; `None` where it does.
 #[must_use]
 pub fn unfit(plan: &Plan, trainer: &dyn Trainer) -> Option<String> {
+    if plan.privacy().is_some() && trainer.exact_sums() {
+        return Some("the trainer needs exact sums, and the job has a privacy goal; leave [privacy] out, or train another model".to_owned());
+    }
     (plan.samples() && !trainer.has_gradient()).then(|| {
         format!(
             "with unit = \"{}\" the trainer needs a gradient for each record; give it one, or write unit = \"party\"",

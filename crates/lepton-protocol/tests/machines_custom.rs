@@ -341,6 +341,37 @@ fn what_a_trainer_cannot_be_held_to_is_refused() {
     assert_eq!(job, again);
 }
 
+/// Trains as [`Logistic`] does, and says that it needs exact sums.
+struct Exact(Logistic);
+
+impl Trainer for Exact {
+    fn fit(&mut self, p: &[f64], train: &Examples, r: &Round) -> Result<Vec<f64>, TrainerError> {
+        self.0.fit(p, train, r)
+    }
+    fn predict(&mut self, p: &[f64], x: &Matrix) -> Result<Predictions, TrainerError> {
+        self.0.predict(p, x)
+    }
+    fn gradient(&mut self, p: &[f64], record: &Examples) -> Result<Vec<f64>, TrainerError> {
+        self.0.gradient(p, record)
+    }
+    fn has_gradient(&self) -> bool {
+        true
+    }
+    fn exact_sums(&self) -> bool {
+        true
+    }
+}
+
+/// CM-11.
+#[test]
+fn exact_sums_and_a_goal_exclude_each_other() {
+    for goal in [RECORD, PERSON, PARTY] {
+        let words = unfit(&plan(CUSTOM, goal), &Exact(Logistic)).unwrap();
+        assert!(words.contains("exact sums"), "{words}");
+    }
+    assert_eq!(unfit(&plan(CUSTOM, ""), &Exact(Logistic)), None);
+}
+
 /// Gives any numbers at all, by the record alone.
 struct Wild(Vec<f64>);
 

@@ -18,10 +18,11 @@ pub(crate) fn trainers(factory: Py<PyAny>) -> Trainers {
     Trainers::new(move |name| {
         Python::attach(|py| {
             let made = factory.call1(py, (name,)).and_then(|object| {
-                let has_gradient = object.getattr(py, "has_gradient")?.extract(py)?;
+                let says = |what| object.getattr(py, what)?.extract(py);
                 Ok(PyTrainer {
+                    has_gradient: says("has_gradient")?,
+                    exact_sums: says("exact_sums")?,
                     object,
-                    has_gradient,
                 })
             });
             let trainer = made.map_err(|error| told(py, &error))?;
@@ -47,6 +48,7 @@ pub(crate) fn named(what: &str) -> Result<Trainers, String> {
 struct PyTrainer {
     object: Py<PyAny>,
     has_gradient: bool,
+    exact_sums: bool,
 }
 
 /// What a method is asked beside the parameters.
@@ -124,6 +126,10 @@ impl Trainer for PyTrainer {
 
     fn has_gradient(&self) -> bool {
         self.has_gradient
+    }
+
+    fn exact_sums(&self) -> bool {
+        self.exact_sums
     }
 }
 

@@ -137,6 +137,23 @@ pub fn even(
     large_enough(numbered(dealt))
 }
 
+/// Rows dealt each by its own number, spread over `0 .. 2^64`, such as a hash of the row: row `i` goes to party `numbers[i] * parties / 2^64`. No other row has a
+/// say in where it goes. A party may be left with few rows, or none: where that is no way to begin, the caller says so.
+///
+/// # Errors
+/// `NoParties`, `TooManyParties`.
+pub fn by_number(numbers: &[u64], parties: usize) -> Result<Vec<PartyPart>, SplitError> {
+    check_count(numbers.len(), parties)?;
+    let mut dealt = vec![Vec::new(); parties];
+    for (row, number) in numbers.iter().enumerate() {
+        let party = (u128::from(*number) * parties as u128) >> 64;
+        if let Some(part) = usize::try_from(party).ok().and_then(|p| dealt.get_mut(p)) {
+            part.push(row);
+        }
+    }
+    Ok(numbered(dealt))
+}
+
 /// Training and test rows, both ascending: each record falls to the test side by its own coin of probability `fraction`.
 ///
 /// Why coins, and neither exact counts nor strata: which side a record is on must not depend on any other record. Then adding or
@@ -241,7 +258,11 @@ fn check_count(rows: usize, parties: usize) -> Result<(), SplitError> {
     }
 }
 
-fn large_enough(parts: Vec<PartyPart>) -> Result<Vec<PartyPart>, SplitError> {
+/// Refuses a party of fewer than [`MIN_ROWS`] rows.
+///
+/// # Errors
+/// `PartyTooSmall`.
+pub fn large_enough(parts: Vec<PartyPart>) -> Result<Vec<PartyPart>, SplitError> {
     match parts.iter().find(|part| part.rows.len() < MIN_ROWS) {
         Some(part) => Err(SplitError::PartyTooSmall {
             party: part.name.clone(),

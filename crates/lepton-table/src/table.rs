@@ -231,14 +231,14 @@ impl Table {
         Ok(counts)
     }
 
-    /// Checks that a job can use these columns: each exists and has at least one value.
+    /// Checks that a job can use these columns: each exists and, where there are rows, has at least one value.
     ///
     /// # Errors
     /// `UnknownColumn`, `AllMissing`.
     pub fn check_usable<S: AsRef<str>>(&self, columns: &[S]) -> Result<(), TableError> {
         for column in columns.iter().map(AsRef::as_ref) {
             let array = self.array(column)?;
-            if array.null_count() == array.len() {
+            if !array.is_empty() && array.null_count() == array.len() {
                 return Err(TableError::AllMissing {
                     table: self.name.clone(),
                     column: column.to_owned(),

@@ -6,7 +6,9 @@
 
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::SeedableRng;
-use lepton_table::split::{PartyPart, SplitError, by_column, dirichlet, even, holdout};
+use lepton_table::split::{
+    PartyPart, SplitError, by_column, by_number, dirichlet, even, holdout, large_enough,
+};
 use lepton_table::{ReadOptions, Table};
 use proptest::prelude::*;
 
@@ -249,4 +251,29 @@ proptest! {
             prop_assert_eq!(parts.len(), parties);
         }
     }
+}
+
+#[test]
+fn a_row_goes_where_its_own_number_says() {
+    let numbers: Vec<u64> = (0..9).map(|row| row * (u64::MAX / 9) + 7).collect();
+    let parts = by_number(&numbers, 3).unwrap();
+    assert_eq!(names(&parts), ["party-1", "party-2", "party-3"]);
+    assert_eq!(sizes(&parts), [3, 3, 3]);
+    // Without a row, every other one stays where it was.
+    let fewer: Vec<u64> = [&numbers[..4], &numbers[5..]].concat();
+    for (all, few) in parts.iter().zip(by_number(&fewer, 3).unwrap()) {
+        let moved = |row: &usize| if *row > 4 { row - 1 } else { *row };
+        let kept: Vec<usize> = all
+            .rows
+            .iter()
+            .filter(|row| **row != 4)
+            .map(moved)
+            .collect();
+        assert_eq!(few.rows, kept);
+    }
+    refused(
+        large_enough(by_number(&[0, 1, 2, 3], 2).unwrap()),
+        "party \"party-2\" would hold 0 rows, it needs at least 2; take fewer parties, or give it more rows",
+    );
+    assert!(matches!(by_number(&numbers, 0), Err(SplitError::NoParties)));
 }

@@ -130,6 +130,9 @@ fn source(entries: &Entries) -> Option<DataSource> {
         SplitBy::Even => Split::Even {
             parties: count_or(entries, parties, 3)?,
         },
+        SplitBy::Hash => Split::Hash {
+            parties: count_or(entries, parties, 3)?,
+        },
         SplitBy::Dirichlet => Split::Dirichlet {
             parties: count_or(entries, parties, 3)?,
             alpha: Positive::new(entries.number("data.split.alpha")?)?,

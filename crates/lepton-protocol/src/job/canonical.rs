@@ -158,6 +158,10 @@ fn split_text(split: &Split) -> String {
             ("by", word(SplitBy::Even)),
             ("parties", parties.to_string()),
         ],
+        Split::Hash { parties } => vec![
+            ("by", word(SplitBy::Hash)),
+            ("parties", parties.to_string()),
+        ],
         Split::Dirichlet { parties, alpha } => {
             vec![
                 ("by", word(SplitBy::Dirichlet)),

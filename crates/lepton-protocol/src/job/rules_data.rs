@@ -144,12 +144,13 @@ fn person(entries: &Entries, problems: &mut Problems) {
         problems.add(&place, what, "name another column");
     }
     let by = entries.word::<SplitBy>("data.split.by");
-    let apart = !entries.written("data.tables") && by != Some(SplitBy::Column);
+    let together = [Some(SplitBy::Column), Some(SplitBy::Hash)].contains(&by);
+    let apart = !entries.written("data.tables") && !together;
     if by_person && apart && !entries.is_bad("data.split") {
         problems.add(
             &entries.place_or_table("privacy.unit"),
             "unit = \"person\", and rows are dealt to parties one by one: a person's would be dealt apart",
-            "write split = { by = \"column\", column = \"…\" }, or tables with one path per party",
+            "write split = { by = \"hash\" } or { by = \"column\", column = \"…\" }, or tables with one path per party",
         );
     }
 }

@@ -88,9 +88,9 @@ impl DataSource {
                 Split::Column { parties, .. } => {
                     parties.and_then(|n| usize::try_from(n.get()).ok())
                 }
-                Split::Even { parties } | Split::Dirichlet { parties, .. } => {
-                    usize::try_from(parties.get()).ok()
-                }
+                Split::Even { parties }
+                | Split::Hash { parties }
+                | Split::Dirichlet { parties, .. } => usize::try_from(parties.get()).ok(),
             },
         }
     }
@@ -108,6 +108,11 @@ pub enum Split {
     },
     /// Shuffled, equal parts.
     Even {
+        /// Number of parties, 2 or more.
+        parties: NonZeroU32,
+    },
+    /// Each row, or person, to the party that its own hash names: no other row has a say in it.
+    Hash {
         /// Number of parties, 2 or more.
         parties: NonZeroU32,
     },

@@ -56,6 +56,8 @@ words! {
         Column = "column",
         /// Evenly, after shuffling.
         Even = "even",
+        /// By a hash of each row, or of the person whose row it is.
+        Hash = "hash",
         /// Unevenly by label, with Dirichlet proportions.
         Dirichlet = "dirichlet",
     }
