@@ -70,7 +70,6 @@ fn by_column(
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use std::collections::BTreeMap;
 
