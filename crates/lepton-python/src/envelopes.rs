@@ -145,12 +145,13 @@ fn kind_of(name: &str) -> Result<KeyKind, NodeError> {
         "rsa3072" => KeyKind::Rsa3072,
         "rsa4096" => KeyKind::Rsa4096,
         "hybrid" => KeyKind::Hybrid,
+        "ed25519" => KeyKind::Ed25519,
         "aes128" => KeyKind::Aes128,
         "aes192" => KeyKind::Aes192,
         "aes256" => KeyKind::Aes256,
         other => {
             return Err(NodeError::Use(format!(
-                "{other:?} is no kind of key; there are x25519, p256, rsa3072, rsa4096, hybrid, aes128, aes192 and aes256"
+                "{other:?} is no kind of key; there are x25519, p256, rsa3072, rsa4096, hybrid, ed25519, aes128, aes192 and aes256"
             )));
         }
     })
