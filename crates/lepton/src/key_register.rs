@@ -214,7 +214,7 @@ pub(crate) fn recovered(
 
 /// Recipients whose keys nobody revoked.
 pub(crate) fn usable(files: &[PathBuf], revoked: &[PathBuf]) -> Result<Vec<Recipient>, NodeError> {
-    let keys = unrevoked(files, revoked, |path| read_public_key(path))?;
+    let keys = unrevoked(files, revoked, read_public_key)?;
     Ok(keys.into_iter().map(Recipient::Public).collect())
 }
 

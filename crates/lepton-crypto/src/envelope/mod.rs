@@ -20,6 +20,7 @@ mod rsa;
 mod shares;
 mod signing;
 mod stream;
+mod stream_open;
 mod text;
 mod wrap;
 
@@ -36,9 +37,8 @@ pub use recipient::{Recipient, Unlock};
 pub use rsa::{RsaPrivate, RsaPublic};
 pub use shares::{MAX_SHARE_FILE, Share, recover, split};
 pub use signing::{Origin, SigningKey, SigningPublic};
-pub use stream::{
-    Body, CHUNK, CHUNK_OVERHEAD, LAST_OVERHEAD, MAGIC, Opener, PREFIX, Sealer, Whole,
-};
+pub use stream::{CHUNK, CHUNK_OVERHEAD, LAST_OVERHEAD, MAGIC, PREFIX, Sealer};
+pub use stream_open::{Body, Opener, Whole};
 
 /// Most bytes of a value in one JWE; what is longer goes into a stream.
 pub const MAX_VALUE: usize = 16 << 20;

@@ -149,6 +149,9 @@ struct Jws<'a> {
     signature: Signature,
 }
 
+/// A payload, and who made it.
+type Signed = (Zeroizing<Vec<u8>>, Origin);
+
 /// What a JWS that was found in an envelope holds, and who made it. Nothing if it is none that is bound to an envelope: then it is a value like others.
 ///
 /// # Errors
@@ -157,7 +160,7 @@ pub(super) fn open_jws(
     text: &[u8],
     to: Digest,
     signers: &[SigningPublic],
-) -> Result<Option<(Zeroizing<Vec<u8>>, Origin)>, EnvelopeError> {
+) -> Result<Option<Signed>, EnvelopeError> {
     let Some(jws) = std::str::from_utf8(text).ok().and_then(parse) else {
         return Ok(None);
     };

@@ -204,3 +204,84 @@ pub(crate) fn verify_value(value: Value) -> Result<Found, String> {
 fn message(kind: &str, body: &Value) -> Result<Vec<u8>, String> {
     canonical(&json!({ "type": kind, "body": body }))
 }
+
+#[cfg(test)]
+mod tests {
+    use lepton_crypto::envelope::{Key, KeyKind};
+
+    use super::*;
+    use crate::random::Entropy;
+
+    fn key(seed: u64) -> Key {
+        let mut rng = Entropy::InsecureSeed(seed).generator("test", 0).unwrap();
+        Key::generate(KeyKind::Ed25519, &mut rng).unwrap()
+    }
+
+    fn signer(seed: u64) -> SigningKey {
+        match key(seed) {
+            Key::Signing(key) => key,
+            _ => unreachable!("an Ed25519 key signs"),
+        }
+    }
+
+    fn revoked() -> String {
+        let public = key(1).public().unwrap();
+        revocation(&public, "2026-01-01T00:00:00Z", "lost", &signer(2)).unwrap()
+    }
+
+    /// KY-02: whatever is changed in a statement, it does not hold or is none.
+    #[test]
+    fn no_member_of_a_statement_can_be_changed() {
+        let text = revoked();
+        let found = verify(&text).unwrap();
+        assert!(found.holds && !found.by_itself());
+        assert_eq!(found.signer, signer(2).identity().public());
+        let sound = |value: &Value| verify(&value.to_string()).is_ok_and(|found| found.holds);
+        let document: Value = serde_json::from_str(&text).unwrap();
+        assert!(sound(&document), "spaces and order do not matter");
+        for (place, member) in [
+            ("/body", "thumbprint"),
+            ("/body", "kind"),
+            ("/body", "revoked"),
+            ("/body", "reason"),
+            ("/signature", "public_key"),
+            ("/signature", "signature"),
+            ("", "type"),
+        ] {
+            let mut bad = document.clone();
+            let holder = bad.pointer_mut(place).unwrap();
+            let old = holder[member].as_str().unwrap().to_owned();
+            let last = if old.ends_with('0') { "1" } else { "0" };
+            let flipped = old.get(..old.len() - 1).unwrap().to_owned() + last;
+            holder[member] = flipped.into();
+            assert!(!sound(&bad), "{member}");
+            let mut bad = document.clone();
+            let holder = bad.pointer_mut(place).unwrap().as_object_mut().unwrap();
+            holder.remove(member);
+            assert!(!sound(&bad), "without {member}");
+            let holder = bad.pointer_mut(place).unwrap().as_object_mut().unwrap();
+            holder.insert("more".to_owned(), 1.into());
+            assert!(!sound(&bad), "more beside {member}");
+        }
+        let twice = text.replacen('{', r#"{"type": "lepton-key-revocation","#, 1);
+        assert!(verify(&twice).is_err(), "a member that is repeated");
+    }
+
+    /// A signature over a revocation is none over a certificate, nor in another domain.
+    #[test]
+    fn statements_are_not_taken_for_each_other() {
+        let other = revoked().replace(REVOCATION, DESTRUCTION);
+        assert!(verify(&other).is_err(), "its body is another");
+        let public = key(1).public().unwrap();
+        let itself = revocation(&public, "2026-01-01T00:00:00Z", "", &signer(1)).unwrap();
+        let found = verify(&itself).unwrap();
+        assert!(found.holds && found.by_itself());
+        let identity = signer(2);
+        let message = message(REVOCATION, &json!({})).unwrap();
+        let elsewhere = identity
+            .identity()
+            .sign("lepton-vault-document/1", &message);
+        let public = identity.identity().public();
+        assert!(public.verify(DOMAIN, &message, &elsewhere).is_err());
+    }
+}
