@@ -230,8 +230,11 @@ impl ToWhom {
 impl RewrapArgs {
     /// Carries out the command.
     pub(crate) fn run(self) -> Result<(), NodeError> {
+        // What a link leads to is replaced, not the link: the old envelope would stay where it is.
+        let own = || std::fs::canonicalize(&self.envelope);
+        let path = self.out.clone().map_or_else(own, Ok);
         let target = Target::File {
-            path: self.out.clone().unwrap_or_else(|| self.envelope.clone()),
+            path: path.map_err(|error| NodeError::file(&self.envelope, &error))?,
             replace: self.out.is_none(),
         };
         target.check()?;

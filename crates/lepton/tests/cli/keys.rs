@@ -236,6 +236,20 @@ fn a_file_gets_other_recipients() {
         assert!(bytes(&desk, "back") == plain(length));
         said(&desk, "decrypt --key-file bob.key --in sealed --out no")
             .refused(1, &["does not open"]);
+        // Through a link, which stays one.
+        symlink("sealed", desk.path("link")).unwrap();
+        said(
+            &desk,
+            "rewrap link --key-file carol.key --recipient carol.pem",
+        )
+        .fine();
+        assert!(desk.path("link").symlink_metadata().unwrap().is_symlink());
+        assert!(
+            bytes(&desk, "sealed") != new,
+            "what it leads to is replaced"
+        );
+        let new = bytes(&desk, "sealed");
+        fs::remove_file(desk.path("link")).unwrap();
         // To a passphrase and back, beside the envelope.
         said(
             &desk,
