@@ -14,6 +14,42 @@ const ALG: &str = "EdDSA";
 /// The header's member that binds a signature to an envelope's header and recipients.
 const TO: &str = "lepton.to";
 
+/// The y coordinates of the eight points of small order, as little-endian bytes, and those of them that are below 2^255 after the field's prime is added.
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    near_zero(0),
+    near_zero(1),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
+    ],
+    near_prime(0xec),
+    near_prime(0xed),
+    near_prime(0xee),
+];
+
+const fn near_zero(low: u8) -> [u8; 32] {
+    spread(low, 0, 0)
+}
+
+/// The field's prime is 2^255 - 19.
+const fn near_prime(low: u8) -> [u8; 32] {
+    spread(low, 0xff, 0x7f)
+}
+
+const fn spread(low: u8, middle: u8, top: u8) -> [u8; 32] {
+    let mut bytes = [middle; 32];
+    let [first, .., last] = &mut bytes;
+    *first = low;
+    *last = top;
+    bytes
+}
+
 /// An Ed25519 key (RFC 8032): it signs, and opens nothing.
 pub struct SigningKey {
     seed: Zeroizing<[u8; 32]>,
@@ -79,10 +115,20 @@ impl SigningKey {
 }
 
 impl SigningPublic {
+    /// Refuses points of small order: under them anybody can make a signature of anything.
     pub(super) fn new(bytes: &[u8]) -> Result<Self, EnvelopeError> {
-        IdentityPublic::try_from(bytes)
-            .map(Self)
-            .map_err(|_| EnvelopeError::Key("an Ed25519 public key has 32 bytes"))
+        let key = IdentityPublic::try_from(bytes)
+            .map_err(|_| EnvelopeError::Key("an Ed25519 public key has 32 bytes"))?;
+        let mut y = key.to_bytes();
+        if let Some(top) = y.last_mut() {
+            *top &= 0x7f;
+        }
+        if SMALL_ORDER.contains(&y) {
+            return Err(EnvelopeError::Key(
+                "anybody can sign for it (a point of small order)",
+            ));
+        }
+        Ok(Self(key))
     }
 
     pub(super) fn bytes(self) -> [u8; 32] {
@@ -317,6 +363,30 @@ mod tests {
             open(&changed, mine, &[key.public()]).err(),
             Some(EnvelopeError::BadSignature)
         );
+    }
+
+    /// The identity (1, 0 and a sign) takes a signature of zeros with the identity as its first half for any message: a public key of that kind is none.
+    #[test]
+    fn keys_for_which_anybody_signs_are_refused() {
+        let identity = near_zero(1);
+        let mut forged = [0; 64];
+        forged[0] = 1;
+        let public = IdentityPublic::from_bytes(identity);
+        let holds = |message: &[u8]| {
+            public
+                .verify_raw(message, &Signature::from_bytes(forged))
+                .is_ok()
+        };
+        assert!(
+            holds(b"anything") && holds(b"anything else"),
+            "why it matters"
+        );
+        for mut key in SMALL_ORDER {
+            assert!(SigningPublic::new(&key).is_err());
+            key[31] |= 0x80;
+            assert!(SigningPublic::new(&key).is_err());
+        }
+        assert!(SigningPublic::new(&spread(2, 0, 0)).is_ok());
     }
 
     #[test]
