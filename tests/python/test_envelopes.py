@@ -10,14 +10,17 @@ import struct
 import subprocess
 
 import pytest
+from blake3_by_hand import derive_key
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, keywrap, serialization
-from cryptography.hazmat.primitives.asymmetric import mlkem, padding, x25519
+from cryptography.hazmat.primitives.asymmetric import ed25519, mlkem, padding, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jwe as joserfc_jwe
 from joserfc import jwk as joserfc_jwk
-from jwcrypto import jwa, jwe, jwk
+from joserfc import jws as joserfc_jws
+from jwcrypto import jwa, jwe, jwk, jws
 
 PASSPHRASE = b"correct horse battery staple"
 VALUE = "Grüße, a value that others read".encode()
@@ -82,7 +85,7 @@ class Desk:
     def __init__(self, folder):
         self.folder = folder
         self.write("pw", PASSPHRASE + b"\n")
-        for kind in [*KINDS, "hybrid"]:
+        for kind in [*KINDS, "hybrid", "ed25519"]:
             public = [] if kind.startswith("aes") else ["--public", f"{kind}.jwk"]
             self.call("vault", "key", "generate", "--kind", kind, "--out", f"{kind}.key", *public, "--format", "jwk", "--insecure-plain")
 
@@ -383,3 +386,157 @@ def test_other_curves_and_sizes_are_refused(desk, curve):
     openssl(desk, "pkey", "-in", "odd.pem", "-pubout", "-out", "odd.pub")
     assert "3072 or 4096" in desk.refused("encrypt", "--recipient", "odd.pub", data=VALUE)
     assert "3072 or 4096" in desk.refused("decrypt", "--key-file", "odd.pem", data=b"x")
+
+
+def signed_header(protected, recipients):
+    """EV-19: what a signature is bound to."""
+    return b64(hashlib.sha256(framed(b"lepton envelope v1 signed header", protected.encode(), unb64(list_hash(recipients)))).digest())
+
+
+def thumbprint(public):
+    return jwk.JWK(**public).thumbprint()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_others_open_and_check_our_signed_values(desk, kind):
+    public = json.loads((desk.folder / "ed25519.jwk").read_text())
+    text = desk.encrypt(kind, "--sign", "ed25519.key").decode()
+    outer = jwe.JWE(algs=OPEN)
+    outer.deserialize(text, jwk.JWK(**desk.jwk(kind)))
+    assert json.loads(outer.objects["protected"])["cty"] == "JOSE"
+    inner = jws.JWS()
+    inner.deserialize(outer.payload.decode(), jwk.JWK(**public))
+    assert inner.payload == VALUE
+    header = json.loads(inner.objects["protected"])
+    assert (header["alg"], header["kid"]) == ("EdDSA", thumbprint(public))
+    protected, key, *_ = text.split(".")
+    assert header["lepton.to"] == signed_header(protected, [({}, unb64(key))])
+    registry = joserfc_jws.JWSRegistry(algorithms=["EdDSA"])
+    registry.strict_check_header = False
+    theirs = joserfc_jws.deserialize_compact(outer.payload, joserfc_jwk.OKPKey.import_key(public), registry=registry)
+    assert theirs.payload == VALUE
+    with pytest.raises(jws.InvalidJWSSignature):
+        jws.JWS().deserialize(outer.payload.decode(), jwk.JWK.generate(kty="OKP", crv="Ed25519"))
+
+
+def signed_by_hand(cek, key, private, to=None):
+    """A signed value to an AES-256 key, made here."""
+    protected = {"alg": "A256KW", "enc": "A256GCM", "cty": "JOSE", "lepton.kc": commitment(cek)}
+    protected = b64(json.dumps(protected).encode())
+    wrapped = keywrap.aes_key_wrap(unb64(key["k"]), cek)
+    header = {"alg": "EdDSA", "kid": private.thumbprint(), "lepton.to": to or signed_header(protected, [({}, wrapped)])}
+    inner = jws.JWS(VALUE)
+    inner.add_signature(private, protected=json.dumps(header))
+    nonce = os.urandom(12)
+    sealed = AESGCM(cek).encrypt(nonce, inner.serialize(True).encode(), protected.encode())
+    return ".".join([protected, b64(wrapped), b64(nonce), b64(sealed[:-16]), b64(sealed[-16:])]).encode()
+
+
+def test_we_check_signed_values_of_others(desk):
+    private = jwk.JWK.generate(kty="OKP", crv="Ed25519")
+    desk.write("theirs.signer", private.export_public().encode())
+    to_aes = ["decrypt", "--key-file", "aes-256.key", "--signer", "theirs.signer"]
+    text = signed_by_hand(os.urandom(32), desk.jwk("aes-256"), private)
+    assert desk.call(*to_aes, data=text) == VALUE
+    # Made for somebody else, handed on in a sound envelope to us.
+    forwarded = signed_by_hand(os.urandom(32), desk.jwk("aes-256"), private, to=b64(os.urandom(32)))
+    assert "made for others" in desk.refused(*to_aes, data=forwarded)
+    assert "another key" in desk.refused("decrypt", "--key-file", "aes-256.key", "--signer", "ed25519.jwk", data=text)
+    # A nested JWS of another tool, which does not say whom it is for, is a value as it stands and no signature.
+    inner = jws.JWS(VALUE)
+    inner.add_signature(private, protected=json.dumps({"alg": "EdDSA", "kid": private.thumbprint()}))
+    nested = jwe.JWE(inner.serialize(True).encode(), protected=json.dumps({"alg": "A256KW", "enc": "A256GCM", "cty": "JWT"}), algs=OPEN)
+    nested.add_recipient(jwk.JWK(**desk.jwk("aes-256")))
+    nested = nested.serialize(True).encode()
+    assert desk.call("decrypt", "--key-file", "aes-256.key", data=nested) == inner.serialize(True).encode()
+    assert "no signature" in desk.refused(*to_aes, data=nested)
+
+
+def content(data):
+    return derive_key("lepton envelope v1 stream content", data)
+
+
+def test_blake3_is_the_official_one():
+    """The derive-key column of the official test vectors."""
+    context = "BLAKE3 2019-12-27 16:29:52 test vectors context"
+    known = {
+        0: "2cc39783c223154fea8dfb7c1b1660f2ac2dcbd1c1de8277b0b0dd39b7e50d7d",
+        1: "b3e2e340a117a499c6cf2398a19ee0d29cca2bb7404c73063382693bf66cb06c",
+        1023: "74a16c1c3d44368a86e1ca6df64be6a2f64cce8f09220787450722d85725dea5",
+        1025: "effaa245f065fbf82ac186839a249707c3bddf6d3fdda22d1b95a3c970379bcb",
+        7169: "554b0a5efea9ef183f2f9b931b7497995d9eb26f5c5c6dad2b97d62fc5ac31d9",
+    }
+    for length, expected in known.items():
+        assert derive_key(context, bytes(i % 251 for i in range(length))).hex() == expected
+
+
+def header_plaintext(desk, kind):
+    """What the JWE before a stream's chunks holds, and its `typ`."""
+
+    def opened(header):
+        token = jwe.JWE(algs=OPEN)
+        token.deserialize(header, jwk.JWK(**desk.jwk(kind)))
+        opened.typ = json.loads(token.objects["protected"])["typ"]
+        return token.payload
+
+    return opened
+
+
+@pytest.mark.parametrize("length", [0, CHUNK - 96, CHUNK - 95, CHUNK, 2 * CHUNK + 1])
+def test_signed_streams_are_the_documents(desk, length):
+    """EV-20."""
+    plain, opened = os.urandom(length), header_plaintext(desk, "x25519")
+    stream = desk.encrypt("x25519", "--format", "stream", "--sign", "ed25519.key", data=plain)
+    whole = open_stream(stream, opened)
+    assert opened.typ == "lepton-stream-signed"
+    data, public, signature = whole[:-96], whole[-96:-64], whole[-64:]
+    assert data == plain
+    assert b64(public) == json.loads((desk.folder / "ed25519.jwk").read_text())["x"]
+    (size,) = struct.unpack(">I", stream[16:20])
+    start = hashlib.sha256(stream[: 20 + size]).digest()
+    message = framed(b"lepton envelope v1 signed stream") + start + content(plain)
+    key = ed25519.Ed25519PublicKey.from_public_bytes(public)
+    key.verify(signature, message)
+    with pytest.raises(InvalidSignature):
+        key.verify(signature, message[:-1] + bytes([message[-1] ^ 1]))
+
+
+def test_rewrapped_streams_are_the_documents(desk):
+    """EV-21: the chunks as they were, their key and the hash of the data in the new header."""
+    plain = os.urandom(2 * CHUNK + 5)
+    old = desk.encrypt("x25519", data=plain)
+    desk.write("envelope", old)
+    desk.call("rewrap", "envelope", "--key-file", "x25519.key", "--recipient", "p256.jwk")
+    new, opened = (desk.folder / "envelope").read_bytes(), header_plaintext(desk, "p256")
+    (size,) = struct.unpack(">I", new[16:20])
+    (old_size,) = struct.unpack(">I", old[16:20])
+    assert new[20 + size :] == old[20 + old_size :]
+    inside = opened(new[20 : 20 + size].decode())
+    assert (opened.typ, len(inside)) == ("lepton-stream-rewrapped", 64)
+    file_key = header_plaintext(desk, "x25519")(old[20 : 20 + old_size].decode())
+    salt = hashlib.sha256(old[: 20 + old_size]).digest()
+    assert inside[:32] == expand(file_key, salt, b"lepton stream v1 chunks")
+    assert inside[32:] == content(plain)
+
+
+def test_statements_are_signed_as_the_document_says(desk):
+    """KY-02: texts alone, whose RFC 8785 form is Python's sorted and compact one."""
+    desk.call("vault", "key", "revoke", "x25519.jwk", "--sign", "ed25519.key", "--reason", "Gerät verloren", "--out", "revoked.json")
+    document = json.loads((desk.folder / "revoked.json").read_text())
+    signed = {"type": document["type"], "body": document["body"]}
+    canonical_form = json.dumps(signed, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    key = ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(document["signature"]["public_key"]))
+    key.verify(bytes.fromhex(document["signature"]["signature"]), framed(b"lepton-key-document/1") + canonical_form)
+    assert document["body"]["thumbprint"] == thumbprint(json.loads((desk.folder / "x25519.jwk").read_text()))
+
+
+def test_signing_keys_cross_with_openssl(desk):
+    openssl(desk, "genpkey", "-algorithm", "ED25519", "-out", "openssl-sign.pem")
+    (desk.folder / "openssl-sign.pem").chmod(0o600)
+    openssl(desk, "pkey", "-in", "openssl-sign.pem", "-pubout", "-out", "openssl-sign.pub")
+    text = desk.encrypt("x25519", "--sign", "openssl-sign.pem")
+    assert desk.call("decrypt", "--key-file", "x25519.key", "--signer", "openssl-sign.pub", data=text) == VALUE
+    (desk.folder / "sign.ours").unlink(missing_ok=True)
+    desk.call("vault", "key", "import", "openssl-sign.pem", "--out", "sign.ours", "--passphrase-file", "pw")
+    again = openssl(desk, "pkey", "-in", "sign.ours", "-passin", "file:pw", "-pubout")
+    assert again == (desk.folder / "openssl-sign.pub").read_bytes()

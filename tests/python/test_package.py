@@ -329,6 +329,27 @@ def test_the_classic_calls_learn_where_there_is_something_to_learn():
     assert abs(computed.inner_product - x[:, 0] @ y) <= computed.error < 0.01
 
 
+def test_envelopes_say_who_made_them(tmp_path, lepton):
+    private, public = lepton_ai.generate_key("x25519")
+    sign, signer = lepton_ai.generate_key("ed25519", passphrase="a passphrase of mine")
+    _, other = lepton_ai.generate_key("ed25519")
+    token = lepton_ai.encrypt(b"signed", recipients=[public], sign=sign, sign_passphrase="a passphrase of mine")
+    assert lepton_ai.decrypt(token, keys=[private], signers=[other, signer]) == b"signed"
+    with pytest.warns(UserWarning, match="not checked"):
+        assert lepton_ai.decrypt(token, keys=[private]) == b"signed"
+    unsigned = lepton_ai.encrypt(b"signed", recipients=[public])
+    for made, by in ((token, other), (unsigned, signer)):
+        with pytest.raises(lepton_ai.EnvelopeError):
+            lepton_ai.decrypt(made, keys=[private], signers=[by])
+    with pytest.raises(lepton_ai.errors.UsageError):
+        lepton_ai.encrypt(b"signed", recipients=[public], sign=private)
+    for name, text in (("token", token), ("key", private), ("signer", signer)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    lepton("decrypt", "--key-file", "key", "--signer", "signer", "--in", "token", "--out", "back", cwd=tmp_path)
+    assert (tmp_path / "back").read_bytes() == b"signed"
+
+
 def test_envelopes_open_for_their_keys_only(tmp_path, lepton):
     private, public = lepton_ai.generate_key("x25519", passphrase="a passphrase of mine")
     token = lepton_ai.encrypt(b"\x00data", recipients=[public])

@@ -53,7 +53,7 @@ impl IdentityKey {
         self.sign_raw(&framed(domain, message))
     }
 
-    fn sign_raw(&self, message: &[u8]) -> Signature {
+    pub(crate) fn sign_raw(&self, message: &[u8]) -> Signature {
         let mut bytes = [0; 64];
         bytes.copy_from_slice(self.0.sign(message).as_ref());
         Signature(bytes)
@@ -83,7 +83,11 @@ impl IdentityPublic {
         self.verify_raw(&framed(domain, message), signature)
     }
 
-    fn verify_raw(self, message: &[u8], signature: &Signature) -> Result<(), CryptoError> {
+    pub(crate) fn verify_raw(
+        self,
+        message: &[u8],
+        signature: &Signature,
+    ) -> Result<(), CryptoError> {
         UnparsedPublicKey::new(&ED25519, self.0)
             .verify(message, &signature.0)
             .map_err(|_| CryptoError::BadSignature)

@@ -21,6 +21,7 @@ pub mod error;
 pub mod federation;
 pub mod files;
 pub mod hex;
+pub mod key_register;
 pub mod ledger;
 pub mod local_sum;
 pub mod logging;

@@ -1,8 +1,8 @@
 //! Envelopes and keys in memory.
 
 use lepton_crypto::envelope::{
-    self, Cost, Enc, EnvelopeError, Key, KeyKind, Lock, Passphrase, Protection, PublicKey, Purpose,
-    Recipient, Unlock,
+    self, Cost, Enc, EnvelopeError, Key, KeyKind, Lock, Origin, Passphrase, Protection, PublicKey,
+    Purpose, Recipient, SigningKey, Unlock,
 };
 use lepton_node::error::NodeError;
 use lepton_node::random::Entropy;
@@ -11,9 +11,10 @@ use pyo3::types::PyBytes;
 
 use crate::errors::{away, wrong_envelope};
 
-/// A JWE of `plaintext`, to a passphrase or to keys: public ones as PEM or JWK, AES keys raw or as JWK.
+/// A JWE of `plaintext`, to a passphrase or to keys: public ones as PEM or JWK, AES keys raw or as JWK. Signed, if there is a key that signs, with its
+/// passphrase.
 #[pyfunction]
-#[pyo3(signature = (plaintext, passphrase=None, recipients=Vec::new(), aes_keys=Vec::new(), portable=false))]
+#[pyo3(signature = (plaintext, passphrase=None, recipients=Vec::new(), aes_keys=Vec::new(), portable=false, sign=None))]
 pub(crate) fn seal(
     py: Python<'_>,
     plaintext: Vec<u8>,
@@ -21,6 +22,7 @@ pub(crate) fn seal(
     recipients: Vec<Vec<u8>>,
     aes_keys: Vec<Vec<u8>>,
     portable: bool,
+    sign: Option<(Vec<u8>, Option<Vec<u8>>)>,
 ) -> PyResult<String> {
     away(py, move || {
         let plaintext = lepton_crypto::Zeroizing::new(plaintext);
@@ -36,20 +38,24 @@ pub(crate) fn seal(
             Some(passphrase) => Lock::Passphrase(passphrase, cost),
             None => Lock::Keys(&keys),
         };
-        envelope::seal(lock, Enc::A256Gcm, Purpose::Value, &plaintext, &mut rng)
-            .map_err(wrong_envelope)
+        let sealed = match sign.map(signing).transpose()? {
+            Some(key) => envelope::seal_signed(lock, Enc::A256Gcm, &plaintext, &key, &mut rng),
+            None => envelope::seal(lock, Enc::A256Gcm, Purpose::Value, &plaintext, &mut rng),
+        };
+        sealed.map_err(wrong_envelope)
     })
 }
 
-/// What a JWE holds, and whether it was bound to its key.
+/// What a JWE holds, and whether it has a signature that nobody asked to be checked. Of `signers`, if there are any, one must have signed.
 #[pyfunction]
-#[pyo3(signature = (jwe, passphrase=None, keys=Vec::new(), key_passphrase=None))]
+#[pyo3(signature = (jwe, passphrase=None, keys=Vec::new(), key_passphrase=None, signers=Vec::new()))]
 pub(crate) fn open(
     py: Python<'_>,
     jwe: String,
     passphrase: Option<Vec<u8>>,
     keys: Vec<Vec<u8>>,
     key_passphrase: Option<Vec<u8>>,
+    signers: Vec<Vec<u8>>,
 ) -> PyResult<(Bound<'_, PyBytes>, bool)> {
     let opened = away(py, move || {
         let passphrase = passphrase_of(passphrase)?;
@@ -65,9 +71,16 @@ pub(crate) fn open(
             Some(passphrase) => Unlock::Passphrase(passphrase),
             None => Unlock::Keys(&keys),
         };
-        envelope::open(&jwe, unlock, Purpose::Value).map_err(wrong_envelope)
+        let signers = signers.iter().map(|key| {
+            let key = PublicKey::from_file(key)?;
+            key.signing().ok_or(NOT_FOR_SIGNATURES)
+        });
+        let signers = signers.collect::<Result<Vec<_>, _>>();
+        let signers = signers.map_err(wrong_envelope)?;
+        envelope::open_signed(&jwe, unlock, Purpose::Value, &signers).map_err(wrong_envelope)
     })?;
-    Ok((PyBytes::new(py, &opened.plaintext), opened.committed))
+    let unchecked = matches!(opened.origin, Origin::Unchecked { .. });
+    Ok((PyBytes::new(py, &opened.plaintext), unchecked))
 }
 
 /// A new key's file, under a passphrase if there is one, and that of its public half.
@@ -119,6 +132,19 @@ fn passphrase_of(bytes: Option<Vec<u8>>) -> Result<Option<Passphrase>, NodeError
     made.map_err(wrong_envelope)
 }
 
+const NOT_FOR_SIGNATURES: EnvelopeError =
+    EnvelopeError::Use("this key is not for signatures; an Ed25519 key is (kind \"ed25519\")");
+
+/// The key that signs, from its file and its passphrase.
+fn signing((key, passphrase): (Vec<u8>, Option<Vec<u8>>)) -> Result<SigningKey, NodeError> {
+    let key = lepton_crypto::Zeroizing::new(key);
+    let passphrase = passphrase_of(passphrase)?;
+    match Key::from_file(&key, passphrase.as_ref()).map_err(wrong_envelope)? {
+        Key::Signing(key) => Ok(key),
+        _ => Err(wrong_envelope(NOT_FOR_SIGNATURES)),
+    }
+}
+
 fn addressed(public: &[Vec<u8>], aes: Vec<Vec<u8>>) -> Result<Vec<Recipient>, NodeError> {
     let public = public
         .iter()
@@ -145,12 +171,13 @@ fn kind_of(name: &str) -> Result<KeyKind, NodeError> {
         "rsa3072" => KeyKind::Rsa3072,
         "rsa4096" => KeyKind::Rsa4096,
         "hybrid" => KeyKind::Hybrid,
+        "ed25519" => KeyKind::Ed25519,
         "aes128" => KeyKind::Aes128,
         "aes192" => KeyKind::Aes192,
         "aes256" => KeyKind::Aes256,
         other => {
             return Err(NodeError::Use(format!(
-                "{other:?} is no kind of key; there are x25519, p256, rsa3072, rsa4096, hybrid, aes128, aes192 and aes256"
+                "{other:?} is no kind of key; there are x25519, p256, rsa3072, rsa4096, hybrid, ed25519, aes128, aes192 and aes256"
             )));
         }
     })

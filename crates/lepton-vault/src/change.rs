@@ -1,4 +1,4 @@
-//! New keys: rotation, other roots, re-encryption (rules VA-10, VA-11).
+//! New keys: rotation, other roots, re-encryption, and versions that go (rules VA-10, VA-11, VA-17).
 
 use lepton_crypto::Seed;
 
@@ -129,6 +129,39 @@ impl Vault {
             self.remove_files(table, &version.file)?;
         }
         Ok(written.statement)
+    }
+
+    /// Drops all versions of a table but the last `keep`: their keys, manifests and grants leave the catalog, then their files are removed. Gives the versions
+    /// that went. The catalog of before is replaced and not overwritten.
+    ///
+    /// # Errors
+    /// [`VaultError::Use`] for `keep` 0, or when there is no such table; otherwise as [`Vault::rotate`].
+    pub fn prune(&mut self, table: &str, keep: usize) -> Result<Vec<u64>, VaultError> {
+        let mut entry = self.catalog.table(table)?.clone();
+        if keep == 0 {
+            return Err(VaultError::Use(
+                "a table keeps at least one version; to destroy it, shred it".to_owned(),
+            ));
+        }
+        let kept = entry
+            .versions
+            .split_off(entry.versions.len().saturating_sub(keep));
+        let old = std::mem::replace(&mut entry.versions, kept);
+        let gone: Vec<u64> = old.iter().map(|version| version.version).collect();
+        if gone.is_empty() {
+            return Ok(gone);
+        }
+        for grant in entry.grants.values_mut() {
+            grant.versions.retain(|version, _| !gone.contains(version));
+        }
+        let mut catalog = self.catalog.clone();
+        catalog.tables.insert(table.to_owned(), entry);
+        let (catalog, key) = self.rotated(catalog)?;
+        self.commit(catalog, key)?;
+        for version in old {
+            self.remove_files(table, &version.file)?;
+        }
+        Ok(gone)
     }
 
     /// Removes a data file and its statement.

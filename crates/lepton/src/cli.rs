@@ -11,7 +11,7 @@ use crate::bench::BenchArgs;
 use crate::budget::BudgetArgs;
 use crate::ca::CaArgs;
 use crate::doctor::DoctorArgs;
-use crate::encrypt::{DecryptArgs, EncryptArgs};
+use crate::encrypt::{DecryptArgs, EncryptArgs, RewrapArgs};
 use crate::job::JobArgs;
 use crate::member::{CoordinatorArgs, PartyArgs};
 use crate::model::ModelArgs;
@@ -94,14 +94,19 @@ enum Command {
     Budget(BudgetArgs),
     /// Encrypt a file or pipe to public keys, an AES key or a passphrase
     #[command(
-        after_help = "Examples:\n  lepton encrypt --recipient her.pem --recipient me.pem --in data.csv --out data.csv.lepton\n  tar c folder | lepton encrypt --passphrase-file secret.txt > folder.tar.lepton\n\nAn envelope hides and protects its content; it does not say who made it."
+        after_help = "Examples:\n  lepton encrypt --recipient her.pem --recipient me.pem --in data.csv --out data.csv.lepton\n  tar c folder | lepton encrypt --passphrase-file secret.txt > folder.tar.lepton\n  lepton encrypt --recipient her.pem --sign my-ed25519.key --in data.csv --out data.csv.lepton\n\nAn envelope hides and protects its content; only with --sign does it say who made it."
     )]
     Encrypt(EncryptArgs),
     /// Decrypt what was encrypted, by Lepton or as a JWE by another tool
     #[command(
-        after_help = "Examples:\n  lepton decrypt --key-file me.key --key-passphrase-file secret.txt --in data.csv.lepton --out data.csv\n  lepton decrypt --passphrase-file secret.txt < folder.tar.lepton | tar x\n\nA pipe gets bytes as they are found authentic; use them only if the command exits with 0."
+        after_help = "Examples:\n  lepton decrypt --key-file me.key --key-passphrase-file secret.txt --in data.csv.lepton --out data.csv\n  lepton decrypt --passphrase-file secret.txt < folder.tar.lepton | tar x\n  lepton decrypt --key-file her.key --signer his.pem --in data.csv.lepton --out data.csv\n\nA pipe gets bytes as they are found authentic; use them only if the command exits with 0."
     )]
     Decrypt(DecryptArgs),
+    /// Give an encrypted file other recipients, without encrypting its data anew
+    #[command(
+        after_help = "Example: lepton rewrap data.csv.lepton --key-file me.key --key-passphrase-file secret.txt --recipient me.pem --recipient new.pem\n\nNobody but the recipients named now opens the new file. Who was one before keeps what it has: copies, and the key of the same data. To close that, decrypt and encrypt anew."
+    )]
+    Rewrap(RewrapArgs),
     /// Keep tables encrypted: seal, read, grant, rotate and destroy them; make and keep keys
     #[command(
         after_help = "Examples:\n  lepton vault seal churn.csv --vault customers.vault --key-file root.key\n  lepton vault key generate --kind x25519 --out me.key --public me.pem --passphrase-file secret.txt"
@@ -156,6 +161,7 @@ impl Cli {
             Command::Budget(args) => args.run(),
             Command::Encrypt(args) => args.run(),
             Command::Decrypt(args) => args.run(),
+            Command::Rewrap(args) => args.run(),
             Command::Vault(args) => args.run(),
             Command::Ca(args) => args.run(),
             Command::Party(args) => args.run(),

@@ -18,6 +18,7 @@ mod clock;
 mod doctor;
 mod encrypt;
 mod job;
+mod key_register;
 mod member;
 mod model;
 mod new;

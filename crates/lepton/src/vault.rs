@@ -5,8 +5,8 @@ use lepton_node::error::NodeError;
 
 use crate::vault_key::KeyArgs;
 use crate::vault_tables::{
-    GrantTable, HeadTable, InitVault, ListVault, ReadTable, RevokeTable, RotateVault, SealTable,
-    ShowTable, ShredTable, change, look,
+    GrantTable, HeadTable, InitVault, ListVault, PruneTable, ReadTable, RevokeTable, RotateVault,
+    SealTable, ShowTable, ShredTable, change, look,
 };
 
 /// Flags of `lepton vault`.
@@ -65,6 +65,11 @@ enum VaultCommand {
         after_help = "Example: lepton vault rotate customers.vault --key-file root.key --add-key-file second.key"
     )]
     Rotate(RotateVault),
+    /// Drop old versions of a table: their keys and files
+    #[command(
+        after_help = "Example: lepton vault prune customers.vault/churn --key-file root.key --keep 2 --yes\n\nThe last version always stays. Copies of old files stay readable to whoever has them with their keys."
+    )]
+    Prune(PruneTable),
     /// Destroy a table for good, with a certificate
     #[command(
         after_help = "Example: lepton vault shred customers.vault/churn --key-file root.key --yes\n\nThe certificate says what destruction does not reach: backups, copies, models made from the table."
@@ -87,6 +92,7 @@ impl VaultArgs {
             VaultCommand::Grant(args) => change::grant(&args),
             VaultCommand::Revoke(args) => change::revoke(&args),
             VaultCommand::Rotate(args) => change::rotate(&args),
+            VaultCommand::Prune(args) => change::prune(&args),
             VaultCommand::Shred(args) => change::shred(&args),
         }
     }

@@ -8,10 +8,12 @@ use lepton_node::envelopes::{
     read_public_key, read_share, recover, split, write_new,
 };
 use lepton_node::error::NodeError;
+use lepton_node::key_register::record;
 use lepton_node::random::Entropy;
 use serde_json::{Value, json};
 
-use crate::output;
+use crate::key_register::{DestroyKey, EscrowKey, ListKeys, RevokeKey, recovered};
+use crate::{clock, output};
 
 /// Flags of `lepton vault key`.
 #[derive(Args)]
@@ -45,15 +47,35 @@ enum KeyCommand {
         after_help = "Example: lepton vault key split me.key --key-passphrase-file secret.txt --threshold 3 --shares 5 --out shares\n\nWhoever has as many shares as the threshold has the key: give each to another custodian, over a channel that nobody else reads. Note the printed set; every share of this split has it."
     )]
     Split(SplitArgs),
-    /// Recover a key from its shares
+    /// Recover a key from its shares, or from escrow
     #[command(
-        after_help = "Example: lepton vault key recover shares/share-1.json shares/share-4.json shares/share-5.json --out me.key --passphrase-file secret.txt"
+        after_help = "Examples:\n  lepton vault key recover shares/share-1.json shares/share-4.json shares/share-5.json --out me.key --passphrase-file secret.txt\n  lepton vault key recover --escrow me.escrow --custodian-key custodian.key --out me.key --passphrase-file secret.txt"
     )]
     Recover(RecoverArgs),
+    /// Encrypt a key to a custodian, who can recover it alone
+    #[command(
+        after_help = "Example: lepton vault key escrow me.key --key-passphrase-file secret.txt --to custodian.pem --out me.escrow"
+    )]
+    Escrow(EscrowKey),
+    /// List the keys in a folder: kind, thumbprint, since when, revoked or destroyed; needs no passphrase
+    #[command(after_help = "Example: lepton vault key list keys")]
+    List(ListKeys),
+    /// State, signed, that a public key is not to be used any more
+    #[command(
+        after_help = "Example: lepton vault key revoke me.pem --sign owner.key --reason \"the laptop was stolen\"\n\n`lepton encrypt` and `lepton decrypt --signer` refuse a key with such a statement beside its file. It does not reach those who do not get it, and takes nothing back that was encrypted."
+    )]
+    Revoke(RevokeKey),
+    /// Overwrite and remove a private key's file, with a signed certificate
+    #[command(
+        after_help = "Example: lepton vault key destroy me.key --key-passphrase-file secret.txt --sign owner.key --yes\n\nCopies, backups, shares, escrow and what a solid-state disk keeps are not reached; the certificate says so. `lepton verify` checks it."
+    )]
+    Destroy(DestroyKey),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum KindArg {
+    /// For signatures; nothing can be encrypted to it
+    Ed25519,
     /// X25519 with ML-KEM-768: holds against quantum computers too; for Lepton only
     Hybrid,
     X25519,
@@ -72,7 +94,7 @@ enum KindArg {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum KeyFormatArg {
-    /// PKCS#8 or SubjectPublicKeyInfo in PEM: RSA, P-256, X25519
+    /// PKCS#8 or SubjectPublicKeyInfo in PEM: RSA, P-256, X25519, Ed25519
     Pem,
     /// JSON Web Key, encrypted as JWE: every kind
     Jwk,
@@ -90,7 +112,7 @@ struct NewKey {
     /// Write the key unencrypted: whoever can read the file has it
     #[arg(long, conflicts_with = "passphrase_file")]
     insecure_plain: bool,
-    /// Form of the file [default: pem for RSA, P-256 and X25519, else jwk]
+    /// Form of the file [default: jwk for hybrid and AES keys, else pem]
     #[arg(long, value_name = "FORM")]
     format: Option<KeyFormatArg>,
 }
@@ -141,7 +163,7 @@ struct ExportArgs {
     /// Export the private key unencrypted: whoever can read the file has it
     #[arg(long, requires = "private", conflicts_with = "passphrase_file")]
     insecure_plain: bool,
-    /// Form of the file [default: pem for RSA, P-256 and X25519, else jwk]
+    /// Form of the file [default: jwk for hybrid and AES keys, else pem]
     #[arg(long, value_name = "FORM")]
     format: Option<KeyFormatArg>,
 }
@@ -177,8 +199,17 @@ struct SplitArgs {
 #[derive(Args)]
 struct RecoverArgs {
     /// Files of shares
-    #[arg(required = true)]
+    #[arg(required_unless_present = "escrow", conflicts_with = "escrow")]
     shares: Vec<PathBuf>,
+    /// Instead: the file with the key in escrow
+    #[arg(long, value_name = "FILE", requires = "custodian_key")]
+    escrow: Option<PathBuf>,
+    /// Private key of its custodian
+    #[arg(long, value_name = "FILE", requires = "escrow")]
+    custodian_key: Option<PathBuf>,
+    /// File with the passphrase of the custodian's key, if it is encrypted
+    #[arg(long, value_name = "FILE", requires = "escrow")]
+    custodian_passphrase_file: Option<PathBuf>,
     #[command(flatten)]
     new: NewKey,
 }
@@ -193,6 +224,10 @@ impl KeyArgs {
             KeyCommand::Show(args) => show(&args),
             KeyCommand::Split(args) => split_key(&args),
             KeyCommand::Recover(args) => recover_key(&args),
+            KeyCommand::Escrow(args) => args.run(),
+            KeyCommand::List(args) => args.run(),
+            KeyCommand::Revoke(args) => args.run(),
+            KeyCommand::Destroy(args) => args.run(),
         }
     }
 }
@@ -200,6 +235,7 @@ impl KeyArgs {
 impl KindArg {
     const fn kind(self) -> KeyKind {
         match self {
+            Self::Ed25519 => KeyKind::Ed25519,
             Self::Hybrid => KeyKind::Hybrid,
             Self::X25519 => KeyKind::X25519,
             Self::P256 => KeyKind::P256,
@@ -245,6 +281,8 @@ impl NewKey {
             .map(read_passphrase)
             .transpose()?;
         write_private(key, &self.target(), self.format, passphrase.as_ref())?;
+        let thumbprint = key.public().map(|public| public.thumbprint());
+        record(&self.out, (key.kind(), thumbprint), &clock::now().0)?;
         output::note(&format!("{}: {}", self.out.display(), named(key)));
         Ok(())
     }
@@ -263,13 +301,6 @@ fn write_private(
         target,
         key.to_file(format, protection, &mut rng)?.as_bytes(),
     )
-}
-
-const fn usual(key: &PublicKey) -> KeyFormat {
-    match key {
-        PublicKey::Hybrid(_) => KeyFormat::Jwk,
-        PublicKey::Rsa(_) | PublicKey::Curve(_) => KeyFormat::Pem,
-    }
 }
 
 fn new_file(path: &Path) -> Target {
@@ -314,7 +345,7 @@ fn write_public(
     key: &PublicKey,
     format: Option<KeyFormatArg>,
 ) -> Result<(), NodeError> {
-    let format = format.map_or_else(|| usual(key), KeyFormatArg::format);
+    let format = format.map_or_else(|| key.usual_format(), KeyFormatArg::format);
     write_new(&new_file(path), key.to_file(format)?.as_bytes())
 }
 
@@ -439,6 +470,10 @@ fn split_key(args: &SplitArgs) -> Result<(), NodeError> {
 
 fn recover_key(args: &RecoverArgs) -> Result<(), NodeError> {
     args.new.target().check()?;
+    if let (Some(file), Some(custodian)) = (&args.escrow, &args.custodian_key) {
+        let passphrase = args.custodian_passphrase_file.as_deref();
+        return args.new.write(&recovered(file, custodian, passphrase)?);
+    }
     let shares = args
         .shares
         .iter()

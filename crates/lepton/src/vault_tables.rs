@@ -54,7 +54,7 @@ pub(crate) struct InitVault {
 
 #[derive(Args)]
 pub(crate) struct SealTable {
-    /// The table: a CSV file, or encrypted Parquet with --parquet-keys
+    /// The table: a CSV, Parquet, Arrow or JSON Lines file, or encrypted Parquet with --parquet-keys
     table: PathBuf,
     /// The vault's folder
     #[arg(long, value_name = "FOLDER")]
@@ -159,18 +159,51 @@ pub(crate) struct RevokeTable {
     reencrypt: bool,
 }
 
+/// Who shall open the vault too.
 #[derive(Args)]
-pub(crate) struct RotateVault {
-    /// The vault's folder
-    vault: PathBuf,
-    #[command(flatten)]
-    root: RootFlags,
+struct AddRoot {
     /// Let this key file open the vault too; it is made, if there is none
     #[arg(long, value_name = "FILE", conflicts_with = "add_passphrase_file")]
     add_key_file: Option<PathBuf>,
     /// Let the passphrase in this file open the vault too
     #[arg(long, value_name = "FILE")]
     add_passphrase_file: Option<PathBuf>,
+    /// Let an AES key on a token open the vault too: the token's PKCS#11 module
+    #[arg(long, value_name = "FILE", requires_all = ["add_token", "add_token_key", "add_pin_file"], conflicts_with_all = ["add_key_file", "add_passphrase_file"])]
+    add_pkcs11: Option<PathBuf>,
+    /// Label of that token
+    #[arg(long, value_name = "LABEL", requires = "add_pkcs11")]
+    add_token: Option<String>,
+    /// Label of the AES key on it
+    #[arg(long, value_name = "LABEL", requires = "add_pkcs11")]
+    add_token_key: Option<String>,
+    /// File with its PIN in its first line
+    #[arg(long, value_name = "FILE", requires = "add_pkcs11")]
+    add_pin_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct PruneTable {
+    /// The table, as VAULT/TABLE
+    table: PathBuf,
+    #[command(flatten)]
+    root: RootFlags,
+    /// How many of the last versions stay
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    keep: usize,
+    /// Yes, it cannot be undone
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct RotateVault {
+    /// The vault's folder
+    vault: PathBuf,
+    #[command(flatten)]
+    root: RootFlags,
+    #[command(flatten)]
+    add: AddRoot,
     /// Take a root away, by its name in `lepton vault ls`; may be repeated, for all that are neither at hand nor new: only those two can stay
     #[arg(long, value_name = "ROOT")]
     remove_root: Vec<String>,
@@ -194,8 +227,7 @@ impl RootFlags {
         if let (Some(module), Some(token), Some(key), Some(pin)) =
             (&self.pkcs11, &self.token, &self.token_key, &self.pin_file)
         {
-            let pin = first_line(pin)?;
-            return Ok(Box::new(TokenKey::open(module, (token, key), &pin)?));
+            return on_token(module, (token, key), pin);
         }
         match (&self.passphrase_file, &self.key_file) {
             (Some(path), _) => Ok(Box::new(Passphrase::from_file(path)?)),
@@ -205,6 +237,34 @@ impl RootFlags {
             )),
         }
     }
+}
+
+impl AddRoot {
+    fn root(&self) -> Result<Option<Box<dyn RootOfTrust>>, NodeError> {
+        if let (Some(module), Some(token), Some(key), Some(pin)) = (
+            &self.add_pkcs11,
+            &self.add_token,
+            &self.add_token_key,
+            &self.add_pin_file,
+        ) {
+            return on_token(module, (token, key), pin).map(Some);
+        }
+        Ok(match (&self.add_key_file, &self.add_passphrase_file) {
+            (Some(path), _) => Some(Box::new(change::made(path)?)),
+            (None, Some(path)) => Some(Box::new(Passphrase::from_file(path)?)),
+            (None, None) => None,
+        })
+    }
+}
+
+/// A key on a token, opened with the PIN in a file.
+fn on_token(
+    module: &Path,
+    names: (&str, &str),
+    pin: &Path,
+) -> Result<Box<dyn RootOfTrust>, NodeError> {
+    let pin = first_line(pin)?;
+    Ok(Box::new(TokenKey::open(module, names, &pin)?))
 }
 
 /// A secret in the first line of a file that only its owner may read.

@@ -22,9 +22,27 @@ pub enum EnvelopeError {
         "the envelope does not commit to its key (`lepton.kc`), which is needed with a passphrase and with several recipients; have it made for one public key, or by Lepton"
     )]
     Uncommitted,
+    /// A signature was asked for, and there is none that names its recipients (EV-19, EV-20).
+    #[error(
+        "the envelope has no signature that is bound to its recipients; ask its sender to sign it, or leave out the signer and rely on nobody"
+    )]
+    Unsigned,
+    /// Somebody else signed than those who were asked for.
+    #[error("the envelope is signed by another key (thumbprint {0}) than those that were given")]
+    OtherSigner(String),
+    /// The signature was made for another content, or for other recipients.
+    #[error(
+        "the signature does not hold for this content and these recipients: it was made for others, or altered"
+    )]
+    BadSignature,
     /// A stream's chunk that does not open.
     #[error("chunk {0} does not open: the data were altered, reordered or cut short")]
     Chunk(u64),
+    /// A stream behind a header that somebody replaced: its chunks are those of somebody who had its key, its whole is not what the header names (EV-21).
+    #[error(
+        "the content is not the one that its header was made for: it was replaced or altered by somebody who had its key"
+    )]
+    OtherContent,
     /// More than the format takes.
     #[error("{0} is more than an envelope of this format takes")]
     TooLong(&'static str),

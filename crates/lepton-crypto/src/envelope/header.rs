@@ -4,6 +4,7 @@ use aws_lc_rs::aead;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 
 use super::EnvelopeError;
+use super::text::{Object, text_of};
 
 /// How a content key reaches its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +119,7 @@ impl Enc {
     }
 }
 
-/// What an envelope holds; in its protected header, and asked for when it is opened.
+/// What an envelope holds; asked for when it is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// A value of the user's.
@@ -127,18 +128,73 @@ pub enum Purpose {
     Stream,
     /// A private key as a JWK.
     Key,
+    /// A private key as a JWK, encrypted to a custodian (KY-07).
+    Escrow,
+}
+
+/// What the protected header says that an envelope holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    Value,
+    /// A value inside a JWS (EV-19).
+    SignedValue,
+    Stream,
+    /// The key of a stream that ends with a signature (EV-20).
+    SignedStream,
+    /// The chunk key of a stream that was made behind another header (EV-21).
+    RewrappedStream,
+    Key,
+    Escrow,
 }
 
 impl Purpose {
-    /// `typ` of a stream's header.
-    pub(super) const STREAM: &'static str = "lepton-stream";
+    pub(super) const fn content(self) -> Content {
+        match self {
+            Self::Value => Content::Value,
+            Self::Stream => Content::Stream,
+            Self::Key => Content::Key,
+            Self::Escrow => Content::Escrow,
+        }
+    }
+}
+
+impl Content {
+    const NAMED: [Self; 6] = [
+        Self::Stream,
+        Self::SignedStream,
+        Self::RewrappedStream,
+        Self::Escrow,
+        Self::Key,
+        Self::SignedValue,
+    ];
 
     /// The member of the header that says it, if any.
     pub(super) const fn member(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Value => None,
-            Self::Stream => Some(("typ", Self::STREAM)),
+            Self::SignedValue => Some(("cty", "JOSE")),
+            Self::Stream => Some(("typ", "lepton-stream")),
+            Self::SignedStream => Some(("typ", "lepton-stream-signed")),
+            Self::RewrappedStream => Some(("typ", "lepton-stream-rewrapped")),
             Self::Key => Some(("cty", "jwk+json")),
+            Self::Escrow => Some(("typ", "lepton-escrow")),
         }
+    }
+
+    /// What a protected header says; a stream's and an escrow's `typ` comes before any `cty`.
+    pub(super) fn of(protected: &Object) -> Self {
+        let said = |content: &Self| {
+            content
+                .member()
+                .is_some_and(|(name, value)| text_of(protected, name) == Some(value))
+        };
+        Self::NAMED.into_iter().find(said).unwrap_or(Self::Value)
+    }
+
+    pub(super) const fn is_stream(self) -> bool {
+        matches!(
+            self,
+            Self::Stream | Self::SignedStream | Self::RewrappedStream
+        )
     }
 }

@@ -5,15 +5,16 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::derive::{Cost, Passphrase};
-use super::header::{Alg, Enc, Purpose};
+use super::header::{Alg, Content, Enc, Purpose};
 use super::keys::Key;
 use super::parse::{Entry, MAX_RECIPIENTS, Parsed, list_hash, parse, shown};
 use super::recipient::{
     Recipient, Unlock, Wrapped, fits, to_key, to_passphrase, with_key, with_passphrase,
 };
+use super::signing::{Origin, SigningKey, SigningPublic, bound_to, jws, open_jws};
 use super::text::{Json, Object, Writer, b64, text_of, unb64};
 use super::{EnvelopeError, MAX_VALUE};
-use crate::ct_eq;
+use crate::{Digest, ct_eq};
 
 /// To whom an envelope is closed.
 #[derive(Clone, Copy)]
@@ -30,6 +31,8 @@ pub struct Opened {
     pub plaintext: Zeroizing<Vec<u8>>,
     /// Whether the header committed to the content key; ours always do (EV-04).
     pub committed: bool,
+    /// Who made it, as far as that was checked.
+    pub origin: Origin,
 }
 
 /// Closes `plaintext` into a JWE.
@@ -43,91 +46,185 @@ pub fn seal(
     plaintext: &[u8],
     rng: &mut impl CryptoRng,
 ) -> Result<String, EnvelopeError> {
-    if plaintext.len() > MAX_VALUE {
+    seal_content(lock, enc, purpose.content(), plaintext, rng)
+}
+
+/// [`seal`] for any content that is not signed.
+pub(super) fn seal_content(
+    lock: Lock<'_>,
+    enc: Enc,
+    content: Content,
+    plaintext: &[u8],
+    rng: &mut impl CryptoRng,
+) -> Result<String, EnvelopeError> {
+    close(lock, (enc, content), |_| with_room(plaintext), rng)
+}
+
+/// Closes a value into a JWE together with a signature over the value, the header and the list of recipients (EV-19).
+///
+/// # Errors
+/// Those of [`seal`]; [`EnvelopeError::TooLong`] for more than about 12 MiB.
+pub fn seal_signed(
+    lock: Lock<'_>,
+    enc: Enc,
+    value: &[u8],
+    signer: &SigningKey,
+    rng: &mut impl CryptoRng,
+) -> Result<String, EnvelopeError> {
+    if value.len() > MAX_VALUE {
         return Err(EnvelopeError::TooLong("a value of more than 16 MiB"));
     }
+    let signed = |to| with_room(jws(signer, value, to).as_bytes());
+    close(lock, (enc, Content::SignedValue), signed, rng)
+}
+
+/// A plaintext with room for the tag, so that growing leaves no copy behind.
+fn with_room(plaintext: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut buffer = Zeroizing::new(Vec::with_capacity(plaintext.len() + 16));
+    buffer.extend_from_slice(plaintext);
+    buffer
+}
+
+/// Closes what `inner` makes when it is told what a signature must be bound to.
+fn close(
+    lock: Lock<'_>,
+    (enc, content): (Enc, Content),
+    inner: impl FnOnce(Digest) -> Zeroizing<Vec<u8>>,
+    rng: &mut impl CryptoRng,
+) -> Result<String, EnvelopeError> {
     let mut cek = Zeroizing::new(vec![0; enc.key_len()]);
     rng.fill_bytes(&mut cek);
-    let mut wrapped = match lock {
-        Lock::Passphrase(passphrase, cost) => vec![to_passphrase(passphrase, cost, &cek, rng)?],
+    let wrapped = wrap_all(lock, &cek, rng)?;
+    let compact = wrapped.len() == 1;
+    let (header, recipients, hash) = listed(wrapped, compact)?;
+    let protected = b64(protect(header, enc, content, &cek).end().as_bytes());
+    let plaintext = inner(bound_to(&protected, hash));
+    let [iv, ciphertext, tag] = encrypt(&protected, enc, &cek, plaintext, rng)?;
+    if compact {
+        return Ok(format!("{protected}.{recipients}.{iv}.{ciphertext}.{tag}"));
+    }
+    let whole = Writer::new()
+        .text("protected", &protected)
+        .json("recipients", &recipients)
+        .text("iv", &iv)
+        .text("ciphertext", &ciphertext)
+        .text("tag", &tag);
+    Ok(whole.end().to_string())
+}
+
+fn wrap_all(
+    lock: Lock<'_>,
+    cek: &[u8],
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<Wrapped>, EnvelopeError> {
+    match lock {
+        Lock::Passphrase(passphrase, cost) => Ok(vec![to_passphrase(passphrase, cost, cek, rng)?]),
         Lock::Keys(recipients) => {
             if recipients.is_empty() || recipients.len() > MAX_RECIPIENTS {
                 return Err(EnvelopeError::Use("an envelope has 1 to 64 recipients"));
             }
-            let wrapped = recipients.iter().map(|to| to_key(to, &cek, rng));
-            wrapped.collect::<Result<Vec<_>, _>>()?
-        }
-    };
-    match wrapped.pop() {
-        Some(one) if wrapped.is_empty() => {
-            let protected = protect(one.header, enc, purpose, &cek);
-            let [protected, iv, ciphertext, tag] =
-                encrypt(&protected.end(), enc, &cek, plaintext, rng)?;
-            let key = b64(&one.encrypted_key);
-            Ok(format!("{protected}.{key}.{iv}.{ciphertext}.{tag}"))
-        }
-        last => {
-            wrapped.extend(last);
-            let (list, hash) = listed(wrapped)?;
-            let header = Writer::new().bytes("lepton.rl", hash.as_ref());
-            let protected = protect(header, enc, purpose, &cek);
-            let [protected, iv, ciphertext, tag] =
-                encrypt(&protected.end(), enc, &cek, plaintext, rng)?;
-            let whole = Writer::new()
-                .text("protected", &protected)
-                .json("recipients", &list)
-                .text("iv", &iv)
-                .text("ciphertext", &ciphertext)
-                .text("tag", &tag);
-            Ok(whole.end().to_string())
+            let wrapped = recipients.iter().map(|to| to_key(to, cek, rng));
+            wrapped.collect()
         }
     }
 }
 
-/// Opens a JWE.
+/// Opens a JWE. A signature is not checked, and said to be there.
 ///
 /// # Errors
 /// [`EnvelopeError`]: what cannot be read or is refused before any key is used says what it is; whatever fails after is [`EnvelopeError::DoesNotOpen`].
 pub fn open(text: &str, unlock: Unlock<'_>, purpose: Purpose) -> Result<Opened, EnvelopeError> {
+    open_signed(text, unlock, purpose, &[])
+}
+
+/// Opens a JWE that one of `signers` must have signed; with none given, as [`open`].
+///
+/// # Errors
+/// Those of [`open`]; [`EnvelopeError::Unsigned`], [`EnvelopeError::OtherSigner`], [`EnvelopeError::BadSignature`].
+pub fn open_signed(
+    text: &str,
+    unlock: Unlock<'_>,
+    purpose: Purpose,
+    signers: &[SigningPublic],
+) -> Result<Opened, EnvelopeError> {
+    let (opened, content) = open_content(text, unlock, purpose)?;
+    let signed = match content {
+        Content::SignedValue => open_jws(&opened.plaintext, opened.to, signers)?,
+        _ => None,
+    };
+    let (plaintext, origin) = match signed {
+        Some(signed) => signed,
+        None if signers.is_empty() => (opened.plaintext, Origin::Unsigned),
+        None => return Err(EnvelopeError::Unsigned),
+    };
+    Ok(Opened {
+        plaintext,
+        committed: opened.committed,
+        origin,
+    })
+}
+
+/// What a JWE says that it holds, without any key; nothing for what is no JWE.
+pub(super) fn content_of(text: &str) -> Option<Content> {
+    let mut json = Object::new();
+    let parsed = parse(text, &mut json).ok()?;
+    Some(Content::of(&parsed.protected))
+}
+
+/// What an envelope held, before any signature in it is looked at.
+pub(super) struct Inner {
+    pub(super) plaintext: Zeroizing<Vec<u8>>,
+    committed: bool,
+    to: Digest,
+}
+
+/// Opens a JWE and says what its header calls its content.
+pub(super) fn open_content(
+    text: &str,
+    unlock: Unlock<'_>,
+    purpose: Purpose,
+) -> Result<(Inner, Content), EnvelopeError> {
     let mut json = Object::new();
     let parsed = parse(text, &mut json)?;
-    check_purpose(&parsed, purpose)?;
+    let content = check_purpose(&parsed, purpose)?;
     let committed = check_commitment(&parsed, purpose)?;
     let plaintext = match unlock {
         Unlock::Passphrase(passphrase) => open_with_passphrase(&parsed, passphrase)?,
         Unlock::Keys(keys) => open_with_keys(&parsed, keys)?,
     };
-    Ok(Opened {
+    let inner = Inner {
         plaintext,
         committed,
-    })
+        to: bound_to(parsed.protected_text, list_hash(&parsed.recipients)),
+    };
+    Ok((inner, content))
 }
 
-/// EV-13 and EV-17: a stream's header or a key is nothing else, and nothing else is one of them. Another tool's JWK without commitment is a value like others.
-fn check_purpose(parsed: &Parsed<'_>, purpose: Purpose) -> Result<(), EnvelopeError> {
-    let is = |purpose: Purpose| {
-        purpose
-            .member()
-            .is_some_and(|(name, value)| text_of(&parsed.protected, name) == Some(value))
-    };
-    let (stream, key) = (is(Purpose::Stream), is(Purpose::Key));
+/// EV-13, EV-17 and KY-07: a stream's header, a key or an escrow is nothing else, and nothing else is one of them. Another tool's JWK without commitment is a value like others.
+fn check_purpose(parsed: &Parsed<'_>, purpose: Purpose) -> Result<Content, EnvelopeError> {
+    let content = Content::of(&parsed.protected);
     let of_passphrase = |entry| parsed.alg(entry).is_some_and(Alg::of_passphrase);
     let ours =
         parsed.protected.contains_key("lepton.kc") || parsed.recipients.iter().any(of_passphrase);
-    match purpose {
-        Purpose::Stream if !stream => Err(EnvelopeError::Malformed(
-            "its header is not one of a stream",
-        )),
-        Purpose::Value | Purpose::Key if stream => Err(EnvelopeError::Malformed(
-            "it is the header of a stream, without the stream",
-        )),
-        Purpose::Key if !key => Err(EnvelopeError::Malformed(
-            "it holds a value, not a key (`cty` is not `jwk+json`)",
-        )),
-        Purpose::Value if key && ours => Err(EnvelopeError::Malformed(
-            "it holds a key, not a value; use `lepton vault key` or --key-file",
-        )),
-        _ => Ok(()),
+    let wrong = |what| Err(EnvelopeError::Malformed(what));
+    match (purpose, content) {
+        (Purpose::Stream, content) if !content.is_stream() => {
+            wrong("its header is not one of a stream")
+        }
+        (Purpose::Stream, content) => Ok(content),
+        (_, content) if content.is_stream() => {
+            wrong("it is the header of a stream, without the stream")
+        }
+        (Purpose::Escrow, Content::Escrow) | (Purpose::Key, Content::Key) => Ok(content),
+        (Purpose::Escrow, _) => wrong("it is no key in escrow (`typ` is not `lepton-escrow`)"),
+        (_, Content::Escrow) => {
+            wrong("it is a key in escrow; use `lepton vault key recover` with its custodian's key")
+        }
+        (Purpose::Key, _) => wrong("it holds a value, not a key (`cty` is not `jwk+json`)"),
+        (Purpose::Value, Content::Key) if ours => {
+            wrong("it holds a key, not a value; use `lepton vault key` or --key-file")
+        }
+        (Purpose::Value, content) => Ok(content),
     }
 }
 
@@ -145,7 +242,8 @@ fn check_commitment(parsed: &Parsed<'_>, purpose: Purpose) -> Result<bool, Envel
         ));
     }
     let committed = parsed.protected.contains_key("lepton.kc");
-    if !committed && (passphrase || algs.len() > 1 || purpose == Purpose::Stream) {
+    let ours = matches!(purpose, Purpose::Stream | Purpose::Escrow);
+    if !committed && (passphrase || algs.len() > 1 || ours) {
         return Err(EnvelopeError::Uncommitted);
     }
     if committed && algs.len() > 1 && !parsed.protected.contains_key("lepton.rl") {
@@ -254,24 +352,32 @@ fn decrypt(parsed: &Parsed<'_>, cek: &[u8]) -> Result<Zeroizing<Vec<u8>>, Envelo
 }
 
 /// Adds to a header what every one of ours has.
-fn protect(header: Writer, enc: Enc, purpose: Purpose, cek: &[u8]) -> Writer {
+fn protect(header: Writer, enc: Enc, content: Content, cek: &[u8]) -> Writer {
     let header = header
         .text("enc", enc.name())
         .bytes("lepton.kc", enc.commitment(cek).as_ref());
-    match purpose.member() {
+    match content.member() {
         Some((name, value)) => header.text(name, value),
         None => header,
     }
 }
 
-/// The list of recipients as JSON, and its hash.
-fn listed(wrapped: Vec<Wrapped>) -> Result<(String, crate::Digest), EnvelopeError> {
+/// Protected header, recipients as they are written, and the list's hash: one recipient's parameters are protected, those of several stand in the list.
+fn listed(wrapped: Vec<Wrapped>, compact: bool) -> Result<(Writer, String, Digest), EnvelopeError> {
     let (mut items, mut entries) = (Vec::new(), Vec::new());
     for Wrapped {
         header,
         encrypted_key,
     } in wrapped
     {
+        if compact {
+            let key = b64(&encrypted_key);
+            let entry = Entry {
+                header: Object::new(),
+                encrypted_key,
+            };
+            return Ok((header, key, list_hash(&[entry])));
+        }
         let header = header.end();
         let item = Writer::new()
             .json("header", &header)
@@ -282,29 +388,33 @@ fn listed(wrapped: Vec<Wrapped>) -> Result<(String, crate::Digest), EnvelopeErro
             encrypted_key,
         });
     }
-    Ok((format!("[{}]", items.join(",")), list_hash(&entries)))
+    let hash = list_hash(&entries);
+    let header = Writer::new().bytes("lepton.rl", hash.as_ref());
+    Ok((header, format!("[{}]", items.join(",")), hash))
 }
 
-/// Protected header, nonce, ciphertext and tag in base64url.
+/// Nonce, ciphertext and tag in base64url.
 fn encrypt(
     protected: &str,
     enc: Enc,
     cek: &[u8],
-    plaintext: &[u8],
+    mut plaintext: Zeroizing<Vec<u8>>,
     rng: &mut impl CryptoRng,
-) -> Result<[String; 4], EnvelopeError> {
+) -> Result<[String; 3], EnvelopeError> {
+    if plaintext.len() > MAX_VALUE {
+        return Err(EnvelopeError::TooLong(
+            "a value of more than 16 MiB, or of 12 MiB with its signature",
+        ));
+    }
     let mut iv = [0; 12];
     rng.fill_bytes(&mut iv);
-    let protected = b64(protected.as_bytes());
-    let mut buffer = Vec::with_capacity(plaintext.len() + 16);
-    buffer.extend_from_slice(plaintext);
     let tag = enc
         .cipher(cek)?
         .seal_in_place_separate_tag(
             Nonce::assume_unique_for_key(iv),
             Aad::from(protected.as_bytes()),
-            &mut buffer,
+            &mut plaintext,
         )
         .map_err(|_| EnvelopeError::TooLong("the value"))?;
-    Ok([protected, b64(&iv), b64(&buffer), b64(tag.as_ref())])
+    Ok([b64(&iv), b64(&plaintext), b64(tag.as_ref())])
 }

@@ -4,10 +4,11 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::derive::{Cost, Passphrase};
-use super::header::{Enc, Purpose};
-use super::jwe::{Lock, open, seal};
+use super::header::{Content, Enc, Purpose};
+use super::jwe::{Lock, content_of, open, seal};
 use super::keys::{AesKey, Key, PublicKey};
 use super::recipient::Unlock;
+use super::shares::Share;
 use super::{EnvelopeError, pem};
 
 /// Most bytes of a key file.
@@ -29,10 +30,45 @@ pub enum Protection<'a> {
 /// The form of a key file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyFormat {
-    /// PKCS#8 or SubjectPublicKeyInfo in PEM: RSA, P-256, X25519.
+    /// PKCS#8 or SubjectPublicKeyInfo in PEM: RSA, P-256, X25519, Ed25519.
     Pem,
     /// JWK, or a JWE of it: every kind.
     Jwk,
+}
+
+/// What a file of a key is, as far as it says without any passphrase.
+pub enum KeyFile {
+    /// A public key.
+    Public(PublicKey),
+    /// A private or AES key that is not encrypted.
+    Plain(Key),
+    /// A private or AES key under a passphrase.
+    Encrypted,
+    /// A key in escrow.
+    Escrow,
+    /// A share of a key.
+    Share(Share),
+}
+
+impl KeyFile {
+    /// What the bytes of a file are; nothing if they are no key.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        if let Ok(key) = PublicKey::from_file(bytes) {
+            return Some(Self::Public(key));
+        }
+        if let Ok(share) = Share::from_file(bytes) {
+            return Some(Self::Share(share));
+        }
+        if Key::is_encrypted(bytes) {
+            return Some(Self::Encrypted);
+        }
+        let text = text_of_file(bytes).unwrap_or_default();
+        if content_of(text) == Some(Content::Escrow) {
+            return Some(Self::Escrow);
+        }
+        Key::from_file(bytes, None).ok().map(Self::Plain)
+    }
 }
 
 impl<'a> Protection<'a> {
@@ -49,7 +85,7 @@ impl Key {
     #[must_use]
     pub const fn usual_format(&self) -> KeyFormat {
         match self {
-            Self::Rsa(_) | Self::Curve(_) => KeyFormat::Pem,
+            Self::Rsa(_) | Self::Curve(_) | Self::Signing(_) => KeyFormat::Pem,
             Self::Hybrid(_) | Self::Aes(_) => KeyFormat::Jwk,
         }
     }
@@ -80,6 +116,15 @@ impl Key {
         Ok(text)
     }
 
+    /// Whether a file is one of a key under a passphrase.
+    #[must_use]
+    pub fn is_encrypted(bytes: &[u8]) -> bool {
+        let Ok(text) = text_of_file(bytes) else {
+            return false;
+        };
+        pem::is_encrypted(text) || content_of(text) == Some(Content::Key)
+    }
+
     /// A private or AES key from its file: PEM, JWK, a JWE of a JWK, or 16, 24 or 32 raw bytes.
     ///
     /// # Errors
@@ -108,6 +153,15 @@ impl Key {
 }
 
 impl PublicKey {
+    /// The form that a public key of this kind is written in if nobody says otherwise.
+    #[must_use]
+    pub const fn usual_format(&self) -> KeyFormat {
+        match self {
+            Self::Rsa(_) | Self::Curve(_) | Self::Signing(_) => KeyFormat::Pem,
+            Self::Hybrid(_) => KeyFormat::Jwk,
+        }
+    }
+
     /// The text of a public key's file.
     ///
     /// # Errors
@@ -178,6 +232,7 @@ mod tests {
             KeyKind::P256,
             KeyKind::X25519,
             KeyKind::Hybrid,
+            KeyKind::Ed25519,
             KeyKind::Aes192,
         ] {
             let key = Key::generate(kind, &mut rng).unwrap();

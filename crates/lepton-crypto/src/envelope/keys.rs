@@ -8,10 +8,11 @@ use super::EnvelopeError;
 use super::agree::{Curve, CurvePrivate, CurvePublic};
 use super::hybrid::{self, HybridPrivate, HybridPublic};
 use super::rsa::{RsaPrivate, RsaPublic};
+use super::signing::{SigningKey, SigningPublic};
 use super::text::{Json, Object, Writer, b64, bytes_of, text_of};
 use crate::sha256;
 
-/// A key to which anybody can encrypt.
+/// A key to which anybody can encrypt, or with which anybody can check signatures.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PublicKey {
     /// RSA of 3072 or 4096 bits.
@@ -20,6 +21,8 @@ pub enum PublicKey {
     Curve(CurvePublic),
     /// X25519 with ML-KEM-768.
     Hybrid(Box<HybridPublic>),
+    /// Ed25519: for signatures only.
+    Signing(SigningPublic),
 }
 
 /// A secret key.
@@ -32,6 +35,8 @@ pub enum Key {
     Hybrid(Box<HybridPrivate>),
     /// AES of 128, 192 or 256 bits: who can encrypt to it can decrypt.
     Aes(AesKey),
+    /// Ed25519: for signatures only.
+    Signing(SigningKey),
 }
 
 /// A raw AES key.
@@ -56,6 +61,8 @@ pub enum KeyKind {
     Aes192,
     /// AES of 256 bits.
     Aes256,
+    /// Ed25519, for signatures.
+    Ed25519,
 }
 
 impl AesKey {
@@ -96,6 +103,7 @@ impl Key {
             KeyKind::Aes128 => Self::Aes(AesKey::random(16, rng)),
             KeyKind::Aes192 => Self::Aes(AesKey::random(24, rng)),
             KeyKind::Aes256 => Self::Aes(AesKey::random(32, rng)),
+            KeyKind::Ed25519 => Self::Signing(SigningKey::generate(rng)),
         })
     }
 
@@ -106,6 +114,7 @@ impl Key {
             Self::Rsa(key) => Some(PublicKey::Rsa(key.public().clone())),
             Self::Curve(key) => Some(PublicKey::Curve(key.public().clone())),
             Self::Hybrid(key) => Some(PublicKey::Hybrid(Box::new(key.public().clone()))),
+            Self::Signing(key) => Some(PublicKey::Signing(key.public())),
             Self::Aes(_) => None,
         }
     }
@@ -132,13 +141,14 @@ impl Key {
         Ok(match self {
             Self::Rsa(key) => key.private_jwk(writer)?,
             Self::Curve(key) => writer.bytes("d", key.scalar()),
+            Self::Signing(key) => writer.bytes("d", key.seed()),
             Self::Hybrid(key) => key.private_jwk(writer),
             Self::Aes(key) => writer.bytes("k", key.bytes()).text("kty", "oct"),
         }
         .end())
     }
 
-    /// A private JWK. Refuses keys whose private and public halves differ, whose `use` is not encryption, or whose `alg` is another than the one
+    /// A private JWK. Refuses keys whose private and public halves differ, whose `use` is not that of their kind, or whose `alg` is another than the one
     /// that its kind of key is for (EV-07).
     ///
     /// # Errors
@@ -147,9 +157,12 @@ impl Key {
         let jwk = Json::object(text)?;
         let key = match text_of(&jwk, "kty") {
             Some("RSA") => Self::Rsa(RsaPrivate::from_private_jwk(&jwk)?),
+            Some("OKP") if is_ed25519(&jwk) => {
+                Self::Signing(SigningKey::from_seed(&bytes_of(&jwk, "d", NO_D)?)?)
+            }
             Some("EC" | "OKP") => {
                 let curve = CurvePublic::from_jwk(&jwk)?.curve;
-                let scalar = bytes_of(&jwk, "d", "a private key has no `d`")?;
+                let scalar = bytes_of(&jwk, "d", NO_D)?;
                 Self::Curve(CurvePrivate::from_scalar(curve, &scalar)?)
             }
             Some(hybrid::KTY) => Self::Hybrid(Box::new(HybridPrivate::from_private_jwk(&jwk)?)),
@@ -161,7 +174,10 @@ impl Key {
                 "its private and its public half do not belong together",
             )),
             Some(_) => Ok(key),
-            None => check_use(&jwk, &["A128KW", "A192KW", "A256KW", "dir"]).map(|()| key),
+            None => {
+                let algs = ["A128KW", "A192KW", "A256KW", "dir"];
+                check_use(&jwk, ("enc", &algs)).map(|()| key)
+            }
         }
     }
 }
@@ -185,6 +201,10 @@ impl PublicKey {
     }
 
     fn from_object(jwk: &Object) -> Result<Self, EnvelopeError> {
+        if text_of(jwk, "kty") == Some("OKP") && is_ed25519(jwk) {
+            check_use(jwk, ("sig", &["EdDSA", "Ed25519"]))?;
+            return SigningPublic::from_jwk(jwk).map(Self::Signing);
+        }
         let (key, alg) = match text_of(jwk, "kty") {
             Some("RSA") => (Self::Rsa(RsaPublic::from_jwk(jwk)?), "RSA-OAEP-256"),
             Some("EC" | "OKP") => (Self::Curve(CurvePublic::from_jwk(jwk)?), "ECDH-ES+A256KW"),
@@ -198,7 +218,7 @@ impl PublicKey {
                 ));
             }
         };
-        check_use(jwk, &[alg])?;
+        check_use(jwk, ("enc", &[alg]))?;
         Ok(key)
     }
 
@@ -214,6 +234,15 @@ impl PublicKey {
         b64(sha256(self.to_jwk().as_bytes()).as_bytes())
     }
 
+    /// The key, if it checks signatures.
+    #[must_use]
+    pub const fn signing(&self) -> Option<SigningPublic> {
+        match self {
+            Self::Signing(key) => Some(*key),
+            Self::Rsa(_) | Self::Curve(_) | Self::Hybrid(_) => None,
+        }
+    }
+
     /// What kind of key it is, for people.
     #[must_use]
     pub fn kind(&self) -> String {
@@ -224,6 +253,7 @@ impl PublicKey {
                 Curve::X25519 => "X25519".to_owned(),
             },
             Self::Hybrid(_) => "X25519 with ML-KEM-768".to_owned(),
+            Self::Signing(_) => "Ed25519".to_owned(),
         }
     }
 
@@ -232,14 +262,23 @@ impl PublicKey {
             Self::Rsa(key) => key.jwk(writer),
             Self::Curve(key) => key.jwk(writer),
             Self::Hybrid(key) => key.jwk(writer),
+            Self::Signing(key) => key.jwk(writer),
         }
     }
 }
 
+const NO_D: &str = "a private key has no `d`";
+
+fn is_ed25519(jwk: &Object) -> bool {
+    text_of(jwk, "crv") == Some("Ed25519")
+}
+
 /// EV-07: a JWK that says what it is for is used for nothing else.
-fn check_use(jwk: &Object, algs: &[&str]) -> Result<(), EnvelopeError> {
-    if jwk.contains_key("use") && text_of(jwk, "use") != Some("enc") {
-        return Err(EnvelopeError::Key("its `use` is not `enc`"));
+fn check_use(jwk: &Object, (purpose, algs): (&str, &[&str])) -> Result<(), EnvelopeError> {
+    if jwk.contains_key("use") && text_of(jwk, "use") != Some(purpose) {
+        return Err(EnvelopeError::Key(
+            "its `use` is another than what such keys are used for here",
+        ));
     }
     let alg = jwk.get("alg").map(|alg| alg.text().unwrap_or_default());
     if alg.is_some_and(|alg| !algs.contains(&alg)) {
@@ -256,7 +295,7 @@ mod tests {
     use chacha20::ChaCha20Rng;
     use rand_core::SeedableRng;
 
-    const KINDS: [KeyKind; 7] = [
+    const KINDS: [KeyKind; 8] = [
         KeyKind::Rsa3072,
         KeyKind::P256,
         KeyKind::X25519,
@@ -264,6 +303,7 @@ mod tests {
         KeyKind::Aes128,
         KeyKind::Aes192,
         KeyKind::Aes256,
+        KeyKind::Ed25519,
     ];
 
     #[test]
@@ -334,6 +374,22 @@ mod tests {
             r#","use":1"#,
         ] {
             assert!(PublicKey::from_jwk(key(bad).as_bytes()).is_err(), "{bad}");
+        }
+        let signing = |more: &str| key(more).replace("X25519", "Ed25519");
+        for fine in [
+            "",
+            r#","use":"sig""#,
+            r#","alg":"EdDSA""#,
+            r#","alg":"Ed25519""#,
+        ] {
+            let key = PublicKey::from_jwk(signing(fine).as_bytes()).unwrap();
+            assert_eq!(key.kind(), "Ed25519");
+        }
+        for bad in [r#","use":"enc""#, r#","alg":"ES256""#] {
+            assert!(
+                PublicKey::from_jwk(signing(bad).as_bytes()).is_err(),
+                "{bad}"
+            );
         }
     }
 }

@@ -20,16 +20,20 @@ use super::derive::Passphrase;
 use super::keyfile::NOT_ENCRYPTED;
 use super::keys::{Key, PublicKey};
 use super::rsa::{RsaPrivate, RsaPublic};
+use super::signing::{SigningKey, SigningPublic};
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const X25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.110");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
-/// What stands before the key in SubjectPublicKeyInfo of P-256 and X25519, and in PKCS#8 of X25519.
+/// What stands before the key in SubjectPublicKeyInfo of P-256, X25519 and Ed25519, and in PKCS#8 of the latter two.
 const P256_SPKI: &[u8] = b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00";
 const X25519_SPKI: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x6e\x03\x21\x00";
 const X25519_PKCS8: &[u8] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x6e\x04\x22\x04\x20";
+const ED25519_SPKI: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
+const ED25519_PKCS8: &[u8] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
 
 const PRIVATE: &str = "PRIVATE KEY";
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
@@ -70,6 +74,11 @@ fn encrypt(
         .map_err(|_| BAD)?
         .encrypt_with_params(parameters, passphrase.bytes())
         .map_err(|_| FAILED)
+}
+
+/// Whether a text is PKCS#8 under a passphrase.
+pub(super) fn is_encrypted(text: &str) -> bool {
+    SecretDocument::from_pem(text).is_ok_and(|(label, _)| label == ENCRYPTED)
 }
 
 /// A private key from PEM.
@@ -144,6 +153,7 @@ pub(super) fn public_to_pem(key: &PublicKey) -> Result<String, EnvelopeError> {
             };
             [before, &key.bytes].concat()
         }
+        PublicKey::Signing(key) => [ED25519_SPKI, &key.bytes()].concat(),
         PublicKey::Hybrid(_) => return Err(NO_FORM),
     };
     let document = pkcs8::Document::try_from(der).map_err(|_| BAD)?;
@@ -164,48 +174,66 @@ pub(super) fn public_from_pem(text: &str) -> Result<PublicKey, EnvelopeError> {
     }
     let info = SubjectPublicKeyInfoRef::from_der(document.as_bytes()).map_err(|_| BAD)?;
     let bits = info.subject_public_key.as_bytes().ok_or(BAD)?;
-    match curve(&info.algorithm)? {
-        None => RsaPublic::from_pkcs1(bits).map(PublicKey::Rsa),
-        Some(curve) => CurvePublic::new(curve, bits).map(PublicKey::Curve),
+    match kind(&info.algorithm)? {
+        Kind::Rsa => RsaPublic::from_pkcs1(bits).map(PublicKey::Rsa),
+        Kind::Curve(curve) => CurvePublic::new(curve, bits).map(PublicKey::Curve),
+        Kind::Ed25519 => SigningPublic::new(bits).map(PublicKey::Signing),
     }
 }
 
-/// The curve of an algorithm; none for RSA.
-fn curve(algorithm: &AlgorithmIdentifierRef<'_>) -> Result<Option<Curve>, EnvelopeError> {
+/// What a key of an algorithm is.
+enum Kind {
+    Rsa,
+    Curve(Curve),
+    Ed25519,
+}
+
+fn kind(algorithm: &AlgorithmIdentifierRef<'_>) -> Result<Kind, EnvelopeError> {
     match algorithm.oid {
-        RSA => Ok(None),
-        X25519 => Ok(Some(Curve::X25519)),
-        EC if algorithm.parameters_oid() == Ok(P256) => Ok(Some(Curve::P256)),
+        RSA => Ok(Kind::Rsa),
+        X25519 => Ok(Kind::Curve(Curve::X25519)),
+        ED25519 => Ok(Kind::Ed25519),
+        EC if algorithm.parameters_oid() == Ok(P256) => Ok(Kind::Curve(Curve::P256)),
         _ => Err(EnvelopeError::Key(
-            "it is none of RSA, P-256 and X25519 (a key for signatures cannot decrypt)",
+            "it is none of RSA, P-256, X25519 and Ed25519",
         )),
     }
 }
 
 fn from_pkcs8(der: &[u8]) -> Result<Key, EnvelopeError> {
     let info = PrivateKeyInfoRef::from_der(der).map_err(|_| BAD)?;
-    match curve(&info.algorithm)? {
-        None => RsaPrivate::from_pkcs8(der).map(Key::Rsa),
-        Some(Curve::P256) => {
+    match kind(&info.algorithm)? {
+        Kind::Rsa => RsaPrivate::from_pkcs8(der).map(Key::Rsa),
+        Kind::Curve(Curve::P256) => {
             // The library holds the private half against the public one, where it is in the file.
             let key = PrivateKey::from_private_key_der(&ECDH_P256, der).map_err(|_| BAD)?;
             let scalar: EcPrivateKeyBin<'_> = key.as_be_bytes().map_err(|_| BAD)?;
             CurvePrivate::from_scalar(Curve::P256, scalar.as_ref()).map(Key::Curve)
         }
-        Some(Curve::X25519) => {
-            let scalar = info
-                .private_key
-                .as_bytes()
-                .strip_prefix(b"\x04\x20")
-                .ok_or(BAD)?;
-            let key = CurvePrivate::from_scalar(Curve::X25519, scalar)?;
-            match info.public_key.and_then(|bits| bits.as_bytes()) {
-                Some(public) if public != key.public().bytes => Err(EnvelopeError::Key(
-                    "its private and its public half do not belong together",
-                )),
-                _ => Ok(Key::Curve(key)),
-            }
+        Kind::Curve(Curve::X25519) => {
+            let key = CurvePrivate::from_scalar(Curve::X25519, octets(&info)?)?;
+            same_half(&info, &key.public().bytes).map(|()| Key::Curve(key))
         }
+        Kind::Ed25519 => {
+            let key = SigningKey::from_seed(octets(&info)?)?;
+            same_half(&info, &key.public().bytes()).map(|()| Key::Signing(key))
+        }
+    }
+}
+
+/// The 32 bytes of RFC 8410 §7.
+fn octets<'a>(info: &PrivateKeyInfoRef<'a>) -> Result<&'a [u8], EnvelopeError> {
+    let inner = info.private_key.as_bytes();
+    inner.strip_prefix(b"\x04\x20").ok_or(BAD)
+}
+
+/// The public half of RFC 5958, where a file has it.
+fn same_half(info: &PrivateKeyInfoRef<'_>, public: &[u8]) -> Result<(), EnvelopeError> {
+    match info.public_key.and_then(|bits| bits.as_bytes()) {
+        Some(found) if found != public => Err(EnvelopeError::Key(
+            "its private and its public half do not belong together",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -221,6 +249,7 @@ fn pkcs8(key: &Key) -> Result<Zeroizing<Vec<u8>>, EnvelopeError> {
                 Ok(Zeroizing::new(der.as_ref().to_vec()))
             }
         },
+        Key::Signing(key) => Ok(Zeroizing::new([ED25519_PKCS8, key.seed()].concat())),
         Key::Hybrid(_) | Key::Aes(_) => Err(NO_FORM),
     }
 }
@@ -312,11 +341,22 @@ mod tests {
             assert!(private_from_pem(&bad, None).is_err(), "{bad}");
             assert!(public_from_pem(&bad).is_err(), "{bad}");
         }
-        // An Ed25519 key: RFC 8410 §10.3.
-        let signing = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
-        assert!(matches!(
-            private_from_pem(signing, None),
-            Err(EnvelopeError::Key(_))
-        ));
+    }
+
+    /// RFC 8410 §10.1 and §10.3: without and with the public half.
+    #[test]
+    fn rfc_8410() {
+        let public = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
+        let short = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+        let long = "-----BEGIN PRIVATE KEY-----\nMHICAQEwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\noB8wHQYKKoZIhvcNAQkJFDEPDA1DdXJkbGUgQ2hhaXJzgSEAGb9ECWmEzf6FQbrB\nZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PRIVATE KEY-----\n";
+        for private in [short, long] {
+            let key = private_from_pem(private, None).unwrap();
+            assert_eq!(public_to_pem(&key.public().unwrap()).unwrap(), public);
+            let mut rng = ChaCha20Rng::from_seed([1; 32]);
+            assert_eq!(*private_to_pem(&key, None, &mut rng).unwrap(), short);
+        }
+        assert_eq!(public_from_pem(public).unwrap().kind(), "Ed25519");
+        let mixed = long.replace("ZuE=", "ZuA=");
+        assert!(private_from_pem(&mixed, None).is_err());
     }
 }

@@ -72,6 +72,9 @@ fn to_public(
                 encrypted_key: wrap::wrap(&kek, cek)?,
             })
         }
+        PublicKey::Signing(_) => Err(EnvelopeError::Key(
+            "an Ed25519 key checks signatures; nothing can be encrypted to it",
+        )),
         PublicKey::Hybrid(key) => {
             let (kek, both) = key.encapsulate(rng)?;
             Ok(Wrapped {
@@ -135,6 +138,7 @@ pub(super) fn fits(alg: Alg, key: &Key) -> bool {
         Key::Curve(_) => alg == Alg::EcdhEsA256Kw,
         Key::Hybrid(_) => alg == Alg::Hybrid,
         Key::Aes(key) => alg == aes_alg(key) || alg == Alg::Dir,
+        Key::Signing(_) => false,
     }
 }
 
@@ -242,6 +246,7 @@ pub(super) fn with_key(
             let both = parameters.bytes("ek", "a hybrid recipient has no `ek`")?;
             wrap::unwrap(&key.decapsulate(&both)?, encrypted_key)
         }
+        Key::Signing(_) => Err(EnvelopeError::DoesNotOpen),
     }
 }
 

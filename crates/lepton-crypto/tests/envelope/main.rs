@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod forge;
+mod signed;
 mod streams;
 mod values;
 mod vectors;

@@ -14,8 +14,11 @@ use lepton_protocol::ledger::Head;
 use super::Decoder;
 use crate::audit_log::{self, AuditLog, Direction, Event};
 use crate::daemon::record::StoredJob;
+use crate::envelopes::{Key, KeyKind};
+use crate::key_register;
 use crate::ledger::SignedHead;
 use crate::model_file::{FILE, ModelFile, ModelHeader};
+use crate::random::Entropy;
 use crate::signed_report::{self, Keys, sample};
 use crate::tables::read_text;
 
@@ -41,6 +44,10 @@ pub(super) fn decoders() -> Vec<Decoder> {
                 "both readers agree"
             );
             verified
+        })
+        .taking(300, 1 << 17),
+        Decoder::of_text("key-statement", &[revocation()], |text| {
+            key_register::verify(text).is_ok_and(|found| found.holds)
         })
         .taking(300, 1 << 17),
         Decoder::of_text(
@@ -81,6 +88,18 @@ fn segment() -> String {
     log.append(message).expect("a line");
     log.seal().expect("a signature");
     read_text(&folder.path().join("segment-00000001.jsonl")).expect("a segment")
+}
+
+/// A key's revocation of itself.
+fn revocation() -> String {
+    let mut rng = Entropy::InsecureSeed(7).generator("statement", 0);
+    let rng = rng.as_mut().expect("a seeded generator");
+    let key = Key::generate(KeyKind::Ed25519, rng).expect("a key");
+    let public = key.public().expect("a public half");
+    let Key::Signing(key) = key else {
+        unreachable!("an Ed25519 key signs")
+    };
+    key_register::revocation(&public, "2026-01-01T00:00:00Z", "lost", &key).expect("a statement")
 }
 
 fn report() -> String {

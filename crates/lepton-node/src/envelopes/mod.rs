@@ -4,24 +4,32 @@
 
 mod output;
 mod pump;
+mod rewrap;
 mod secrets;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use lepton_crypto::envelope::{
-    CHUNK, CHUNK_OVERHEAD, MAGIC, MAX_JWE, MAX_VALUE, Opener, PREFIX, Purpose, Sealer, open, seal,
+    CHUNK, CHUNK_OVERHEAD, MAGIC, MAX_JWE, MAX_VALUE, Opener, PREFIX, Purpose, Sealer, open_signed,
+    seal, seal_signed,
 };
 pub use lepton_crypto::envelope::{
-    Cost, Enc, EnvelopeError, Key, KeyFormat, KeyKind, Lock, Passphrase, Protection, PublicKey,
-    Recipient, Unlock, recover, split,
+    Cost, Enc, EnvelopeError, Key, KeyFormat, KeyKind, Lock, Origin, Passphrase, Protection,
+    PublicKey, Recipient, SigningKey, SigningPublic, Unlock, escrow, from_escrow, recover, split,
 };
 use rand_core::CryptoRng;
 
 use crate::error::NodeError;
 pub use output::Target;
+pub(crate) use output::sync_folder_of;
 use pump::{Buffer, Chunks, fill, pump};
-pub use secrets::{read_key, read_passphrase, read_public_key, read_share, write_new};
+pub use rewrap::rewrap;
+pub(crate) use secrets::limited;
+pub use secrets::{
+    read_key, read_passphrase, read_public_key, read_share, read_signer, read_signing_key,
+    write_new,
+};
 
 /// Where plaintext or an envelope comes from.
 pub struct Input {
@@ -47,10 +55,12 @@ pub struct Options<'a> {
     pub enc: Enc,
     /// The form; without one, a JWE for up to 64 KiB and a stream for more.
     pub format: Option<Format>,
+    /// Who signs (EV-19, EV-20).
+    pub sign: Option<&'a SigningKey>,
 }
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// The form of the envelope.
     pub format: Format,
@@ -58,6 +68,8 @@ pub struct Summary {
     pub bytes: u64,
     /// Whether the envelope committed to its key (EV-04).
     pub committed: bool,
+    /// Who made it, as far as that was checked.
+    pub origin: Origin,
 }
 
 impl Input {
@@ -106,6 +118,23 @@ impl Input {
         }
         Ok(all)
     }
+
+    /// All that stands before a stream's chunks.
+    fn start(&mut self, prefix: &[u8]) -> Result<Vec<u8>, NodeError> {
+        let whole = prefix
+            .first_chunk()
+            .ok_or(EnvelopeError::Malformed("a stream's header is cut short"))?;
+        let header = self.fill(Opener::header_length(whole)?)?;
+        Ok([prefix, &header].concat())
+    }
+
+    /// A JWE whose first bytes were read already.
+    fn value(&mut self, prefix: &[u8]) -> Result<String, NodeError> {
+        let rest = self.all(MAX_JWE, "a JWE of more than 24 MiB")?;
+        String::from_utf8([prefix, &rest].concat()).map_err(|_| {
+            EnvelopeError::Malformed("it is neither a JWE nor a stream of Lepton's").into()
+        })
+    }
 }
 
 /// Encrypts `input` to `target`, which gets its name when everything is on the disk.
@@ -131,7 +160,7 @@ pub fn encrypt(
         [value, rest] if rest.is_empty() && options.format.is_none() => {
             encrypt_value(value, target, options, rng)
         }
-        _ => encrypt_stream(input, ready, target, options.lock, rng),
+        _ => encrypt_stream(input, ready, target, options, rng),
     }
 }
 
@@ -141,30 +170,43 @@ fn encrypt_value(
     options: Options<'_>,
     rng: &mut impl CryptoRng,
 ) -> Result<Summary, NodeError> {
-    let jwe = seal(options.lock, options.enc, Purpose::Value, value, rng)?;
+    let jwe = match options.sign {
+        Some(key) => seal_signed(options.lock, options.enc, value, key, rng)?,
+        None => seal(options.lock, options.enc, Purpose::Value, value, rng)?,
+    };
     let mut sink = target.open()?;
     sink.write(jwe.as_bytes())?;
     sink.finish()?;
-    Ok(Summary {
-        format: Format::Jwe,
-        bytes: value.len() as u64,
+    Ok(made(Format::Jwe, value.len() as u64, options))
+}
+
+fn made(format: Format, bytes: u64, options: Options<'_>) -> Summary {
+    Summary {
+        format,
+        bytes,
         committed: true,
-    })
+        origin: options
+            .sign
+            .map_or(Origin::Unsigned, |key| Origin::Signed(key.public())),
+    }
 }
 
 fn encrypt_stream(
     input: Input,
     ready: Vec<Buffer>,
     target: &Target,
-    lock: Lock<'_>,
+    options: Options<'_>,
     rng: &mut impl CryptoRng,
 ) -> Result<Summary, NodeError> {
-    let (sealer, start) = Sealer::start(lock, rng)?;
+    let (sealer, start) = match options.sign {
+        Some(key) => Sealer::start_signed(options.lock, key, rng)?,
+        None => Sealer::start(options.lock, rng)?,
+    };
     let mut sink = target.open()?;
     sink.write(&start)?;
     let chunks = Chunks::new(input.reader, input.name, ready, CHUNK);
     let mut bytes = 0;
-    let step = |sealer: &mut Sealer, chunk: &mut Vec<u8>| {
+    let step = |sealer: &mut Sealer<'_>, chunk: &mut Vec<u8>| {
         bytes += chunk.len() as u64;
         sealer.chunk(chunk)
     };
@@ -173,14 +215,11 @@ fn encrypt_stream(
     sealer.last(&mut last)?;
     sink.write(&last)?;
     sink.finish()?;
-    Ok(Summary {
-        format: Format::Stream,
-        bytes,
-        committed: true,
-    })
+    Ok(made(Format::Stream, bytes, options))
 }
 
-/// Decrypts `input` to `target`. A file gets its name when the whole was authentic and is on the disk (EV-15); a pipe gets each chunk when it was.
+/// Decrypts `input` to `target`. A file gets its name when the whole was authentic and is on the disk (EV-15); a pipe gets each chunk when it was. Where
+/// `signers` are given, one of them must have signed: a file gets its name only then, a pipe has most of the data before that is known.
 ///
 /// # Errors
 /// [`NodeError`]; nothing is left of a file that is not whole.
@@ -188,16 +227,14 @@ pub fn decrypt(
     mut input: Input,
     target: &Target,
     unlock: Unlock<'_>,
+    signers: &[SigningPublic],
 ) -> Result<Summary, NodeError> {
     let prefix = input.fill(PREFIX)?;
     if !prefix.starts_with(MAGIC) {
-        return decrypt_value(input, &prefix, target, unlock);
+        return decrypt_value(input, &prefix, target, (unlock, signers));
     }
-    let whole = prefix
-        .first_chunk()
-        .ok_or(EnvelopeError::Malformed("a stream's header is cut short"))?;
-    let header = input.fill(Opener::header_length(whole)?)?;
-    let opener = Opener::start(&[prefix.as_slice(), &header].concat(), unlock)?;
+    let start = input.start(&prefix)?;
+    let opener = Opener::start_signed(&start, unlock, signers)?;
     let mut sink = target.open()?;
     let chunks = Chunks::new(input.reader, input.name, Vec::new(), CHUNK + CHUNK_OVERHEAD);
     let mut bytes = 0;
@@ -207,7 +244,7 @@ pub fn decrypt(
         Ok(())
     };
     let (opener, mut last) = pump(chunks, opener, step, &mut sink)?;
-    opener.last(&mut last)?;
+    let whole = opener.last(&mut last)?;
     bytes += last.len() as u64;
     sink.write(&last)?;
     sink.finish()?;
@@ -215,6 +252,7 @@ pub fn decrypt(
         format: Format::Stream,
         bytes,
         committed: true,
+        origin: whole.origin,
     })
 }
 
@@ -222,13 +260,10 @@ fn decrypt_value(
     mut input: Input,
     prefix: &[u8],
     target: &Target,
-    unlock: Unlock<'_>,
+    (unlock, signers): (Unlock<'_>, &[SigningPublic]),
 ) -> Result<Summary, NodeError> {
-    let rest = input.all(MAX_JWE, "a JWE of more than 24 MiB")?;
-    let text = [prefix, &rest].concat();
-    let text = std::str::from_utf8(&text)
-        .map_err(|_| EnvelopeError::Malformed("it is neither a JWE nor a stream of Lepton's"))?;
-    let opened = open(text, unlock, Purpose::Value)?;
+    let text = input.value(prefix)?;
+    let opened = open_signed(&text, unlock, Purpose::Value, signers)?;
     let mut sink = target.open()?;
     sink.write(&opened.plaintext)?;
     sink.finish()?;
@@ -236,5 +271,6 @@ fn decrypt_value(
         format: Format::Jwe,
         bytes: opened.plaintext.len() as u64,
         committed: opened.committed,
+        origin: opened.origin,
     })
 }

@@ -20,13 +20,13 @@ pub enum Target {
 }
 
 /// A target that is being written.
-pub(super) enum Sink<'a> {
+pub(crate) enum Sink<'a> {
     File(NewFile<'a>),
     Pipe(File),
 }
 
 /// A file that has its name only when it is whole. Dropped before, nothing is left of it.
-pub(super) struct NewFile<'a> {
+pub(crate) struct NewFile<'a> {
     file: File,
     path: &'a Path,
     replace: bool,
@@ -39,7 +39,7 @@ impl Target {
     ///
     /// # Errors
     /// [`NodeError`] when it exists and is not to be replaced, or cannot be made.
-    pub(super) fn open(&self) -> Result<Sink<'_>, NodeError> {
+    pub(crate) fn open(&self) -> Result<Sink<'_>, NodeError> {
         match self {
             Self::Stdout => stdout()
                 .map(Sink::Pipe)
@@ -105,7 +105,7 @@ fn exists(path: &Path) -> NodeError {
 }
 
 impl Sink<'_> {
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), NodeError> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), NodeError> {
         match self {
             Self::File(new) => new
                 .file
@@ -118,7 +118,7 @@ impl Sink<'_> {
     }
 
     /// The end of what is written: a file is made to last and gets its name.
-    pub(super) fn finish(self) -> Result<(), NodeError> {
+    pub(crate) fn finish(self) -> Result<(), NodeError> {
         match self {
             Self::File(new) => {
                 let path = new.path;
@@ -203,6 +203,11 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
         Err(_) if cfg!(not(unix)) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Makes it last that a file has gone from its folder.
+pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    sync_folder(folder(path))
 }
 
 fn folder(path: &Path) -> &Path {

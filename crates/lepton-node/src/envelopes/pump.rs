@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use lepton_crypto::Zeroizing;
-use lepton_crypto::envelope::EnvelopeError;
+use lepton_crypto::envelope::{EnvelopeError, LAST_OVERHEAD};
 
 use super::output::Sink;
 use crate::error::NodeError;
@@ -19,6 +19,8 @@ const AHEAD: usize = 16;
 
 /// Fills `buffer` with `size` bytes, or fewer at the end of the input.
 pub(super) fn fill(reader: &mut dyn Read, buffer: &mut Vec<u8>, size: usize) -> io::Result<()> {
+    // Room for what sealing adds, so that growing leaves no copy of the plaintext behind.
+    buffer.reserve_exact((size + LAST_OVERHEAD).saturating_sub(buffer.len()));
     // A buffer that was used before has nearly this length: little is cleared.
     buffer.resize(size, 0);
     let mut filled = 0;
@@ -62,8 +64,6 @@ impl Chunks {
         if let Some(ready) = self.ready.next() {
             return Ok(ready);
         }
-        let room = (self.size + 16).saturating_sub(spare.len());
-        spare.reserve_exact(room);
         fill(&mut self.reader, &mut spare, self.size)
             .map_err(|error| NodeError::file(&self.name, &error))?;
         Ok(spare)

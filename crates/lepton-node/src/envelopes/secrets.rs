@@ -6,7 +6,8 @@ use std::path::Path;
 
 use lepton_crypto::Zeroizing;
 use lepton_crypto::envelope::{
-    EnvelopeError, Key, MAX_KEY_FILE, MAX_SHARE_FILE, Passphrase, PublicKey, Share,
+    EnvelopeError, Key, MAX_KEY_FILE, MAX_SHARE_FILE, Passphrase, PublicKey, Share, SigningKey,
+    SigningPublic,
 };
 
 use super::output::Target;
@@ -46,6 +47,38 @@ pub fn read_public_key(path: &Path) -> Result<PublicKey, NodeError> {
     PublicKey::from_file(&bytes).map_err(|error| at(path, error))
 }
 
+/// A key that signs.
+///
+/// # Errors
+/// [`NodeError`]; [`NodeError::Use`] for a key of another kind.
+pub fn read_signing_key(
+    path: &Path,
+    passphrase: Option<&Passphrase>,
+) -> Result<SigningKey, NodeError> {
+    match read_key(path, passphrase)? {
+        Key::Signing(key) => Ok(key),
+        other => Err(not_for_signatures(path, &other.kind())),
+    }
+}
+
+/// A public key that checks signatures.
+///
+/// # Errors
+/// [`NodeError`]; [`NodeError::Use`] for a key of another kind.
+pub fn read_signer(path: &Path) -> Result<SigningPublic, NodeError> {
+    match read_public_key(path)? {
+        PublicKey::Signing(key) => Ok(key),
+        other => Err(not_for_signatures(path, &other.kind())),
+    }
+}
+
+fn not_for_signatures(path: &Path, kind: &str) -> NodeError {
+    NodeError::Use(format!(
+        "{}: it is a key of the kind {kind}, and an Ed25519 key is needed: make one with `lepton vault key generate --kind ed25519`",
+        path.display()
+    ))
+}
+
 /// A share of a key, from a file that only its owner reads.
 ///
 /// # Errors
@@ -78,7 +111,8 @@ fn secret(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, NodeError> {
     limited(path, limit)
 }
 
-fn limited(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, NodeError> {
+/// The bytes of a file of at most `limit`.
+pub(crate) fn limited(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, NodeError> {
     let failed = |error| NodeError::file(path, &error);
     let file = File::open(path).map_err(failed)?;
     // Of one size from the start, so that growing leaves no copies behind.

@@ -10,14 +10,14 @@ const MOST: u64 = (1 << 53) - 1;
 
 /// Reads a document strictly: a name that stands twice in one object, or a whole number that other readers would round, is an error, because
 /// two readers could then see different documents under one signature.
-pub(super) fn parse(text: &str) -> Result<Value, String> {
+pub(crate) fn parse(text: &str) -> Result<Value, String> {
     serde_json::from_str::<Strict>(text)
         .map(|strict| strict.0)
         .map_err(|error| error.to_string())
 }
 
 /// The bytes of RFC 8785.
-pub(super) fn canonical(value: &Value) -> Result<Vec<u8>, String> {
+pub(crate) fn canonical(value: &Value) -> Result<Vec<u8>, String> {
     serde_json_canonicalizer::to_vec(value).map_err(|error| error.to_string())
 }
 

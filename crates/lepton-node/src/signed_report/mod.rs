@@ -6,6 +6,7 @@ mod canonical;
 mod document;
 mod envelope;
 mod law;
+mod of_key;
 mod of_vault;
 mod pem;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -21,6 +22,7 @@ use lepton_protocol::plan::Plan;
 use lepton_protocol::report::Report;
 use lepton_protocol::training::Training;
 
+pub(crate) use canonical::{canonical, parse as strict};
 pub use document::{
     Adversary, CurvePair, FileHash, Goal, Law, LawLine, LedgerHead, MaskedSum, Mechanism,
     NoiseSeen, PRIVACY_REPORT, PartyFacts, PrivacyReport, Protected, RunFacts, Signer, TradeOff,

@@ -285,7 +285,7 @@ fn other_documents_are_refused_in_words() {
     assert!(refused("privacy").contains("strict JSON"));
     assert!(
         refused(r#"{"type": "proof"}"#)
-            .contains("\"proof\", which this version cannot verify (known: privacy-report, lepton-table-statement, lepton-destruction-certificate)")
+            .contains("\"proof\", which this version cannot verify (known: privacy-report, lepton-table-statement, lepton-destruction-certificate, lepton-key-revocation, lepton-key-destruction)")
     );
     let mut newer = signed();
     newer["report"]["version"] = json!(2);

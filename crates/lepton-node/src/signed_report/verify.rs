@@ -12,10 +12,17 @@ use super::document::{FileHash, PRIVACY_REPORT, PrivacyReport, Signer, VERSION};
 use super::envelope::{Entry, Envelope};
 use super::pem::public_keys;
 use crate::error::NodeError;
+use crate::key_register::{DESTRUCTION, REVOCATION};
 use crate::tables::read_text;
 
 /// Documents that can be verified.
-const KNOWN: [&str; 3] = [PRIVACY_REPORT, TABLE_STATEMENT, CERTIFICATE];
+const KNOWN: [&str; 5] = [
+    PRIVACY_REPORT,
+    TABLE_STATEMENT,
+    CERTIFICATE,
+    REVOCATION,
+    DESTRUCTION,
+];
 
 /// Keys that the reader trusts, got by another way than the document.
 #[derive(Debug, Clone, Default)]
@@ -153,6 +160,7 @@ pub fn verify(text: &str, keys: &Keys, beside: Option<&Path>) -> Result<Verifica
     match kind.as_str() {
         PRIVACY_REPORT => Ok(Work::new(kind, keys).privacy_report(value, beside)),
         TABLE_STATEMENT | CERTIFICATE => Ok(Work::new(kind, keys).of_vault(&value, beside)),
+        REVOCATION | DESTRUCTION => Ok(Work::new(kind, keys).of_key(value)),
         _ => Err(format!(
             "its type is {kind:?}, which this version cannot verify (known: {})",
             KNOWN.join(", ")

@@ -43,13 +43,13 @@ pub static FIELDS: &[Field] = &[
         "data.table",
         Kind::Text,
         Says("required, unless `tables` is given"),
-        "Path of one table, dealt to simulated parties by `split`. Excludes `tables`.",
+        "Path of one table (CSV, Parquet, Arrow, JSON Lines, or VAULT/TABLE), dealt to simulated parties by `split`. Excludes `tables`.",
     ),
     plain(
         "data.tables",
         Kind::Texts(2),
         Says("`table` is used"),
-        "Paths of one table per party. Excludes `table` and `split`.",
+        "Paths of one table per party, as in `table`. Excludes `table` and `split`.",
     ),
     plain("data.label", Kind::Text, Required, "Column to predict."),
     plain(

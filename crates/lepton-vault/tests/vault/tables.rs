@@ -44,6 +44,47 @@ fn versions_are_kept_apart() {
     assert!(SealedTable::open(&path, &desk.root(), Some(3)).is_err());
 }
 
+/// VA-17: old versions go with their keys and files, grants go on with those that stay.
+#[test]
+fn old_versions_are_dropped() {
+    let desk = Desk::sealed();
+    let holder = desk.grant("training", &["age"]).unwrap();
+    for rows in [6, 7, 8] {
+        desk.open().seal("churn", &table(rows), WHEN, None).unwrap();
+    }
+    let before = files(&desk.vault());
+    let catalog = std::fs::read(desk.vault().join("vault.json")).unwrap();
+    assert!(matches!(
+        desk.open().prune("churn", 0),
+        Err(VaultError::Use(_))
+    ));
+    assert!(desk.open().prune("nobody", 1).is_err());
+    assert!(desk.open().prune("churn", 4).unwrap().is_empty());
+    assert_eq!(
+        std::fs::read(desk.vault().join("vault.json")).unwrap(),
+        catalog
+    );
+    assert_eq!(desk.open().prune("churn", 2).unwrap(), [1, 2]);
+    // A data file and a statement for each.
+    assert_eq!(files(&desk.vault()).len(), before.len() - 4);
+    let path = desk.vault().join("churn");
+    let rows = |version| {
+        let sealed = SealedTable::open(&path, &desk.root(), version)?;
+        sealed.read(&Scan::default()).map(|table| table.rows())
+    };
+    assert_eq!((rows(None).unwrap(), rows(Some(3)).unwrap()), (8, 7));
+    assert!(rows(Some(1)).is_err() && rows(Some(2)).is_err());
+    assert_eq!(desk.read(&holder).unwrap().rows(), 8);
+    // A grant whose versions are all gone opens nothing, until one comes that has its columns.
+    let other = table(3).drop_columns(&["age"]).unwrap();
+    desk.open().seal("churn", &other, WHEN, None).unwrap();
+    assert_eq!(desk.open().prune("churn", 1).unwrap(), [3, 4]);
+    assert!(desk.read(&holder).is_err());
+    let next = desk.open().seal("churn", &table(9), WHEN, None).unwrap();
+    assert_eq!(next.version, 6, "a number is given once");
+    assert_eq!(desk.read(&holder).unwrap().rows(), 9);
+}
+
 #[test]
 fn columns_and_row_groups_are_left_out() {
     let desk = Desk::new();

@@ -6,10 +6,12 @@ use std::path::Path;
 use lepton_node::error::NodeError;
 use lepton_table::{ColumnType, ReadOptions, Table};
 use lepton_vault::{
-    ForeignKeys, GrantFile, KeyFile, Passphrase, RootOfTrust, Vault, read_foreign, write_secret,
+    ForeignKeys, GrantFile, KeyFile, RootOfTrust, Vault, read_foreign, write_secret,
 };
 
-use super::{GrantTable, InitVault, RevokeTable, RotateVault, SealTable, ShredTable, place};
+use super::{
+    GrantTable, InitVault, PruneTable, RevokeTable, RotateVault, SealTable, ShredTable, place,
+};
 use crate::{clock, output};
 
 pub(crate) fn init(args: &InitVault) -> Result<(), NodeError> {
@@ -34,7 +36,7 @@ fn flags(args: &InitVault) -> String {
 }
 
 /// A key file that may be there already.
-fn made(path: &Path) -> Result<KeyFile, NodeError> {
+pub(super) fn made(path: &Path) -> Result<KeyFile, NodeError> {
     if path.exists() {
         return Ok(KeyFile::open(path)?);
     }
@@ -147,16 +149,34 @@ pub(crate) fn revoke(args: &RevokeTable) -> Result<(), NodeError> {
 pub(crate) fn rotate(args: &RotateVault) -> Result<(), NodeError> {
     let root = args.root.root()?;
     let mut vault = Vault::open(&args.vault, root.as_ref())?;
-    let add: Option<Box<dyn RootOfTrust>> = match (&args.add_key_file, &args.add_passphrase_file) {
-        (Some(path), _) => Some(Box::new(made(path)?)),
-        (None, Some(path)) => Some(Box::new(Passphrase::from_file(path)?)),
-        (None, None) => None,
-    };
+    let add = args.add.root()?;
     vault.change_roots(root.as_ref(), add.as_deref(), &args.remove_root)?;
     output::text(&format!(
         "{}: new keys from the vault's down to the tables'; column keys and data are as they were\n",
         args.vault.display()
     ))
+}
+
+pub(crate) fn prune(args: &PruneTable) -> Result<(), NodeError> {
+    let (folder, table) = place(&args.table)?;
+    if !args.yes {
+        return Err(NodeError::Use(format!(
+            "all versions of {} but the last {} would go for good; say --yes",
+            args.table.display(),
+            args.keep
+        )));
+    }
+    let mut vault = Vault::open(&folder, args.root.root()?.as_ref())?;
+    let gone = vault.prune(&table, args.keep)?;
+    let gone: Vec<String> = gone.iter().map(u64::to_string).collect();
+    output::text(&match gone.as_slice() {
+        [] => format!("{} has no older versions\n", args.table.display()),
+        gone => format!(
+            "{}: dropped the versions {}. Copies of their files stay readable to whoever has them with their keys\n",
+            args.table.display(),
+            gone.join(", ")
+        ),
+    })
 }
 
 pub(crate) fn shred(args: &ShredTable) -> Result<(), NodeError> {

@@ -16,6 +16,8 @@ mod enrolment;
 #[cfg(unix)]
 mod envelopes;
 mod interrupted;
+#[cfg(unix)]
+mod keys;
 mod measured;
 mod new;
 mod predict;

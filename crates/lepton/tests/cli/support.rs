@@ -125,6 +125,12 @@ impl Done {
         self
     }
 
+    /// Exited with this code.
+    #[cfg(unix)]
+    pub(crate) fn code_is(&self, code: i32) {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap()
     }

@@ -195,6 +195,100 @@ fn a_destroyed_table_is_certified() {
     );
 }
 
+fn said(desk: &Desk, arguments: &str) -> Done {
+    desk.call(&arguments.split(' ').collect::<Vec<_>>())
+}
+
+/// VA-17.
+#[test]
+fn old_versions_are_dropped() {
+    let desk = sealed();
+    desk.write("more.jsonl", "{\"a\": 1}\n{\"a\": 2}\n");
+    said(
+        &desk,
+        "vault seal more.jsonl --name data --vault v --key-file root.key",
+    )
+    .fine();
+    let before = files(&desk.path("v/data")).len();
+    said(&desk, "vault prune v/data --key-file root.key").refused(2, &["--yes"]);
+    said(
+        &desk,
+        "vault prune v/data --key-file root.key --keep 0 --yes",
+    )
+    .refused(2, &["shred"]);
+    let done = said(&desk, "vault prune v/data --key-file root.key --yes").fine();
+    assert!(
+        done.stdout.contains("dropped the versions 1."),
+        "{}",
+        done.stdout
+    );
+    assert_eq!(files(&desk.path("v/data")).len(), before - 2);
+    assert_eq!(
+        said(&desk, "vault open v/data --key-file root.key")
+            .fine()
+            .stdout,
+        "a\n1\n2\n"
+    );
+    let again = said(&desk, "vault prune v/data --key-file root.key --yes").fine();
+    assert!(
+        again.stdout.contains("no older versions"),
+        "{}",
+        again.stdout
+    );
+}
+
+/// VA-02: a key on a token opens a vault that was made under a key file. SoftHSM2, where `LEPTON_TEST_SOFTHSM` names its module; `./test` installs it.
+#[test]
+fn a_token_is_added_as_a_root() {
+    let Ok(module) = std::env::var("LEPTON_TEST_SOFTHSM") else {
+        eprintln!("PKCS#11: not run, LEPTON_TEST_SOFTHSM is not set");
+        return;
+    };
+    let desk = sealed();
+    std::fs::create_dir(desk.path("tokens")).unwrap();
+    let settings = format!("directories.tokendir = {}\n", desk.path("tokens").display());
+    desk.write("softhsm2.conf", settings);
+    desk.write("aes.bin", [7; 32]);
+    secret(&desk, "pin", "123456\n");
+    let tool = |arguments: &str| {
+        let done = std::process::Command::new("softhsm2-util")
+            .args(arguments.split(' '))
+            .current_dir(desk.path("."))
+            .env("SOFTHSM2_CONF", desk.path("softhsm2.conf"))
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    tool("--init-token --free --label owner --so-pin 0000 --pin 123456");
+    tool("--import aes.bin --aes --token owner --label vault --id 01 --pin 123456");
+    let call = |arguments: &str| {
+        let mut command = desk.command(&arguments.split(' ').collect::<Vec<_>>());
+        command.env("SOFTHSM2_CONF", desk.path("softhsm2.conf"));
+        Done::of(command.output().unwrap())
+    };
+    let token = format!("--pkcs11 {module} --token owner --token-key vault --pin-file pin");
+    let open = format!("vault open v/data {token}");
+    assert_ne!(call(&open).code, Some(0), "it is no root yet");
+    let add = format!(
+        "vault rotate v --key-file root.key {}",
+        token.replace("--", "--add-")
+    );
+    call(&add).fine();
+    assert_eq!(call(&open).fine().stdout, desk.read("data.csv"));
+    let incomplete = format!("vault rotate v --key-file root.key --add-pkcs11 {module}");
+    assert_eq!(call(&incomplete).code, Some(2));
+}
+
+fn secret(desk: &Desk, name: &str, text: &str) {
+    desk.write(name, text);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(desk.path(name), mode).unwrap();
+    }
+}
+
 #[test]
 fn the_owner_sees_rows_and_descriptions() {
     let desk = sealed();

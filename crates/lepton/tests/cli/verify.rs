@@ -158,7 +158,7 @@ fn what_is_no_document_is_refused() {
         ),
         (
             "{\"type\": \"proof\"}",
-            "its type is \"proof\", which this version cannot verify (known: privacy-report, lepton-table-statement, lepton-destruction-certificate)",
+            "its type is \"proof\", which this version cannot verify (known: privacy-report, lepton-table-statement, lepton-destruction-certificate, lepton-key-revocation, lepton-key-destruction)",
         ),
         (
             "{\"type\": \"proof\", \"type\": \"privacy-report\"}",
