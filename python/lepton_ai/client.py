@@ -99,7 +99,7 @@ class LeptonClient:
         added inside the masked sums while training, to the clipped sums of gradients: not to the data, which would take far more of it. By default epsilon is 3 and delta 1e-6.
 
         Each row goes to the party that a hash of it names, so that a row more or less moves no other. Not covered: the list of classes where it was not given, what
-        predictions are used for, refusals (too few rows), and how long things take. Every training is a release of its own. A model that was trained before is let go: call :meth:`federated_learning` again."""
+        predictions are used for, refusals (too few rows, one class only), and how long things take. Every training is a release of its own. A model that was trained before is let go: call :meth:`federated_learning` again."""
         self._table("add_differential_privacy_noise", peek=True)
         self._goal, self._run = (float(epsilon), float(delta)), None
         return self

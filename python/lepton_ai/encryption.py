@@ -43,7 +43,7 @@ def encrypt(
     )
 
 
-def decrypt(token: str, *, passphrase: str | bytes | None = None, keys=(), key_passphrase: str | bytes | None = None, signers=()) -> bytes:
+def decrypt(token: str, *, passphrase: str | bytes | None = None, keys=(), key_passphrase: str | bytes | None = None, signers=None) -> bytes:
     """What a JWE holds. ``keys``: private or AES keys as :func:`generate_key` gives them, each under ``key_passphrase`` if there is one.
 
     ``signers``: Ed25519 public keys, one of which must have signed; without them a signature is not checked, and a warning says that one is there.
@@ -66,12 +66,15 @@ def decrypt(token: str, *, passphrase: str | bytes | None = None, keys=(), key_p
         token = token.decode("ascii", "replace")
     if not isinstance(token, str):
         raise UsageError(f"the envelope must be a text and is a {type(token).__name__}")
+    trusted = _listed(() if signers is None else signers)
+    if signers is not None and not trusted:
+        raise UsageError("signers is empty: nobody could have signed. Name who must have, or leave signers out and rely on nobody")
     opened, unchecked = _native.open(
         token,
         None if passphrase is None else _bytes(passphrase, "passphrase"),
         [_bytes(key, "keys") for key in _listed(keys)],
         None if key_passphrase is None else _bytes(key_passphrase, "key_passphrase"),
-        [_bytes(key, "signers") for key in _listed(signers)],
+        [_bytes(key, "signers") for key in trusted],
     )
     if unchecked:
         warnings.warn("a signature is there and was not checked against anybody: name who must have signed, as signers", stacklevel=2)

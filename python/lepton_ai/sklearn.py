@@ -151,7 +151,7 @@ class DPLogisticRegression(_Logistic):
     ``classes``: the list of classes, from public knowledge; a value of y outside of it is refused. Without it the list is read off y and **not protected**, of which a
     :class:`PrivacyWarning` warns once. What was spent stands in ``report_["privacy"]``. Every ``fit`` is a release of its own.
 
-    Each row goes to the party that a hash of it names, so that a row more or less moves no other. Refusals (too few rows, missing values) are visible and
+    Each row goes to the party that a hash of it names, so that a row more or less moves no other. Refusals (too few rows, one class only, missing values) are visible and
     not covered.
     """
 

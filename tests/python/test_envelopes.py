@@ -408,7 +408,7 @@ def test_others_open_and_check_our_signed_values(desk, kind):
     inner.deserialize(outer.payload.decode(), jwk.JWK(**public))
     assert inner.payload == VALUE
     header = json.loads(inner.objects["protected"])
-    assert (header["alg"], header["kid"]) == ("EdDSA", thumbprint(public))
+    assert (header["alg"], header["kid"], header["typ"]) == ("EdDSA", thumbprint(public), "lepton-signed-value")
     protected, key, *_ = text.split(".")
     assert header["lepton.to"] == signed_header(protected, [({}, unb64(key))])
     registry = joserfc_jws.JWSRegistry(algorithms=["EdDSA"])
@@ -419,12 +419,12 @@ def test_others_open_and_check_our_signed_values(desk, kind):
         jws.JWS().deserialize(outer.payload.decode(), jwk.JWK.generate(kty="OKP", crv="Ed25519"))
 
 
-def signed_by_hand(cek, key, private, to=None):
+def signed_by_hand(cek, key, private, to=None, typ="lepton-signed-value"):
     """A signed value to an AES-256 key, made here."""
     protected = {"alg": "A256KW", "enc": "A256GCM", "cty": "JOSE", "lepton.kc": commitment(cek)}
     protected = b64(json.dumps(protected).encode())
     wrapped = keywrap.aes_key_wrap(unb64(key["k"]), cek)
-    header = {"alg": "EdDSA", "kid": private.thumbprint(), "lepton.to": to or signed_header(protected, [({}, wrapped)])}
+    header = {"alg": "EdDSA", "kid": private.thumbprint(), "lepton.to": to or signed_header(protected, [({}, wrapped)]), "typ": typ}
     inner = jws.JWS(VALUE)
     inner.add_signature(private, protected=json.dumps(header))
     nonce = os.urandom(12)
@@ -442,6 +442,9 @@ def test_we_check_signed_values_of_others(desk):
     forwarded = signed_by_hand(os.urandom(32), desk.jwk("aes-256"), private, to=b64(os.urandom(32)))
     assert "made for others" in desk.refused(*to_aes, data=forwarded)
     assert "another key" in desk.refused("decrypt", "--key-file", "aes-256.key", "--signer", "ed25519.jwk", data=text)
+    # A token of another use, under the same key.
+    token = signed_by_hand(os.urandom(32), desk.jwk("aes-256"), private, typ="JWT")
+    assert "no signature" in desk.refused(*to_aes, data=token)
     # A nested JWS of another tool, which does not say whom it is for, is a value as it stands and no signature.
     inner = jws.JWS(VALUE)
     inner.add_signature(private, protected=json.dumps({"alg": "EdDSA", "kid": private.thumbprint()}))
@@ -449,7 +452,7 @@ def test_we_check_signed_values_of_others(desk):
     nested.add_recipient(jwk.JWK(**desk.jwk("aes-256")))
     nested = nested.serialize(True).encode()
     assert desk.call("decrypt", "--key-file", "aes-256.key", data=nested) == inner.serialize(True).encode()
-    assert "no signature" in desk.refused(*to_aes, data=nested)
+    assert "does not commit" in desk.refused(*to_aes, data=nested)
 
 
 def content(data):

@@ -337,6 +337,9 @@ def test_envelopes_say_who_made_them(tmp_path, lepton):
     assert lepton_ai.decrypt(token, keys=[private], signers=[other, signer]) == b"signed"
     with pytest.warns(UserWarning, match="not checked"):
         assert lepton_ai.decrypt(token, keys=[private]) == b"signed"
+    # A list of signers that came out empty trusts nobody, and not anybody.
+    with pytest.raises(lepton_ai.UsageError, match="nobody could have signed"):
+        lepton_ai.decrypt(token, keys=[private], signers=[])
     unsigned = lepton_ai.encrypt(b"signed", recipients=[public])
     for made, by in ((token, other), (unsigned, signer)):
         with pytest.raises(lepton_ai.EnvelopeError):

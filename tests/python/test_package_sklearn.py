@@ -9,7 +9,7 @@ import pytest
 
 if os.environ.get("CI") != "true":
     pytest.importorskip("lepton_ai")
-from lepton_ai import _once
+from lepton_ai import LeptonClient, _once
 from lepton_ai.errors import DataError, PrivacyWarning, UsageError
 from lepton_ai.sklearn import DPLogisticRegression, DPStandardScaler, FederatedLinearRegression, FederatedLogisticRegression
 from sklearn.datasets import load_breast_cancer, load_iris
@@ -74,6 +74,19 @@ def test_private_estimators_want_bounds_and_say_what_was_spent():
     # At such an epsilon the noise is far below what is asked here.
     assert np.allclose(scaler.mean_, x.mean(axis=0), atol=1.0)
     assert np.allclose(scaler.inverse_transform(scaler.transform(x)), x)
+
+
+def test_private_training_deals_each_row_by_itself():
+    estimator = DPLogisticRegression(bounds=(0, 1))
+    estimator.classes_ = np.array([0, 1])
+    assert estimator._job(2)["data"]["split"]["by"] == "hash"
+    client = LeptonClient(bounds=[[0, 1]], classes=[0, 1]).preprocess_data(np.zeros((30, 1)), np.arange(30) % 2)
+    assert client._job()["data"]["split"]["by"] == "even"
+    assert client.add_differential_privacy_noise()._job()["data"]["split"]["by"] == "hash"
+    # Two kinds of rows alone: a party has none, and nothing tells.
+    x, y = np.repeat([[0.2], [0.8]], 40, axis=0), np.repeat([0, 1], 40)
+    fitted = DPLogisticRegression(epsilon=50.0, bounds=(0, 1), classes=[0, 1], rounds=2).fit(x, y)
+    assert len(fitted.report_["parties"]) == 3
 
 
 def test_a_private_estimator_keeps_what_was_released_and_nothing_else():

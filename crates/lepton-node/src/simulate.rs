@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use lepton_protocol::progress::Progress;
 use lepton_protocol::report::Report;
+use lepton_protocol::trainer::TrainerError;
 use lepton_protocol::training::{StartModel, Training};
 use tokio::sync::{mpsc, watch};
 
@@ -262,10 +263,17 @@ fn make_folder(place: Place, federation: &Federation, stamp: &str) -> Result<Run
     ))
 }
 
-/// Before anything is written.
+/// Before anything is written or set aside: there is a trainer, and the first party's suffices (CM-11).
 fn trained(using: &Using, federation: &Federation) -> Result<(), NodeError> {
-    let admitted = using.trainers.admit(federation.plan.job());
-    admitted.map_err(|error| NodeError::Use(error.to_string()))
+    let wrong = |error: TrainerError| NodeError::Use(error.to_string());
+    using.trainers.admit(federation.plan.job()).map_err(wrong)?;
+    if let Some(party) = federation.parties.first() {
+        let trainer = using.trainers.of(&federation.plan, &party.name);
+        trainer.map_err(|TrainerError(words)| {
+            NodeError::Use(format!("party {}: {words}", party.name))
+        })?;
+    }
+    Ok(())
 }
 
 fn resume(path: &Path, using: &Using) -> Result<Opened, NodeError> {

@@ -252,7 +252,7 @@ const CASES: &[Case] = &[
         "job.toml:10: data.split by = \"dirichlet\" has no alpha; add alpha, for example alpha = 0.5",
     ]),
     ("by = \"column\", column = \"hospital\"", "by = \"hospital\"", "", &[
-        "job.toml:10: data.split.by = \"hospital\" is not a choice; write \"column\", \"even\" or \"dirichlet\"",
+        "job.toml:10: data.split.by = \"hospital\" is not a choice; write \"column\", \"even\", \"hash\" or \"dirichlet\"",
     ]),
     ("by = \"column\", column = \"hospital\"", "by = \"even\", parties = 2 }\ntypes = { age = \"numeric\", \"blood type\" = 1", "", &[
         "job.toml:11: data.types.age = \"numeric\" is not a choice; write \"number\" or \"category\"; the nearest is \"number\"",

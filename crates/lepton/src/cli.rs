@@ -136,7 +136,8 @@ impl Cli {
         match self.carry_out() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                output::note(&format!("error: {error}"));
+                // Words of a file that was read may be in it.
+                output::note(&output::plain(&format!("error: {error}")));
                 ExitCode::from(code_of(&error))
             }
         }

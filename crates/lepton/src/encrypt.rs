@@ -100,6 +100,9 @@ pub(crate) struct RewrapArgs {
     /// File of an AES key for the new envelope, 16, 24 or 32 raw bytes or a JWK
     #[arg(long, value_name = "FILE")]
     to_key_file: Vec<PathBuf>,
+    /// File with the passphrase of these AES keys' files
+    #[arg(long, value_name = "FILE", requires = "to_key_file")]
+    to_key_passphrase_file: Option<PathBuf>,
     /// File with the passphrase for the new envelope; nobody else can be a recipient then
     #[arg(long, value_name = "FILE", conflicts_with_all = ["recipient", "to_key_file"])]
     to_passphrase_file: Option<PathBuf>,
@@ -231,10 +234,10 @@ impl RewrapArgs {
     /// Carries out the command.
     pub(crate) fn run(self) -> Result<(), NodeError> {
         // What a link leads to is replaced, not the link: the old envelope would stay where it is.
-        let own = || std::fs::canonicalize(&self.envelope);
-        let path = self.out.clone().map_or_else(own, Ok);
+        let envelope = std::fs::canonicalize(&self.envelope)
+            .map_err(|error| NodeError::file(&self.envelope, &error))?;
         let target = Target::File {
-            path: path.map_err(|error| NodeError::file(&self.envelope, &error))?,
+            path: self.out.clone().unwrap_or_else(|| envelope.clone()),
             replace: self.out.is_none(),
         };
         target.check()?;
@@ -243,12 +246,14 @@ impl RewrapArgs {
         let new_passphrase = optional(self.to_passphrase_file.as_deref())?;
         let recipients = match &new_passphrase {
             Some(_) => Vec::new(),
-            None => self.to.recipients(&self.to_key_file, None)?,
+            None => self
+                .to
+                .recipients(&self.to_key_file, self.to_key_passphrase_file.as_deref())?,
         };
         let unlock = unlock(passphrase.as_ref(), &keys);
         let lock = lock(new_passphrase.as_ref(), self.portable, &recipients);
         let mut rng = Entropy::System.generator("rewrap", 0)?;
-        let done = envelopes::rewrap(&self.envelope, &target, (unlock, lock), &mut rng)?;
+        let done = envelopes::rewrap(&envelope, &target, (unlock, lock), &mut rng)?;
         let out = self.out.as_deref().unwrap_or(&self.envelope);
         if self.json {
             return output::json(&about(&done, Some(out)));

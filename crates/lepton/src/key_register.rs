@@ -77,6 +77,9 @@ pub(crate) struct EscrowKey {
     /// Public key of a custodian, who can then recover the key alone; may be repeated, any one of them can
     #[arg(long, value_name = "KEY", required = true)]
     to: Vec<PathBuf>,
+    /// Signed revocation of a key that must not be a custodian; may be repeated
+    #[arg(long, value_name = "FILE")]
+    revoked: Vec<PathBuf>,
     /// New file
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -187,7 +190,7 @@ impl EscrowKey {
         let passphrase = self.key_passphrase_file.as_deref();
         let passphrase = passphrase.map(read_passphrase).transpose()?;
         let key = read_key(&self.key, passphrase.as_ref())?;
-        let custodians = usable(&self.to, &[])?;
+        let custodians = usable(&self.to, &self.revoked)?;
         let mut rng = Entropy::System.generator("escrow", 0)?;
         let mut text = escrow(&key, &custodians, &mut rng)?;
         text.push('\n');

@@ -40,6 +40,16 @@ impl Curve {
     }
 }
 
+/// Whether the little-endian number is below 2^255 - 19: agreements reduce it, and a key of several encodings would have several thumbprints.
+fn is_reduced(bytes: &[u8]) -> bool {
+    match bytes {
+        [low, middle @ .., high] => {
+            *high < 0x7f || (*high == 0x7f && (*low < 0xed || middle.iter().any(|b| *b != 0xff)))
+        }
+        _ => false,
+    }
+}
+
 impl CurvePublic {
     /// Refuses what is no point of the curve, and what every agreement would refuse.
     pub(super) fn new(curve: Curve, bytes: &[u8]) -> Result<Self, EnvelopeError> {
@@ -54,7 +64,9 @@ impl CurvePublic {
                     && ParsedPublicKey::try_from(UnparsedPublicKey::new(&ECDH_P256, bytes)).is_ok()
             }
             Curve::X25519 => {
-                crate::AgreementPublic::try_from(bytes).is_ok_and(|public| public.check().is_ok())
+                is_reduced(bytes)
+                    && crate::AgreementPublic::try_from(bytes)
+                        .is_ok_and(|public| public.check().is_ok())
             }
         };
         if fine {
@@ -153,6 +165,23 @@ mod tests {
     use super::*;
     use crate::envelope::text::Json;
     use crate::test_hex::hex;
+
+    /// A key has one encoding, and so one thumbprint.
+    #[test]
+    fn other_encodings_of_a_key_are_refused() {
+        let bob = hex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
+        assert!(CurvePublic::new(Curve::X25519, &bob).is_ok());
+        let mut high = bob;
+        high[31] |= 0x80;
+        assert!(CurvePublic::new(Curve::X25519, &high).is_err());
+        // 2^255 - 19 + 9: the base point, not reduced.
+        let mut base = [0xff; 32];
+        (base[0], base[31]) = (0xed + 9, 0x7f);
+        assert!(CurvePublic::new(Curve::X25519, &base).is_err());
+        base = [0; 32];
+        base[0] = 9;
+        assert!(CurvePublic::new(Curve::X25519, &base).is_ok());
+    }
 
     /// RFC 8037 appendix A.6, with Bob's private key from RFC 7748 §6.1.
     #[test]

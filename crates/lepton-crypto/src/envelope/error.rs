@@ -19,7 +19,7 @@ pub enum EnvelopeError {
     DoesNotOpen,
     /// An envelope of another tool without key commitment, where that is needed (EV-04).
     #[error(
-        "the envelope does not commit to its key (`lepton.kc`), which is needed with a passphrase and with several recipients; have it made for one public key, or by Lepton"
+        "the envelope does not commit to its key (`lepton.kc`), which is needed with a passphrase, with several recipients and where it must be signed; have it made for one public key, or by Lepton"
     )]
     Uncommitted,
     /// A signature was asked for, and there is none that names its recipients (EV-19, EV-20).

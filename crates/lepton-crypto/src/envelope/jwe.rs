@@ -140,7 +140,7 @@ pub fn open(text: &str, unlock: Unlock<'_>, purpose: Purpose) -> Result<Opened, 
 /// Opens a JWE that one of `signers` must have signed; with none given, as [`open`].
 ///
 /// # Errors
-/// Those of [`open`]; [`EnvelopeError::Unsigned`], [`EnvelopeError::OtherSigner`], [`EnvelopeError::BadSignature`].
+/// Those of [`open`]; [`EnvelopeError::Uncommitted`], [`EnvelopeError::Unsigned`], [`EnvelopeError::OtherSigner`], [`EnvelopeError::BadSignature`].
 pub fn open_signed(
     text: &str,
     unlock: Unlock<'_>,
@@ -148,6 +148,10 @@ pub fn open_signed(
     signers: &[SigningPublic],
 ) -> Result<Opened, EnvelopeError> {
     let (opened, content) = open_content(text, unlock, purpose)?;
+    // Without it a header can stand for several keys, of whom the signer meant one (EV-19).
+    if !signers.is_empty() && !opened.committed {
+        return Err(EnvelopeError::Uncommitted);
+    }
     let signed = match content {
         Content::SignedValue => open_jws(&opened.plaintext, opened.to, signers)?,
         _ => None,

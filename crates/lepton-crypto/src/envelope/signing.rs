@@ -11,6 +11,10 @@ use crate::{Digest, IdentityKey, IdentityPublic, Seed, Signature, hash, sha256};
 const STREAM_DOMAIN: &str = "lepton envelope v1 signed stream";
 /// The algorithm's name by RFC 8037.
 const ALG: &str = "EdDSA";
+/// What kind of JWS it is (RFC 8725 section 3.11): no token, and nothing that another program takes for one of its own.
+const TYP: &str = "lepton-signed-value";
+/// Most characters of a JWS's header; ours has some 250.
+const MAX_HEADER: usize = 4096;
 /// The header's member that binds a signature to an envelope's header and recipients.
 const TO: &str = "lepton.to";
 
@@ -173,6 +177,7 @@ pub(super) fn jws(key: &SigningKey, payload: &[u8], to: Digest) -> Zeroizing<Str
         .text("alg", ALG)
         .text("kid", &key.public().thumbprint())
         .bytes(TO, to.as_bytes())
+        .text("typ", TYP)
         .end();
     let payload = Zeroizing::new(b64(payload));
     // Of one size from the start, so that growing leaves no copies behind.
@@ -236,8 +241,14 @@ fn named(signers: &[SigningPublic], name: &str) -> Result<SigningPublic, Envelop
 fn parse(text: &str) -> Option<Jws<'_>> {
     let (input, signature) = text.trim_ascii().rsplit_once('.')?;
     let (header, payload) = input.split_once('.')?;
+    // Whoever has the public key writes this: it costs no more than its length.
+    if header.len() > MAX_HEADER {
+        return None;
+    }
     let header = Json::object(&unb64(header).ok()?).ok()?;
-    let fine = text_of(&header, "alg") == Some(ALG) && !header.contains_key("crit");
+    let fine = text_of(&header, "alg") == Some(ALG)
+        && text_of(&header, "typ") == Some(TYP)
+        && !header.contains_key("crit");
     let thumbprint = |name: &&str| unb64(name).is_ok_and(|bytes| bytes.len() == 32);
     let signer = text_of(&header, "kid").filter(thumbprint);
     let signature = unb64(signature).ok()?;
@@ -331,6 +342,29 @@ mod tests {
         let whole = format!("{input}.{expected}");
         let found = open_jws(whole.as_bytes(), hash("x", &[]), &[key.public()]).unwrap();
         assert!(found.is_none());
+    }
+
+    /// EV-19: a long header is not looked into, and a JWS of another type is no signature, whoever signed it.
+    #[test]
+    fn what_is_no_signed_value_is_a_value() {
+        let key = SigningKey::from_array(Zeroizing::new([1; 32]));
+        let to = hash("x", &[]);
+        let header = |typ: &str, more: &str| {
+            let kid = key.public().thumbprint();
+            let to = b64(to.as_bytes());
+            format!(
+                r#"{{"alg":"EdDSA","kid":"{kid}","lepton.to":"{to}","more":"{more}","typ":"{typ}"}}"#
+            )
+        };
+        let found = |header: &str| {
+            let input = format!("{}.{}", b64(header.as_bytes()), b64(b"content"));
+            let signature = key.identity.sign_raw(input.as_bytes()).to_bytes();
+            let text = format!("{input}.{}", b64(&signature));
+            open_jws(text.as_bytes(), to, &[key.public()]).map(|found| found.is_some())
+        };
+        assert_eq!(found(&header(TYP, "")), Ok(true));
+        assert_eq!(found(&header("JWT", "")), Ok(false));
+        assert_eq!(found(&header(TYP, &"a".repeat(MAX_HEADER))), Ok(false));
     }
 
     #[test]

@@ -117,6 +117,17 @@ impl Sink<'_> {
         }
     }
 
+    /// Waits until what was written so far is on the disk.
+    pub(crate) fn sync(&self) -> Result<(), NodeError> {
+        match self {
+            Self::File(new) => new
+                .file
+                .sync_all()
+                .map_err(|error| NodeError::file(new.path, &error)),
+            Self::Pipe(_) => Ok(()),
+        }
+    }
+
     /// The end of what is written: a file is made to last and gets its name.
     pub(crate) fn finish(self) -> Result<(), NodeError> {
         match self {

@@ -1,7 +1,7 @@
 //! The end of a private key's file (KY-05).
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use lepton_crypto::Zeroizing;
@@ -9,7 +9,7 @@ use lepton_crypto::envelope::{Key, MAX_KEY_FILE, Passphrase, SigningKey};
 use rand_core::CryptoRng;
 
 use super::statement::{DESTRUCTION, Destruction, signed};
-use crate::envelopes::{Target, read_key, sync_folder_of};
+use crate::envelopes::{Target, sync_folder_of};
 use crate::error::NodeError;
 use crate::files::only_owner_reads;
 
@@ -39,13 +39,28 @@ pub fn destroy(
     rng: &mut impl CryptoRng,
 ) -> Result<Destruction, NodeError> {
     let failed = |error| NodeError::file(path, &error);
-    if !path.symlink_metadata().map_err(failed)?.is_file() {
+    let found = path.symlink_metadata().map_err(failed)?;
+    if !found.is_file() {
+        return Err(leads_elsewhere(path));
+    }
+    only_owner_reads(path)?;
+    // One file from here to the end: whatever is put in its place meanwhile is neither read nor overwritten.
+    let options = OpenOptions::new().read(true).write(true).open(path);
+    let mut file = options.map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    if !is_same(&found, &file.metadata().map_err(failed)?) {
+        return Err(leads_elsewhere(path));
+    }
+    if length > MAX_KEY_FILE as u64 {
         return Err(NodeError::Use(format!(
-            "{}: this is no file but something that leads to one; name the key's file itself",
+            "{}: no key file is as long as this",
             path.display()
         )));
     }
-    let certificate = certificate(path, passphrase, when)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_KEY_FILE + 1));
+    let mut reader = (&file).take(MAX_KEY_FILE as u64 + 1);
+    reader.read_to_end(&mut bytes).map_err(failed)?;
+    let certificate = certificate(path, &bytes, passphrase, when)?;
     let text = signed(DESTRUCTION, &certificate, by)?;
     let target = Target::File {
         path: out.to_owned(),
@@ -53,30 +68,57 @@ pub fn destroy(
     };
     let mut sink = target.open()?;
     sink.write(text.as_bytes())?;
-    overwrite(path, rng).map_err(failed)?;
-    std::fs::remove_file(path).map_err(failed)?;
-    sync_folder_of(path).map_err(failed)?;
-    sink.finish()?;
+    sink.sync()?;
+    overwrite(&mut file, bytes.len(), rng).map_err(failed)?;
+    let gone = || {
+        if !is_same(&found, &path.symlink_metadata()?) {
+            return Err(io::Error::other("another file was put in its place"));
+        }
+        std::fs::remove_file(path)?;
+        sync_folder_of(path)
+    };
+    let half = |error: &dyn std::fmt::Display| {
+        NodeError::Data(format!(
+            "{}: the key was overwritten and cannot be had back, but there is no certificate of it ({error}); remove the file by hand if it is there",
+            path.display()
+        ))
+    };
+    gone().map_err(|error| half(&error))?;
+    sink.finish().map_err(|error| half(&error))?;
     Ok(certificate)
+}
+
+fn leads_elsewhere(path: &Path) -> NodeError {
+    NodeError::Use(format!(
+        "{}: this is no file but something that leads to one; name the key's file itself",
+        path.display()
+    ))
+}
+
+#[cfg(unix)]
+fn is_same(a: &Metadata, b: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(a: &Metadata, b: &Metadata) -> bool {
+    a.is_file() && b.is_file()
 }
 
 fn certificate(
     path: &Path,
+    bytes: &[u8],
     passphrase: Option<&Passphrase>,
     when: &str,
 ) -> Result<Destruction, NodeError> {
-    only_owner_reads(path)?;
-    let failed = |error| NodeError::file(path, &error);
-    if path.metadata().map_err(failed)?.len() > MAX_KEY_FILE as u64 {
-        return Err(NodeError::Use(format!(
-            "{}: no key file is as long as this",
-            path.display()
-        )));
-    }
-    let bytes = Zeroizing::new(std::fs::read(path).map_err(failed)?);
+    let read = |passphrase| {
+        Key::from_file(bytes, passphrase)
+            .map_err(|error| NodeError::Data(format!("{}: {error}", path.display())))
+    };
     let key = match passphrase {
-        None if Key::is_encrypted(&bytes) => None,
-        passphrase => Some(read_key(path, passphrase)?),
+        None if Key::is_encrypted(bytes) => None,
+        passphrase => Some(read(passphrase)?),
     };
     let public = key.as_ref().and_then(Key::public);
     Ok(Destruction {
@@ -89,18 +131,17 @@ fn certificate(
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default(),
-        sha256: lepton_crypto::sha256(&bytes).to_string(),
+        sha256: lepton_crypto::sha256(bytes).to_string(),
         destroyed: when.to_owned(),
         what: WHAT.to_owned(),
         not_reached: NOT_REACHED.map(str::to_owned).to_vec(),
     })
 }
 
-fn overwrite(path: &Path, rng: &mut impl CryptoRng) -> io::Result<()> {
-    let mut file: File = OpenOptions::new().write(true).open(path)?;
-    let length = usize::try_from(file.metadata()?.len()).unwrap_or(MAX_KEY_FILE);
+fn overwrite(file: &mut File, length: usize, rng: &mut impl CryptoRng) -> io::Result<()> {
     let mut noise = vec![0; length];
     rng.fill_bytes(&mut noise);
+    file.seek(SeekFrom::Start(0))?;
     file.write_all(&noise)?;
     file.sync_all()
 }

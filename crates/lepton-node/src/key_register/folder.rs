@@ -1,6 +1,6 @@
 //! What lies in a folder of keys (KY-01, KY-06).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lepton_crypto::Zeroizing;
@@ -77,7 +77,7 @@ pub struct Held {
 /// Notes beside a private key's file what it is.
 ///
 /// # Errors
-/// [`NodeError`]; a note that is there already stays.
+/// [`NodeError`]. A note of that name that is there already is replaced: it was of an earlier file.
 pub fn record(
     path: &Path,
     (kind, thumbprint): (String, Option<String>),
@@ -116,9 +116,16 @@ pub fn list(folder: &Path) -> Result<Vec<Held>, NodeError> {
     }
     files.sort();
     let (mut keys, mut notes, mut statements) = (Vec::new(), BTreeMap::new(), Vec::new());
+    // Keys beside which something lies that is no sound revocation: nobody may take them (KY-04).
+    let mut unclear = BTreeSet::new();
     for path in files.iter().filter(|path| path.is_file()) {
-        let Ok(bytes) = read(path) else { continue };
+        let bytes = read(path).unwrap_or_default();
         let text = std::str::from_utf8(&bytes).unwrap_or_default();
+        if let Some(key) = name_of(path).strip_suffix(super::REVOKED)
+            && super::read_revocation(path).is_err()
+        {
+            unclear.insert(key.to_owned());
+        }
         if let Ok(found) = verify(text) {
             statements.push(found);
         } else if let Some(note) = note_of(text) {
@@ -131,6 +138,10 @@ pub fn list(folder: &Path) -> Result<Vec<Held>, NodeError> {
     let mut all: Vec<Held> = keys
         .into_iter()
         .map(|(key, sha256)| stated(noted(key, &sha256, &notes), &statements))
+        .map(|key| match unclear.contains(&key.file) {
+            true => not_clear(key),
+            false => key,
+        })
         .collect();
     all.extend(statements.iter().filter_map(gone));
     Ok(all)
@@ -192,9 +203,7 @@ fn stated(mut key: Held, statements: &[Found]) -> Held {
             continue;
         }
         if !found.holds {
-            key.state = State::Unclear;
-            (key.since, key.by) = (None, None);
-            return key;
+            return not_clear(key);
         }
         if key.state != State::Revoked {
             key.state = state;
@@ -203,6 +212,15 @@ fn stated(mut key: Held, statements: &[Found]) -> Held {
         }
     }
     key
+}
+
+fn not_clear(key: Held) -> Held {
+    Held {
+        state: State::Unclear,
+        since: None,
+        by: None,
+        ..key
+    }
 }
 
 /// What a sound certificate of destruction says is gone.

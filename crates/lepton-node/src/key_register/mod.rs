@@ -25,6 +25,9 @@ const REVOKED: &str = ".revoked.json";
 /// Most bytes of a statement or a record.
 const MAX_STATEMENT: usize = 64 << 10;
 
+/// Most bytes of a revocation's reason.
+const MAX_REASON: usize = 1 << 10;
+
 /// Where the revocation of the key in a file lies, if there is one.
 #[must_use]
 pub fn revocation_of(public: &Path) -> PathBuf {
@@ -47,6 +50,12 @@ pub fn revoke(
     by: &SigningKey,
     out: &Path,
 ) -> Result<(), NodeError> {
+    if reason.len() > MAX_REASON {
+        return Err(NodeError::Use(format!(
+            "the reason has {} bytes; {MAX_REASON} are the most",
+            reason.len()
+        )));
+    }
     let text = revocation(key, when, reason, by)?;
     let target = Target::File {
         path: out.to_owned(),
@@ -61,10 +70,15 @@ pub fn revoke(
 /// [`NodeError::Refused`] for a revoked key; [`NodeError::Data`] for a statement that is not sound, or another one beside the file.
 pub fn refuse_revoked(file: &Path, key: &PublicKey, given: &[Revocation]) -> Result<(), NodeError> {
     let name = key.thumbprint();
-    let own = revocation_of(file);
-    let beside = match own.symlink_metadata() {
-        Ok(_) => Some(read_revocation(&own)?),
-        Err(_) => None,
+    let mut own = revocation_of(file);
+    // Beside what a link leads to as well.
+    if is_absent(&own)? {
+        let led = file.canonicalize();
+        own = revocation_of(&led.map_err(|error| NodeError::file(file, &error))?);
+    }
+    let beside = match is_absent(&own)? {
+        true => None,
+        false => Some(read_revocation(&own)?),
     };
     if let Some(other) = beside.as_ref().filter(|found| found.thumbprint != name) {
         return Err(NodeError::Data(format!(
@@ -83,6 +97,15 @@ pub fn refuse_revoked(file: &Path, key: &PublicKey, given: &[Revocation]) -> Res
             found.because()
         ))),
         None => Ok(()),
+    }
+}
+
+/// Whether nothing has this name; what cannot be told is an error.
+fn is_absent(path: &Path) -> Result<bool, NodeError> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(NodeError::file(path, &error)),
     }
 }
 

@@ -272,6 +272,16 @@ mod tests {
     fn statements_are_not_taken_for_each_other() {
         let other = revoked().replace(REVOCATION, DESTRUCTION);
         assert!(verify(&other).is_err(), "its body is another");
+        let mut document: Value = serde_json::from_str(&revoked()).unwrap();
+        let sign = |kind: &str| {
+            let message = message(kind, &document["body"]).unwrap();
+            hex(&signer(2).identity().sign(DOMAIN, &message).to_bytes())
+        };
+        let [right, wrong] = [REVOCATION, DESTRUCTION].map(sign);
+        for (signature, holds) in [(right, true), (wrong, false)] {
+            document["signature"]["signature"] = signature.into();
+            assert_eq!(verify(&document.to_string()).unwrap().holds, holds);
+        }
         let public = key(1).public().unwrap();
         let itself = revocation(&public, "2026-01-01T00:00:00Z", "", &signer(1)).unwrap();
         let found = verify(&itself).unwrap();

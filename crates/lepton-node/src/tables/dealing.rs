@@ -16,7 +16,7 @@ pub(super) fn divide(job: &Job, table: &Table, split: &Split) -> Result<Vec<Part
         Split::Even { parties } => split::even(table.rows(), count(*parties), &mut rng)?,
         Split::Hash { parties } => {
             let parts = split::by_number(&own_numbers(job, table)?, count(*parties))?;
-            // Under a goal nothing shows how few rows a party has, a refusal either.
+            // Under a goal a party may have few rows, or none: a refusal would tell of rows.
             match job.privacy() {
                 Some(_) => parts,
                 None => split::large_enough(parts)?,

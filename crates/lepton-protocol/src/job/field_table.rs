@@ -103,7 +103,7 @@ pub static FIELDS: &[Field] = &[
         "data.split.by",
         "\"even\"",
         &[],
-        "`column`: by the value of a column, as for a hospital code. `even`: shuffled, equal parts. `hash`: each row to the party that a hash of it names (of `data.person`, where the job has one), so that a row more or less moves no other. `dirichlet`: shuffled, unequal shares of every class.",
+        "`column`: by the value of a column, as for a hospital code. `even`: shuffled, equal parts. `hash`: each row to the party that a hash of it names (of `data.person`, where the job has one), so that a row more or less moves no other (as long as it changes the type of no column: declare `types`). `dirichlet`: shuffled, unequal shares of every class.",
     ),
     plain(
         "data.split.column",
