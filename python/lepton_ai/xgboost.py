@@ -47,7 +47,8 @@ class XGBoostParty(Party):
     ``clip_update``, ``combine``).
 
     Precision: each party's sums of gradients over its rows (at most 1 a row in classification) are rounded to steps of 2^-20, of 2^-19 in regression, then the mean
-    is read as float32; gains that agree to 3e-5 count as equal, and the first feature and bin win.
+    is read as float32; gains that agree to 3e-5 count as equal, and the first feature and bin win. So both sides of a split need a sum of
+    hessians above ``max_bin`` times the number of parties times 2^-19 (2^-18 in regression), however small ``min_child_weight`` is: less may be rounding, and no rows.
 
     A party that is lost is missing from the sums of that round, and so from the level that they decide; every round counts the rows that are in its sums, so that
     ``reg_lambda``, ``gamma`` and ``min_child_weight`` mean what they say.
@@ -77,7 +78,6 @@ class XGBoostParty(Party):
         super().__init__(name)
         self._check()
         self._edges = _trees.edges(self.low, self.high, self.features, self.max_bin)
-        self._rule = _trees.Rule(self.learning_rate, self.reg_lambda, self.gamma, self.min_child_weight)
         # Bins of the rows and margins by settled trees, so that a round walks two trees at most, and not all.
         self._rows, self._margins = (b"", None), (b"", None)
 
@@ -154,6 +154,11 @@ class XGBoostParty(Party):
     def _base(self):
         """The margin where all rows start."""
         return float(np.log(self._start / (1.0 - self._start))) if self.objective == "binary:logistic" else self._start
+
+    def _rule(self, parties):
+        # A party's part of a bin's sum may be half a step of 2^-16 off, over the scale; a side has up to max_bin bins. Four times that, so that a leaf means something.
+        known = 4.0 * self.max_bin * parties * 2.0**-17 / _SCALE[self.objective]
+        return _trees.Rule(self.learning_rate, self.reg_lambda, self.gamma, self.min_child_weight, known)
 
     def _check(self):
         """That the settings can be meant so."""
@@ -232,7 +237,7 @@ class _State:
         )
         if self.progress:
             sums = flat[6].reshape(party._histogram_shape) * (self.rows / scale)
-            self.forest.grow(*divmod(self.progress - 1, party.max_depth), sums, party._rule)
+            self.forest.grow(*divmod(self.progress - 1, party.max_depth), sums, party._rule(self.parties))
 
     def arrays(self, mean_sums, roll):
         """The arrays of the next round at this party, with its own histogram, over its rows, in them."""

@@ -165,6 +165,23 @@ def test_an_interrupted_run_goes_on_to_the_same_trees(tmp_path):
     assert Trees.to_json(again.model) == Trees.to_json(whole.model)
 
 
+@pytest.mark.parametrize("reg_lambda", [0.0, 1.0])
+@pytest.mark.parametrize("party", [Trees, Bill, Digits])
+def test_every_node_has_a_row_without_a_least_weight(party, reg_lambda, tmp_path):
+    free = type("Free", (party,), {"min_child_weight": 0.0, "gamma": 0.0, "reg_lambda": reg_lambda, "max_depth": 4, "max_bin": 64, "n_estimators": 4})
+    JOBS[free] = JOBS[party]
+    run = simulated(free, tmp_path)
+    x = np.concatenate([rows for rows, _ in free.seen.values()])
+    party = free("pooled")
+    arrays = [run.model.tensors()[f"tensor{number}"] for number in range(len(party.shapes))]
+    forest, rows = lepton_ai.xgboost._State(party, arrays).forest, _trees.binned(x, party._edges)
+    for splits in forest.splits.reshape(-1, forest.splits.shape[2]):
+        for level in range(party.max_depth):
+            below, there = _trees.nodes_at(rows, splits, level + 1, party.max_bin)
+            for node in np.flatnonzero(splits[2**level - 1 : 2 ** (level + 1) - 1]) + 2**level - 1:
+                assert {2 * node + 1, 2 * node + 2} <= set(below[there]), node
+
+
 def rows_of_three(seed=3):
     draw = np.random.default_rng(seed)
     x = draw.normal(size=(600, 2)).astype(np.float32)
