@@ -148,12 +148,12 @@ class XGBoostParty(Party):
     @property
     def _start(self):
         """`base_score` as XGBoost's file has it."""
-        return (0.0 if self.objective == "reg:squarederror" else 0.5) if self.base_score is None else float(self.base_score)
+        return (0.0 if self.objective == "reg:squarederror" else 0.5) if self.base_score is None else self.base_score
 
     @property
     def _base(self):
         """The margin where all rows start."""
-        return float(np.log(self._start / (1.0 - self._start))) if self.objective == "binary:logistic" else self._start
+        return float(np.log(self._start / (1.0 - self._start)) if self.objective == "binary:logistic" else self._start)
 
     def _rule(self, parties):
         # A party's part of a bin's sum may be half a step of 2^-16 off, over the scale; a side has up to max_bin bins. Four times that, so that a leaf means something.
@@ -162,6 +162,12 @@ class XGBoostParty(Party):
 
     def _check(self):
         """That the settings can be meant so."""
+        for name in ("features", "num_class", "n_estimators", "max_depth", "max_bin"):
+            if isinstance(getattr(self, name), bool) or not isinstance(getattr(self, name), (int, np.integer)):
+                raise UsageError(f"{name} = {getattr(self, name)!r} must be a whole number")
+        for name in ("learning_rate", "reg_lambda", "gamma", "min_child_weight", "_start"):
+            if not _finite(getattr(self, name), ()):
+                raise UsageError(f"{name.replace('_start', 'base_score')} = {getattr(self, name)!r} must be a finite number")
         if self.objective not in _OBJECTIVES:
             raise UsageError(f"objective {self.objective!r} is none of {', '.join(_OBJECTIVES)}")
         if self.objective == "multi:softprob" and self.num_class < 2:
@@ -170,6 +176,9 @@ class XGBoostParty(Party):
             raise UsageError("trees need features, the number of prepared inputs, at least one tree, a depth from 1 to 12 and two bins")
         if self.features * (self.max_bin - 1) >= _MOST * _CODE:
             raise UsageError(f"features times bins may be at most {int(_MOST * _CODE)}")
+        for name in ("low", "high"):
+            if not _finite(getattr(self, name), (), (self.features,)):
+                raise UsageError(f"{name} must be a finite number, or one for each of the {self.features} features")
         if not (np.asarray(self.low) < np.asarray(self.high)).all():
             raise UsageError("low must be below high")
         if self.objective == "binary:logistic" and not 0.0 < self._start < 1.0:
@@ -272,6 +281,15 @@ _MEANT = (
 )
 
 
+def _finite(value, *shapes) -> bool:
+    """Whether these are numbers, of one of the shapes, that float32 holds."""
+    try:
+        array = np.asarray(value)
+        return array.dtype.kind in "iuf" and array.shape in shapes and bool((np.abs(array.astype(np.float64)) <= np.finfo(np.float32).max).all())
+    except (TypeError, ValueError):
+        return False
+
+
 def _whole(values, what, within=0.2) -> np.ndarray:
     """Numbers that all parties gave alike, as whole ones. Noise, another step of the server's or a party with other code spoil them."""
     found = np.rint(values)
@@ -298,7 +316,7 @@ def _json(party: XGBoostParty, state: _State) -> dict:
         "feature_types": [],
         "gradient_booster": {"model": model, "name": "gbtree"},
         "learner_model_param": {
-            "base_score": repr(party._start), "boost_from_average": "0", "num_class": str(outputs if outputs > 1 else 0),
+            "base_score": repr(float(party._start)), "boost_from_average": "0", "num_class": str(outputs if outputs > 1 else 0),
             "num_feature": str(party.features), "num_target": "1",
         },
         "objective": {"name": party.objective, **of_objective},

@@ -341,6 +341,18 @@ def test_a_privacy_goal_is_refused_before_the_start(tmp_path):
         ({"features": 2**19}, "features times bins"),
         ({"base_score": 1.0}, "base_score"),
         ({"gamma": -1.0}, "negative"),
+        ({"reg_lambda": float("nan")}, "reg_lambda = nan must be a finite number"),
+        ({"learning_rate": float("inf")}, "learning_rate = inf must be a finite number"),
+        ({"min_child_weight": "1"}, "min_child_weight = '1' must be a finite number"),
+        ({"base_score": float("nan")}, "base_score = nan must be a finite number"),
+        ({"base_score": "half"}, "base_score = 'half' must be a finite number"),
+        ({"max_depth": 2.5}, "max_depth = 2.5 must be a whole number"),
+        ({"max_bin": None}, "max_bin = None must be a whole number"),
+        ({"n_estimators": True}, "n_estimators = True must be a whole number"),
+        ({"low": [0.0, 0.0, 0.0]}, "low must be a finite number, or one for each of the 2 features"),
+        ({"high": [[1.0], [2.0, 3.0]]}, "high must be a finite number"),
+        ({"high": [1.0, float("nan")]}, "high must be a finite number"),
+        ({"high": 1e39}, "high must be a finite number"),
     ],
 )
 def test_settings_that_make_no_trees_are_refused(settings, words):
