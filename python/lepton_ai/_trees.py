@@ -78,23 +78,23 @@ def nodes_at(rows_binned, splits, level: int, bins: int):
 
 
 class Rule:
-    """What decides splits and leaves, in XGBoost's names."""
+    """What decides splits and leaves, in XGBoost's names. `known`: sums of hessians up to it may be nothing but rounding."""
 
-    def __init__(self, learning_rate, reg_lambda, gamma, min_child_weight):
+    def __init__(self, learning_rate, reg_lambda, gamma, min_child_weight, known):
         self.eta, self.reg_lambda, self.gamma = learning_rate, reg_lambda, gamma
         # A number of rows is a sum of hessians of 1 and may be a little short of it.
-        self.least = min_child_weight * (1.0 - 1e-5)
+        self.least, self.known = min_child_weight * (1.0 - 1e-5), known
 
     def value(self, gradient, hessian):
         """What a leaf adds to the margin."""
-        return -self.eta * gradient / (hessian + self.reg_lambda) if hessian > 0.0 else 0.0
+        return -self.eta * gradient / (hessian + self.reg_lambda) if hessian > self.known else 0.0
 
     def best(self, sums):
         """The best split of one node from its sums (features, bins, 2): code (0: none), gain, sums of the left and of the right child."""
         below = np.cumsum(sums, axis=1)
         whole = below[:, -1:, :]
         left, right = below[:, :-1, :], whole - below[:, :-1, :]
-        fits = [(side[..., 1] > 0.0) & (side[..., 1] >= self.least) for side in (left, right)]
+        fits = [(side[..., 1] > self.known) & (side[..., 1] >= self.least) for side in (left, right)]
         gains = self._score(left) + self._score(right) - self._score(whole)
         gains = np.where(fits[0] & fits[1], gains, -np.inf).reshape(-1)
         most = gains.max(initial=-np.inf)

@@ -17,8 +17,11 @@ _OBJECTIVES = ("binary:logistic", "reg:squarederror", "multi:softprob")
 _MOST = 64.0
 _CODE = 2.0**14
 _SCALE = {"binary:logistic": 16.0, "reg:squarederror": 8.0, "multi:softprob": 16.0}
-# Entries of the roll call: tables, and entries in each.
+# Entries of the roll call: tables, and entries in each; and what they are multiplied by.
 _ROLL = (4, 1024)
+_CALL = 32.0
+# Progress, the mark that a step of the server's was 1, and the binary logarithm of what gains and covers are divided by.
+_COUNTS = 3
 
 
 class XGBoostParty(Party):
@@ -44,11 +47,15 @@ class XGBoostParty(Party):
     ``clip_update``, ``combine``).
 
     Precision: each party's sums of gradients over its rows (at most 1 a row in classification) are rounded to steps of 2^-20, of 2^-19 in regression, then the mean
-    is read as float32; gains that agree to 3e-5 count as equal, and the first feature and bin win.
+    is read as float32; gains that agree to 3e-5 count as equal, and the first feature and bin win. So both sides of a split need a sum of
+    hessians above ``max_bin`` times the number of parties times 2^-19 (2^-18 in regression), however small ``min_child_weight`` is: less may be rounding, and no rows.
 
-    Privacy: masks hide each party's histograms, and only the sums over all parties become known, **exactly**: what a bin with one row says is that row's. There is no
-    privacy goal for these trees (docs/own-model.md says why): :func:`lepton_ai.run` refuses one; so does a daemon with the units ``record`` and ``person``, since
-    there is no ``gradient``, and noise in the arrays, as ``party`` brings it, is an error in the round after it.
+    A party that is lost is missing from the sums of that round, and so from the level that they decide; every round counts the rows that are in its sums, so that
+    ``reg_lambda``, ``gamma`` and ``min_child_weight`` mean what they say.
+
+    Privacy: masks hide each party's histograms, and only the sums over all parties become known, **exactly**: what a bin with one row says is that row's. The rows and
+    the parties in each round's sums become known too. There is no privacy goal for these trees (docs/own-model.md says why): :func:`lepton_ai.run` refuses one, and so
+    does every party of a federation, whatever ``privacy.unit`` says, before anything is charged (rule CM-11: ``exact_sums``).
     """
 
     exact_sums = True
@@ -71,8 +78,7 @@ class XGBoostParty(Party):
         super().__init__(name)
         self._check()
         self._edges = _trees.edges(self.low, self.high, self.features, self.max_bin)
-        self._rule = _trees.Rule(self.learning_rate, self.reg_lambda, self.gamma, self.min_child_weight)
-        # Bins of the rows and margins by the trees that are done, so that a round costs one tree and not all.
+        # Bins of the rows and margins by settled trees, so that a round walks two trees at most, and not all.
         self._rows, self._margins = (b"", None), (b"", None)
 
     @classmethod
@@ -82,9 +88,9 @@ class XGBoostParty(Party):
 
     @property
     def shapes(self):
-        """Progress, roll call, splits, gains, values, covers, histogram. Of one axis each: such arrays start at zero (rule CM-08)."""
+        """Counts (progress and what goes with it), roll call, splits, gains, values, covers, histogram. Of one axis each: such arrays start at zero (rule CM-08)."""
         trees, inner, nodes = self.n_estimators * self._outputs, 2**self.max_depth - 1, 2 ** (self.max_depth + 1) - 1
-        sizes = (1, _ROLL[0] * _ROLL[1], trees * inner, trees * inner, trees * nodes, trees * nodes, int(np.prod(self._histogram_shape)))
+        sizes = (_COUNTS, _ROLL[0] * _ROLL[1], trees * inner, trees * inner, trees * nodes, trees * nodes, int(np.prod(self._histogram_shape)))
         return [(size,) for size in sizes]
 
     def fit(self, parameters, x, y, config):
@@ -93,14 +99,14 @@ class XGBoostParty(Party):
         if state.progress >= self.n_estimators * self.max_depth:
             return parameters
         tree, level = divmod(state.progress, self.max_depth)
-        rows, margins = self._before(x, state.forest, tree)
+        rows, margins = self._before(x, state.forest, tree, tree - (level == 0 and tree > 0))
         slopes = _trees.slopes(self.objective, margins, y)
         sums = np.zeros(self._histogram_shape)
         for output in range(self._outputs):
             nodes, inside = _trees.nodes_at(rows, state.forest.splits[tree, output], level, self.max_bin)
             nodes = np.where(inside, nodes - (2**level - 1), -1)
             sums[output] = _trees.histogram(rows, nodes, [part[:, output] for part in slopes], sums.shape[1:])
-        return state.arrays(sums / len(x), roll=self._roll(len(x)) if state.progress == 0 else None)
+        return state.arrays(sums / len(x), self._roll(len(x)))
 
     def predict(self, parameters, x):
         state = _State(self, parameters)
@@ -142,15 +148,26 @@ class XGBoostParty(Party):
     @property
     def _start(self):
         """`base_score` as XGBoost's file has it."""
-        return (0.0 if self.objective == "reg:squarederror" else 0.5) if self.base_score is None else float(self.base_score)
+        return (0.0 if self.objective == "reg:squarederror" else 0.5) if self.base_score is None else self.base_score
 
     @property
     def _base(self):
         """The margin where all rows start."""
-        return float(np.log(self._start / (1.0 - self._start))) if self.objective == "binary:logistic" else self._start
+        return float(np.log(self._start / (1.0 - self._start)) if self.objective == "binary:logistic" else self._start)
+
+    def _rule(self, parties):
+        # A party's part of a bin's sum may be half a step of 2^-16 off, over the scale; a side has up to max_bin bins. Four times that, so that a leaf means something.
+        known = 4.0 * self.max_bin * parties * 2.0**-17 / _SCALE[self.objective]
+        return _trees.Rule(self.learning_rate, self.reg_lambda, self.gamma, self.min_child_weight, known)
 
     def _check(self):
         """That the settings can be meant so."""
+        for name in ("features", "num_class", "n_estimators", "max_depth", "max_bin"):
+            if isinstance(getattr(self, name), bool) or not isinstance(getattr(self, name), (int, np.integer)):
+                raise UsageError(f"{name} = {getattr(self, name)!r} must be a whole number")
+        for name in ("learning_rate", "reg_lambda", "gamma", "min_child_weight", "_start"):
+            if not _finite(getattr(self, name), ()):
+                raise UsageError(f"{name.replace('_start', 'base_score')} = {getattr(self, name)!r} must be a finite number")
         if self.objective not in _OBJECTIVES:
             raise UsageError(f"objective {self.objective!r} is none of {', '.join(_OBJECTIVES)}")
         if self.objective == "multi:softprob" and self.num_class < 2:
@@ -159,6 +176,9 @@ class XGBoostParty(Party):
             raise UsageError("trees need features, the number of prepared inputs, at least one tree, a depth from 1 to 12 and two bins")
         if self.features * (self.max_bin - 1) >= _MOST * _CODE:
             raise UsageError(f"features times bins may be at most {int(_MOST * _CODE)}")
+        for name in ("low", "high"):
+            if not _finite(getattr(self, name), (), (self.features,)):
+                raise UsageError(f"{name} must be a finite number, or one for each of the {self.features} features")
         if not (np.asarray(self.low) < np.asarray(self.high)).all():
             raise UsageError("low must be below high")
         if self.objective == "binary:logistic" and not 0.0 < self._start < 1.0:
@@ -171,21 +191,22 @@ class XGBoostParty(Party):
             raise UsageError(f"prepared rows have {x.shape[1]} inputs, and the party's features = {self.features}")
         return x
 
-    def _before(self, x, forest, tree):
-        """Bins and margins of the training rows before this tree."""
+    def _before(self, x, forest, tree, settled):
+        """Bins and margins of the training rows before this tree. The first `settled` trees stay as they are; of one that was just decided the values will change a
+        little, when they have gone through a sum."""
         of_rows = hashlib.blake2b(np.ascontiguousarray(x)).digest()
         if self._rows[0] != of_rows:
             self._rows = of_rows, _trees.binned(x, self._edges)
         rows, done = self._rows[1], 0
         margins = np.full((len(rows), self._outputs), self._base)
-        for known in range(tree, 0, -1):
+        for known in range(settled, 0, -1):
             if self._margins[0] == of_rows + forest.digest(known):
                 margins, done = self._margins[1], known
                 break
-        if done < tree:
-            margins = margins + forest.margins(rows, range(done, tree), 0.0, self.max_bin)
-            self._margins = of_rows + forest.digest(tree), margins
-        return rows, margins
+        if done < settled:
+            margins = margins + forest.margins(rows, range(done, settled), 0.0, self.max_bin)
+            self._margins = of_rows + forest.digest(settled), margins
+        return rows, margins + forest.margins(rows, range(settled, tree), 0.0, self.max_bin)
 
     def _rows_of(self, x, y):
         classes = np.issubdtype(np.asarray(y).dtype, np.integer)
@@ -197,11 +218,12 @@ class XGBoostParty(Party):
 
     def _roll(self, rows):
         """One over this party's rows, at entries that follow from its name: the mean of them, weighted by rows, is a number of parties over the rows of all. The least
-        entry is of one party alone (with up to 5,000 parties, but for a chance below 1e-11) and says how many rows there are: XGBoost's settings are for sums."""
+        entry is of one party alone (with up to 5,000 parties, but for a chance below 1e-11) and says how many rows there are: XGBoost's settings are for sums. A call
+        in every round, since a sum is over the parties that were not lost in its round."""
         roll = np.zeros(_ROLL)
         digest = hashlib.sha256(b"lepton roll call " + self.name.encode()).digest()
         for table in range(_ROLL[0]):
-            roll[table, int.from_bytes(digest[4 * table : 4 * table + 4], "little") % _ROLL[1]] = 1.0 / rows
+            roll[table, int.from_bytes(digest[4 * table : 4 * table + 4], "little") % _ROLL[1]] = _CALL / rows
         return roll.reshape(-1)
 
 
@@ -212,47 +234,60 @@ class _State:
         self._party, outputs = party, party._outputs
         # As parties get them, so that a model file says the same.
         flat = [np.asarray(array, dtype=np.float32).astype(np.float64) for array in parameters]
-        shape = (party.n_estimators, outputs, -1)
-        self.progress = int(_whole(flat[0], "the number of rounds", 1e-6)[0])
-        self._roll = flat[1]
+        self.progress, mark, self._unit = (int(count) for count in _whole(flat[0], "the number of rounds", 1e-6))
+        if mark != (self.progress > 0):
+            raise UsageError(f"the server moved by {mark} times the mean change: {_MEANT}")
         if not 0 <= self.progress <= party.n_estimators * party.max_depth:
             raise UsageError(f"the model says that {self.progress} rounds were trained, and there are {party.n_estimators * party.max_depth}")
-        per_row = self.rows if self.progress else 1
-        scale = per_row / _SCALE[party.objective]
+        self.rows, self.parties = _called(flat[1].reshape(_ROLL)) if self.progress else (1, 1)
+        shape, scale, unit = (party.n_estimators, outputs, -1), _SCALE[party.objective], 2.0**self._unit
         self.forest = _trees.Forest(
-            _whole(flat[2] * _CODE, "a split").reshape(shape), flat[3].reshape(shape) * per_row, flat[4].reshape(shape), flat[5].reshape(shape) * scale
+            _whole(flat[2] * _CODE, "a split").reshape(shape), flat[3].reshape(shape) * unit, flat[4].reshape(shape), flat[5].reshape(shape) * (unit / scale)
         )
         if self.progress:
-            sums = flat[6].reshape(party._histogram_shape) * scale
-            self.forest.grow(*divmod(self.progress - 1, party.max_depth), sums, party._rule)
+            sums = flat[6].reshape(party._histogram_shape) * (self.rows / scale)
+            self.forest.grow(*divmod(self.progress - 1, party.max_depth), sums, party._rule(self.parties))
 
-    @property
-    def rows(self) -> int:
-        """How many training rows all parties have together, as the first round counted them."""
-        entries = self._roll[self._roll > 0.0]
-        if not len(entries) or (self._roll < 0.0).any():
-            raise UsageError(f"the parties' rows were not counted: {_MEANT}")
-        return round(1.0 / float(entries.min()))
-
-    def arrays(self, mean_sums, roll=None):
+    def arrays(self, mean_sums, roll):
         """The arrays of the next round at this party, with its own histogram, over its rows, in them."""
-        per_row = 1.0 / self.rows if roll is None else 1.0
-        forest, scale = self.forest, _SCALE[self._party.objective]
+        # A power of two not below any round's rows: a party may be lost in one round and there in the next.
+        power = max(self._unit, (self.rows - 1).bit_length())
+        forest, scale, per_unit = self.forest, _SCALE[self._party.objective], 2.0**-power
         given = [
-            np.array([self.progress + 1.0]), self._roll if roll is None else roll,
-            forest.splits.reshape(-1) / _CODE, forest.gains.reshape(-1) * per_row, forest.values.reshape(-1), forest.covers.reshape(-1) * per_row * scale,
+            np.array([self.progress + 1.0, 1.0, power]), roll,
+            forest.splits.reshape(-1) / _CODE, forest.gains.reshape(-1) * per_unit, forest.values.reshape(-1), forest.covers.reshape(-1) * (per_unit * scale),
             mean_sums.reshape(-1) * scale,
         ]
         if max(np.abs(array).max() for array in given[3:]) > _MOST / 2:
-            # A change may be twice as large; progress and splits have bounds of their own.
+            # A change may be twice as large; counts, calls and splits have bounds of their own.
             raise UsageError("a sum or a leaf is too large for an update; raise reg_lambda or min_child_weight, and scale the label")
         return given
+
+
+def _called(roll):
+    """How many training rows, and how many parties, are in the sums of a round."""
+    # What is left where a lost party's call was: half a step of each change, over all rows, which is 2^-22 of a call for each party.
+    least = roll.max() / 64.0
+    if not np.isfinite(roll).all() or least <= 0.0 or roll.min() < -least:
+        raise UsageError(f"the parties' rows were not counted: {_MEANT}")
+    calls = roll[roll > least]
+    parties = _whole(calls / calls.min(), "a number of parties").sum()
+    return round(_CALL * float(parties / calls.sum())), int(round(parties / len(roll)))
 
 
 _MEANT = (
     'boosted trees need exact means over the rows of all parties: no privacy goal, combine = "mean", server_optimiser = "fedavg" with server_learning_rate = 1, '
     "and no clip_update"
 )
+
+
+def _finite(value, *shapes) -> bool:
+    """Whether these are numbers, of one of the shapes, that float32 holds."""
+    try:
+        array = np.asarray(value)
+        return array.dtype.kind in "iuf" and array.shape in shapes and bool((np.abs(array.astype(np.float64)) <= np.finfo(np.float32).max).all())
+    except (TypeError, ValueError):
+        return False
 
 
 def _whole(values, what, within=0.2) -> np.ndarray:
@@ -281,7 +316,7 @@ def _json(party: XGBoostParty, state: _State) -> dict:
         "feature_types": [],
         "gradient_booster": {"model": model, "name": "gbtree"},
         "learner_model_param": {
-            "base_score": repr(party._start), "boost_from_average": "0", "num_class": str(outputs if outputs > 1 else 0),
+            "base_score": repr(float(party._start)), "boost_from_average": "0", "num_class": str(outputs if outputs > 1 else 0),
             "num_feature": str(party.features), "num_target": "1",
         },
         "objective": {"name": party.objective, **of_objective},

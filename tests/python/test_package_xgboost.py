@@ -65,6 +65,12 @@ def simulated(party, folder, more=None):
     return lepton_ai.run(JOBS.get(party, JOBS[Trees]), party=party, runs=folder, quiet=True, insecure_seed=5, set={"training.rounds": party.rounds(), **(more or {})})
 
 
+def lower_ends(party, x):
+    """Of the bins that these values are in."""
+    inner = party("pooled")._edges
+    return np.take_along_axis(np.concatenate([inner[:, :1] - 1, inner], axis=1).T, _trees.binned(x, inner), axis=0)
+
+
 def pooled(party, bins_only):
     """XGBoost on the rows that all parties trained on; `bins_only`: on the lower ends of their bins, so that its cuts are the parties' own."""
     x, y = (np.concatenate(parts) for parts in zip(*party.seen.values()))
@@ -74,8 +80,7 @@ def pooled(party, bins_only):
     }
     settings |= {"num_class": party.num_class} if party.num_class > 1 else {}
     if bins_only:
-        inner = party("pooled")._edges
-        x = np.take_along_axis(np.concatenate([inner[:, :1] - 1, inner], axis=1).T, _trees.binned(x, inner), axis=0)
+        x = lower_ends(party, x)
     return x, y, xgboost.train(settings, xgboost.DMatrix(x, y), party.n_estimators)
 
 
@@ -160,6 +165,23 @@ def test_an_interrupted_run_goes_on_to_the_same_trees(tmp_path):
     assert Trees.to_json(again.model) == Trees.to_json(whole.model)
 
 
+@pytest.mark.parametrize("reg_lambda", [0.0, 1.0])
+@pytest.mark.parametrize("party", [Trees, Bill, Digits])
+def test_every_node_has_a_row_without_a_least_weight(party, reg_lambda, tmp_path):
+    free = type("Free", (party,), {"min_child_weight": 0.0, "gamma": 0.0, "reg_lambda": reg_lambda, "max_depth": 4, "max_bin": 64, "n_estimators": 4})
+    JOBS[free] = JOBS[party]
+    run = simulated(free, tmp_path)
+    x = np.concatenate([rows for rows, _ in free.seen.values()])
+    party = free("pooled")
+    arrays = [run.model.tensors()[f"tensor{number}"] for number in range(len(party.shapes))]
+    forest, rows = lepton_ai.xgboost._State(party, arrays).forest, _trees.binned(x, party._edges)
+    for splits in forest.splits.reshape(-1, forest.splits.shape[2]):
+        for level in range(party.max_depth):
+            below, there = _trees.nodes_at(rows, splits, level + 1, party.max_bin)
+            for node in np.flatnonzero(splits[2**level - 1 : 2 ** (level + 1) - 1]) + 2**level - 1:
+                assert {2 * node + 1, 2 * node + 2} <= set(below[there]), node
+
+
 def rows_of_three(seed=3):
     draw = np.random.default_rng(seed)
     x = draw.normal(size=(600, 2)).astype(np.float32)
@@ -171,11 +193,16 @@ class Small(lepton_ai.xgboost.XGBoostParty):
     features, n_estimators, max_depth, max_bin = 2, 4, 3, 16
 
 
-def one_round(arrays, parties):
-    """What the engine makes of the parties' fits: weighted means of changes (rule FT-12)."""
-    given = {name: Small(name).fit(arrays, *rows, {}) for name, rows in parties.items()}
-    weights = [len(rows[0]) for rows in parties.values()]
-    return [np.average(parts, axis=0, weights=weights).astype(np.float32) for parts in zip(*given.values())]
+def one_round(arrays, parties, kind=Small):
+    """What the engine makes of the parties' fits."""
+    parties = {name if isinstance(name, kind) else kind(name): rows for name, rows in parties.items()}
+    return mean_of(arrays, [party.fit(arrays, *rows, {}) for party, rows in parties.items()], [len(rows[0]) for rows in parties.values()])
+
+
+def mean_of(arrays, given, weights):
+    """The mean of changes, weighted by rows, each in steps of 2^-16 (rule FT-12)."""
+    steps = [sum(np.rint((part - old) * weight * 65536) for part, weight in zip(parts, weights)) for old, parts in zip(arrays, zip(*given))]
+    return [(old + of_all / 65536 / sum(weights)).astype(np.float32) for old, of_all in zip(arrays, steps)]
 
 
 def test_lost_parties_and_more_rounds_than_there_are_do_no_harm():
@@ -199,15 +226,64 @@ def test_parties_of_unequal_size_count_by_their_rows():
     kept = {name: Small(name) for name in parties}
     for _ in range(Small.rounds()):
         given = [kept[name].fit(arrays, *rows, {}) for name, rows in parties.items()]
-        arrays = [np.average(parts, axis=0, weights=[100, 250, 250]).astype(np.float32) for parts in zip(*given)]
-        for fresh, kept_one in zip(one_round(arrays, {"b": parties["b"]}), kept["b"].fit(arrays, *parties["b"], {})):
-            np.testing.assert_array_equal(fresh, np.asarray(kept_one, dtype=np.float32))
+        arrays = mean_of(arrays, given, [100, 250, 250])
+        for fresh, kept_one in zip(Small("b").fit(arrays, *parties["b"], {}), kept["b"].fit(arrays, *parties["b"], {})):
+            np.testing.assert_array_equal(fresh, kept_one)
     x, y = (np.concatenate(parts) for parts in zip(*parties.values()))
-    inner = Small("a")._edges
-    lower = np.take_along_axis(np.concatenate([inner[:, :1] - 1, inner], axis=1).T, _trees.binned(x, inner), axis=0)
+    lower = lower_ends(Small, x)
     settings = {"objective": "binary:logistic", "tree_method": "hist", "eta": 0.3, "max_depth": 3, "base_score": 0.5}
     whole = xgboost.train(settings, xgboost.DMatrix(lower, y), 4)
     np.testing.assert_allclose(Small("a").predict(arrays, x), whole.predict(xgboost.DMatrix(lower)), atol=1e-5)
+
+
+class Heavy(Small):
+    """Settings that bite by the number of rows."""
+
+    n_estimators, max_depth, reg_lambda, gamma, min_child_weight = 5, 2, 20.0, 0.7, 20.0
+
+
+@pytest.mark.parametrize("missed", [0, 1, 4])
+def test_rows_are_counted_in_every_round(missed):
+    x, _ = (np.concatenate(parts) for parts in zip(*rows_of_three().values()))
+    y = (x[:, 0] + x[:, 1] > 0).astype(np.int64)
+    parties = {name: (x[part], y[part]) for name, part in {"a": slice(0, 50), "b": slice(50, 100), "c": slice(100, 600)}.items()}
+    arrays = [np.zeros(shape, dtype=np.float32) for shape in Heavy("a").shapes]
+    for number in range(Heavy.rounds()):
+        # The largest party misses one round.
+        arrays = one_round(arrays, {name: rows for name, rows in parties.items() if number != missed or name != "c"}, Heavy)
+    party = Heavy("a")
+    state = lepton_ai.xgboost._State(party, arrays)
+    assert state.rows == 600 and state.parties == 3
+    roots = state.forest.covers[:, 0, 0]
+    assert [cover < 26 for cover in roots] == [2 * tree == missed for tree in range(5)], roots
+    # The trees after that one are XGBoost's from the margins that it and those before leave.
+    done, rows = missed // 2 + 1, _trees.binned(x, party._edges)
+    settings = {
+        "objective": "binary:logistic", "tree_method": "hist", "eta": 0.3, "max_depth": 2, "base_score": 0.5, "lambda": 20.0, "gamma": 0.7, "min_child_weight": 20.0
+    }
+    start = state.forest.margins(rows, range(done), 0.0, party.max_bin)[:, 0]
+    table = xgboost.DMatrix(lower_ends(Heavy, x), y, base_margin=start)
+    whole = xgboost.train(settings, table, 5 - done)
+    assert len(whole.trees_to_dataframe()) > 4 * (5 - done)
+    np.testing.assert_allclose(state.forest.margins(rows, range(5), 0.0, party.max_bin)[:, 0], whole.predict(table, output_margin=True), atol=2e-5)
+
+
+def test_a_round_walks_two_trees_at_most(monkeypatch):
+    walked, of_trees = [], _trees.Forest.margins
+
+    def margins(forest, rows, trees, *more):
+        walked[-1] += len(trees)
+        return of_trees(forest, rows, trees, *more)
+
+    monkeypatch.setattr(_trees.Forest, "margins", margins)
+    for kind, most in ((type("Many", (Small,), {"n_estimators": 6}), 1), (type("Stumps", (Small,), {"n_estimators": 6, "max_depth": 1}), 2)):
+        parties = {kind(name): rows for name, rows in rows_of_three().items()}
+        arrays = [np.zeros(shape, dtype=np.float32) for shape in kind("a").shapes]
+        for _ in range(kind.rounds()):
+            walked.append(0)
+            arrays = one_round(arrays, parties, kind)
+        assert max(walked) == 3 * most, walked
+        walked.clear()
 
 
 def test_arrays_before_the_first_round_and_within_a_tree_predict():
@@ -231,6 +307,8 @@ def test_arrays_before_the_first_round_and_within_a_tree_predict():
         ({"privacy.unit": "party", "privacy.epsilon": 500, "privacy.delta": 1e-3}, "no privacy goal"),
         ({"training.combine": "median", "training.groups": 3, "data.split.parties": 12}, 'combine = "mean"'),
         ({"training.server_learning_rate": 0.5}, "server_learning_rate = 1"),
+        ({"training.server_learning_rate": 2.0}, "server_learning_rate = 1"),
+        ({"training.server_learning_rate": 3.0}, "server_learning_rate = 1"),
         ({"training.server_optimiser": "fedadam"}, 'server_optimiser = "fedavg"'),
         ({"training.clip_update": 1.0}, "no clip_update"),
     ],
@@ -263,6 +341,18 @@ def test_a_privacy_goal_is_refused_before_the_start(tmp_path):
         ({"features": 2**19}, "features times bins"),
         ({"base_score": 1.0}, "base_score"),
         ({"gamma": -1.0}, "negative"),
+        ({"reg_lambda": float("nan")}, "reg_lambda = nan must be a finite number"),
+        ({"learning_rate": float("inf")}, "learning_rate = inf must be a finite number"),
+        ({"min_child_weight": "1"}, "min_child_weight = '1' must be a finite number"),
+        ({"base_score": float("nan")}, "base_score = nan must be a finite number"),
+        ({"base_score": "half"}, "base_score = 'half' must be a finite number"),
+        ({"max_depth": 2.5}, "max_depth = 2.5 must be a whole number"),
+        ({"max_bin": None}, "max_bin = None must be a whole number"),
+        ({"n_estimators": True}, "n_estimators = True must be a whole number"),
+        ({"low": [0.0, 0.0, 0.0]}, "low must be a finite number, or one for each of the 2 features"),
+        ({"high": [[1.0], [2.0, 3.0]]}, "high must be a finite number"),
+        ({"high": [1.0, float("nan")]}, "high must be a finite number"),
+        ({"high": 1e39}, "high must be a finite number"),
     ],
 )
 def test_settings_that_make_no_trees_are_refused(settings, words):
