@@ -102,7 +102,12 @@ def _place(column, text, key) -> int:
 
 
 def _number_text(value: float):
-    """A number as the engine writes one that is a category: its shortest form, without an exponent."""
+    """A number as the engine writes one that is a category: its shortest form, with an exponent below 1e-5 and from 1e16."""
     if not np.isfinite(value):
         return None
-    return str(int(value)) if value == int(value) else format(decimal.Decimal(repr(value)), "f")
+    shortest = decimal.Decimal(repr(float(value) + 0.0))
+    if value == 0.0 or 1e-5 <= abs(value) < 1e16:
+        return format(shortest, "f").removesuffix(".0")
+    sign, digits, exponent = shortest.normalize().as_tuple()
+    first, *rest = map(str, digits)
+    return f"{'-' * sign}{first}{'.' * bool(rest)}{''.join(rest)}e{exponent + len(rest)}"
