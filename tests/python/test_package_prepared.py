@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 if os.environ.get("CI") != "true":
@@ -79,8 +80,35 @@ def test_labels_go_back_to_their_unit(tmp_path):
     for wrong, words in ((table.drop(columns="tenure"), "'tenure' is not in this table"), (table.assign(tenure="long"), "holds text here")):
         with pytest.raises(lepton_ai.DataError, match=words):
             model.prepared(wrong)
-    with pytest.raises(lepton_ai.UsageError, match="as a pandas frame"):
+    with pytest.raises(lepton_ai.UsageError, match="not as a file"):
         model.prepared(CHURN)
+
+
+def test_arrow_tables_are_prepared_as_parties_prepare_them(tmp_path):
+    number = np.arange(60)
+    table = pa.table({
+        "plan": pa.array(["gold", " gold", "NA", None, "\xa0silver", "other"] * 10).dictionary_encode(),
+        "member": pa.array([True, False, None] * 20),
+        "visits": pa.array([None if row % 7 == 0 else int(row) for row in number], type=pa.int16()),
+        "weight": pa.array((number / 7).astype(np.float32)),
+        "code": pa.array([2.0**60, 0.1, 3.0] * 20, type=pa.float64()),
+        "label": pa.array(["yes", "no"] * 30, type=pa.string_view()),
+    })
+
+    class Stream:
+        def __arrow_c_stream__(self, requested_schema=None):
+            return table.__arrow_c_stream__(requested_schema)
+
+    data = {"label": "label", "classes": ["no", "yes"], "types": {"code": "category", "member": "category", "plan": "category"}, "features": table.column_names[:5]}
+    values = {"plan": ["gold", "silver"], "member": ["true", "false"], "code": ["1.152921504606847e18", "0.1"]}
+    prepare = {"duplicates": "keep", "missing": "indicator", "categories": "declared", "values": values, "bounds": {"visits": [0, 60], "weight": [0, 9]}}
+    model, x = looked(table, tmp_path, data=data, prepare=prepare)
+    for form in (table, Stream(), table.to_reader()):
+        assert rows_of(model.prepared(form)) == rows_of(x)
+    with pytest.raises(lepton_ai.DataError, match="'weight' is time32"):
+        model.prepared(table.set_column(3, "weight", pa.array([0] * 60, type=pa.time32("s"))))
+    with pytest.raises(lepton_ai.DataError, match="beyond 2"):
+        model.prepared(table.set_column(3, "weight", pa.array([2**60] * 60)))
 
 
 def test_numbers_are_written_as_the_engine_writes_categories(tmp_path):
