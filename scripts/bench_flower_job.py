@@ -21,6 +21,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TABLE = ROOT / "data" / "breast_cancer.csv"
 STEPS, RATE, LABEL, CLASSES, MARK = 5, 0.5, "diagnosis", ["benign", "malignant"], "LEPTON_BENCH_MARK"
+SHARES = 5
 
 
 # What both train.
@@ -144,8 +145,11 @@ def flower_side(folder, rounds, hidden, parties, masked):
     held = np.load(folder / "held.npz")
     net = Net(held["x"].shape[1], hidden)
     rows = lambda context: np.load(folder / f"rows-{int(context.node_config['partition-id'])}.npz")
-    apps = flower_masked if masked else flower_plain
-    server, client, found = apps(net, rounds, parties, rows)
+    if masked:
+        largest = max(len(np.load(folder / f"rows-{party}.npz")["y"]) for party in range(parties))
+        server, client, found = flower_masked(net, rounds, (parties, largest), rows)
+    else:
+        server, client, found = flower_plain(net, rounds, parties, rows)
     from flwr.simulation import run_simulation
 
     run_simulation(server_app=server, client_app=client, num_supernodes=parties, backend_config={"client_resources": {"num_cpus": 1, "num_gpus": 0.0}})
@@ -176,7 +180,7 @@ def flower_plain(net, rounds, parties, rows):
     return server, client, found
 
 
-def flower_masked(net, rounds, parties, rows):
+def flower_masked(net, rounds, parties_and_largest, rows):
     from flwr.client import NumPyClient
     from flwr.client.mod import secaggplus_mod
     from flwr.clientapp import ClientApp
@@ -193,6 +197,7 @@ def flower_masked(net, rounds, parties, rows):
         def fit(self, parameters, config):
             return [net.train(parameters[0], self.own["x"], self.own["y"])], len(self.own["y"]), {}
 
+    parties, largest = parties_and_largest
     found, server = [], ServerApp()
     client = ClientApp(client_fn=lambda context: Client(rows(context)).to_client(), mods=[secaggplus_mod])
 
@@ -203,8 +208,8 @@ def flower_masked(net, rounds, parties, rows):
             evaluate_fn=lambda number, arrays, config: found.__setitem__(slice(None), arrays),
         )
         legacy = LegacyContext(context=context, config=ServerConfig(num_rounds=rounds), strategy=strategy)
-        # Weights are fractions of the largest; values are clipped to 8 and have 22 bits, Flower's own setting.
-        DefaultWorkflow(fit_workflow=SecAggPlusWorkflow(num_shares=min(5, parties) | 1, reconstruction_threshold=3, max_weight=100.0))(grid, legacy)
+        # Weights, rows, are fractions of the largest; values are clipped to 8 and have 22 bits, Flower's own setting.
+        DefaultWorkflow(fit_workflow=SecAggPlusWorkflow(num_shares=SHARES, reconstruction_threshold=3, max_weight=float(largest)))(grid, legacy)
 
     return server, client, found
 
@@ -311,6 +316,8 @@ def main():
         return lepton_side(folder, given.rounds, given.hidden[0], side == "lepton-native")
     sides = {"lepton": "Lepton, Python party, masked", "lepton-native": "Lepton, native, masked"}
     if given.flower:
+        if given.parties < SHARES:
+            flags.error(f"SecAgg+ has {SHARES} shares, so --parties must be {SHARES} at least")
         sides = {"flower": "Flower, plain", "flower-masked": "Flower, SecAgg+", **sides}
     with tempfile.TemporaryDirectory(prefix="lepton-bench-") as made:
         folder = pathlib.Path(made)

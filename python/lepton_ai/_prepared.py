@@ -5,9 +5,12 @@ import hashlib
 
 import numpy as np
 
-from lepton_ai.errors import DataError
+from lepton_ai.errors import DataError, UsageError
 
 _OTHER, _MISSING = "(other)", "(missing)"
+_NO_VALUE = ("", "NA", "N/A", "null", "NaN", "None", "?")
+# Unicode's White_Space.
+_SPACE = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 _FLOAT = float(np.finfo(np.float32).max)
 
 
@@ -39,6 +42,38 @@ def prepared(about: dict, columns: dict) -> np.ndarray:
     return x
 
 
+def columns_of(stream) -> dict:
+    """Columns as :func:`prepared` takes them, from an object with an Arrow C stream."""
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise UsageError("rows in Arrow's form need pyarrow (pip install pyarrow), or hand them over as a pandas frame or a mapping of columns") from error
+    return {name: _arrow(pyarrow, column, name) for name, column in _named(pyarrow.table(stream))}
+
+
+def _named(table):
+    if len(set(table.column_names)) < table.num_columns:
+        raise DataError("two columns have the same name")
+    return zip(table.column_names, table.columns)
+
+
+def _arrow(pyarrow, column, name):
+    """Numbers as float64 with NaN, or texts and None, as the engine reads them from an Arrow file."""
+    kinds, kind = pyarrow.types, column.type
+    if kinds.is_dictionary(kind):
+        return _arrow(pyarrow, column.cast(kind.value_type), name)
+    cells = column.to_pylist()
+    if kinds.is_integer(kind) or kinds.is_floating(kind):
+        if kinds.is_integer(kind) and max((abs(cell) for cell in cells if cell is not None), default=0) > 2**53:
+            raise DataError(f"column {name}: whole numbers beyond 2**53 would be rounded; hand them over as text")
+        return np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
+    if kinds.is_boolean(kind) or kinds.is_null(kind):
+        return [None if cell is None else str(cell).lower() for cell in cells]
+    if kinds.is_string(kind) or kinds.is_large_string(kind) or kind == pyarrow.string_view():
+        return cells
+    raise DataError(f"column {name!r} is {kind}; hand it over as numbers or text")
+
+
 def _kind(column: dict):
     return next(iter(column.items()))
 
@@ -66,7 +101,7 @@ def _numeric(column, values) -> np.ndarray:
 
 
 def _category(column, values, key) -> np.ndarray:
-    texts = [_number_text(value) for value in values.tolist()] if isinstance(values, np.ndarray) else values
+    texts = [_number_text(value) for value in values.tolist()] if isinstance(values, np.ndarray) else [_cleaned(text) for text in values]
     missing = np.array([text is None for text in texts], dtype=bool)
     _refuse(column, missing)
     others = len(_levels(column))
@@ -101,8 +136,19 @@ def _place(column, text, key) -> int:
     return known.index(text) if text in known else len(known)
 
 
+def _cleaned(text):
+    """A cell's text as the engine reads it: without space around it, None where it says that there is no value."""
+    text = None if text is None else text.strip(_SPACE)
+    return None if text in _NO_VALUE else text
+
+
 def _number_text(value: float):
-    """A number as the engine writes one that is a category: its shortest form, without an exponent."""
+    """A number as the engine writes one that is a category: its shortest form, with an exponent below 1e-5 and from 1e16."""
     if not np.isfinite(value):
         return None
-    return str(int(value)) if value == int(value) else format(decimal.Decimal(repr(value)), "f")
+    shortest = decimal.Decimal(repr(float(value) + 0.0))
+    if value == 0.0 or 1e-5 <= abs(value) < 1e16:
+        return format(shortest, "f").removesuffix(".0")
+    sign, digits, exponent = shortest.normalize().as_tuple()
+    first, *rest = map(str, digits)
+    return f"{'-' * sign}{first}{'.' * bool(rest)}{''.join(rest)}e{exponent + len(rest)}"

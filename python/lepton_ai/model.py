@@ -66,12 +66,13 @@ class Model:
         """The rows of a table as the model takes them, shape (rows, inputs), float32, to the bit what parties' programs got: for models of one's own, and for
         :meth:`lepton_ai.xgboost.XGBoostParty.to_xgboost`. Rows that the job's ``missing = "drop"`` leaves out are NaN.
 
-        ``data``: whatever :class:`Dataset` takes, but for files. Raises :class:`DataError` for a missing column, or for text where the model needs numbers.
+        ``data``: whatever :class:`Dataset` takes, but for files; what is neither a pandas frame, a mapping nor an array (a polars frame, a pyarrow table) is read by
+        pyarrow, and may have numbers, bool and text. Raises :class:`DataError` for a missing column, or for text where the model needs numbers.
         """
         source = Dataset(data)._source
-        if not isinstance(source, dict):
-            raise UsageError("hand the rows over as a pandas frame, a mapping of columns or an array, not as a file or stream")
-        return _prepared.prepared(self._about, source)
+        if isinstance(source, pathlib.Path):
+            raise UsageError("hand the rows over as a pandas frame, an Arrow table, a mapping of columns or an array, not as a file")
+        return _prepared.prepared(self._about, source if isinstance(source, dict) else _prepared.columns_of(source))
 
     @property
     def inputs(self) -> list[str]:
