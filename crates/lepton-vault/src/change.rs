@@ -135,7 +135,8 @@ impl Vault {
     /// that went. The catalog of before is replaced and not overwritten.
     ///
     /// # Errors
-    /// [`VaultError::Use`] for `keep` 0, or when there is no such table; otherwise as [`Vault::rotate`].
+    /// [`VaultError::Use`] for `keep` 0, or when there is no such table; otherwise as [`Vault::rotate`], but for a file that cannot be removed: the versions are
+    /// gone from the catalog then, and the next change of the vault removes it.
     pub fn prune(&mut self, table: &str, keep: usize) -> Result<Vec<u64>, VaultError> {
         let mut entry = self.catalog.table(table)?.clone();
         if keep == 0 {
