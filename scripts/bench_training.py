@@ -3,8 +3,7 @@
 
     pip install torch opacus scikit-learn && python3 scripts/bench_training.py
 
-Ours comes from `cargo run --release -p lepton-learn --example throughput` (clipping) and the example of the same name in `lepton-protocol`
-(clipping with exact integer noise). Two threads mean two parties training at once for us, and two
+Ours comes from `cargo run --release -p lepton-learn --example throughput`. Two threads mean two parties training at once for us, and two
 compute threads for PyTorch. Random data, loading excluded; the fastest of several windows for everybody. Without
 "noise" in its name a line clips and sums only, for everybody; Opacus then runs with a noise multiplier of 0. Peers that are not installed are left out.
 """
@@ -21,17 +20,10 @@ THREADS = (1,) if CPU else (1, 2)
 CNN = "cnn 28x28-16-32-32-10"
 
 
-def example(package):
-    done = subprocess.run(["cargo", "run", "--release", "--quiet", "-p", package, "--example", "throughput", "--"] + ["--cpu"] * CPU,
+def ours():
+    done = subprocess.run(["cargo", "run", "--release", "--quiet", "-p", "lepton-learn", "--example", "throughput", "--"] + ["--cpu"] * CPU,
                           cwd=ROOT, capture_output=True, text=True, check=True)
     return [dict(json.loads(line), who="Lepton") for line in done.stdout.splitlines()]
-
-
-def ours():
-    if CPU:
-        return example("lepton-learn")
-    noised = [dict(row, mode="clipped + integer noise") for row in example("lepton-protocol") if "noise" in row["mode"]]
-    return example("lepton-learn") + [row for row in noised if row["batch"] in BATCHES]
 
 
 def fastest(step, batch, seconds=0.3, windows=7):

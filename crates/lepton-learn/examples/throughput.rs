@@ -1,5 +1,7 @@
-//! Training throughput as one JSON line per case, for `scripts/bench_training.py`: plain and clipped, without noise. With the
-//! argument `--cpu` seconds of processor time are counted, on one thread, for machines shared with others (Linux).
+//! Training throughput as one JSON line per case, for `scripts/bench_training.py`: plain, clipped, and clipped with a discrete Gaussian on every
+//! coordinate of every step, from tables (as jobs draw it, FT-22) or exactly, added to the sum in fixed point. With the
+//! argument `--cpu` seconds of processor time are counted, on one thread, for machines shared with others (Linux); with `--only "mlp 784-128-10, 1024"`
+//! only the cases that begin so.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -11,19 +13,28 @@
 use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
+use fearless_simd::{Level, Simd, SimdBase, SimdFloat, dispatch};
+use lepton_dp::{DiscreteGaussian, TableGaussian};
 use lepton_learn::{
     Activation, ClipNorm, Convolution, Examples, GradientWorkspace, LocalConfig, Matrix, Model,
     ModelKind, ModelSpec, Normalisation, Optimiser, Outputs, Pool, PoolKind, Precision, Span,
     Target, train_local,
 };
+use lepton_ring::FixedPoint;
 use rand_core::{Rng, SeedableRng};
 
 /// How the examples are used.
-#[derive(Clone, Copy)]
 enum Mode {
     Plain,
     Clipped(Precision),
+    Tables(TableGaussian),
+    Exact(DiscreteGaussian),
+    /// Nothing but the multiplications of both passes, in registers: what the core can do at most.
+    Limit,
 }
+
+/// Of the noise, in steps of the fixed point: the clip norm.
+const SIGMA: u64 = 65_536;
 
 fn main() {
     let models = [
@@ -35,12 +46,29 @@ fn main() {
         ("plain f32", Mode::Plain),
         ("clipped", Mode::Clipped(Precision::Single)),
         ("clipped f64", Mode::Clipped(Precision::Double)),
+        (
+            "clipped + integer noise, tables",
+            Mode::Tables(TableGaussian::new(SIGMA).unwrap()),
+        ),
+        (
+            "clipped + integer noise, exact",
+            Mode::Exact(DiscreteGaussian::new(SIGMA).unwrap()),
+        ),
+        ("limit: fused multiply-adds alone, f32", Mode::Limit),
     ];
     let cpu = std::env::args().any(|a| a == "--cpu");
+    let only = std::env::args().skip_while(|a| a != "--only").nth(1);
     for threads in if cpu { 1..=1 } else { 1..=2 } {
         for (name, spec) in &models {
             for batch in [256, 1024] {
-                for (label, mode) in modes {
+                for (label, mode) in &modes {
+                    if matches!(mode, Mode::Limit) && !name.starts_with("mlp") {
+                        continue;
+                    }
+                    let case = format!("{name}, {batch}, {label}");
+                    if only.as_ref().is_some_and(|only| !case.starts_with(only)) {
+                        continue;
+                    }
                     let rate = rate(spec, (batch, mode), threads, cpu);
                     println!(
                         "{{\"model\":\"{name}\",\"batch\":{batch},\"mode\":\"{label}\",\"threads\":{threads},\"examples_per_s\":{rate:.0}}}"
@@ -90,7 +118,7 @@ fn cnn() -> ModelKind {
 }
 
 /// Examples per second over all threads (each trains alone, as parties do): the best of seven windows.
-fn rate(spec: &ModelSpec, case: (usize, Mode), threads: usize, cpu: bool) -> f64 {
+fn rate(spec: &ModelSpec, case: (usize, &Mode), threads: usize, cpu: bool) -> f64 {
     let mut best: f64 = 0.0;
     for _ in 0..7 {
         let done: f64 = std::thread::scope(|scope| {
@@ -105,7 +133,10 @@ fn rate(spec: &ModelSpec, case: (usize, Mode), threads: usize, cpu: bool) -> f64
 }
 
 /// Works for about 0.3 s and gives examples per second.
-fn window(spec: &ModelSpec, (batch, mode): (usize, Mode), cpu: bool) -> f64 {
+fn window(spec: &ModelSpec, (batch, mode): (usize, &Mode), cpu: bool) -> f64 {
+    if let Mode::Limit = mode {
+        return multiply_adds(cpu) / (2.0 * (784 * 128 + 128 * 10) as f64 + (128 * 10) as f64);
+    }
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
     let rows = batch * 16;
     let data = examples(spec, rows, &mut rng);
@@ -121,11 +152,12 @@ fn window(spec: &ModelSpec, (batch, mode): (usize, Mode), cpu: bool) -> f64 {
         precision: Precision::Single,
     };
     let precision = match mode {
-        Mode::Plain => Precision::Single,
-        Mode::Clipped(precision) => precision,
+        Mode::Clipped(precision) => *precision,
+        _ => Precision::Single,
     };
     let mut workspace = GradientWorkspace::new(spec, precision).unwrap();
     let clip = ClipNorm::new(1.0).unwrap();
+    let mut draws = vec![0; params.len()];
     let clock = Clock::start(cpu);
     let mut done = 0;
     while clock.elapsed().as_secs_f64() < 0.3 {
@@ -136,16 +168,35 @@ fn window(spec: &ModelSpec, (batch, mode): (usize, Mode), cpu: bool) -> f64 {
         }
         for step in 0..16 {
             let chosen: Vec<usize> = (step * batch..(step + 1) * batch).collect();
-            let gradient = workspace
+            let sum = &workspace
                 .clipped_gradient_sum(&params, (&data, &chosen), clip, None)
-                .unwrap();
-            for (param, g) in params.iter_mut().zip(&gradient.sum) {
-                *param -= 0.01 * g / batch as f64;
+                .unwrap()
+                .sum;
+            match mode {
+                Mode::Tables(noise) => noise.fill(&mut draws, &mut rng),
+                Mode::Exact(noise) => noise.fill(&mut draws, &mut rng),
+                _ => draws.clear(),
             }
+            update(&mut params, sum, &draws, 0.01 / batch as f64);
             done += batch;
         }
     }
     done as f64 / clock.elapsed().as_secs_f64()
+}
+
+/// A step with the sum, in fixed point where there is noise.
+fn update(params: &mut [f64], sum: &[f64], draws: &[i64], rate: f64) {
+    if draws.is_empty() {
+        for (param, g) in params.iter_mut().zip(sum) {
+            *param -= rate * g;
+        }
+        return;
+    }
+    let fixed = FixedPoint::new(16);
+    for ((param, g), draw) in params.iter_mut().zip(sum).zip(draws) {
+        let noised = fixed.encode(*g).unwrap().wrapping_add(*draw);
+        *param -= rate * fixed.decode(noised);
+    }
 }
 
 /// Wall time, or this thread's processor time.
@@ -172,6 +223,28 @@ impl Clock {
 fn thread_time() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+}
+
+/// Fused multiply-adds of `f32` a second, in twelve vector registers.
+fn multiply_adds(cpu: bool) -> f64 {
+    #[inline(always)]
+    fn work<V: Simd>(simd: V) -> f64 {
+        let mut sums = [V::f32s::splat(simd, 0.5); 12];
+        let [factor, term] = [0.999, 0.001].map(|v| V::f32s::splat(simd, std::hint::black_box(v)));
+        for _ in 0..100_000 {
+            for sum in &mut sums {
+                *sum = sum.mul_add_precise(factor, term);
+            }
+        }
+        std::hint::black_box(sums.map(|sum| sum.as_slice().iter().sum::<f32>()));
+        (12 * 100_000 * V::f32s::LEN) as f64
+    }
+    let clock = Clock::start(cpu);
+    let mut done = 0.0;
+    while clock.elapsed().as_secs_f64() < 0.3 {
+        done += dispatch!(Level::new(), simd => work(simd));
+    }
+    done / clock.elapsed().as_secs_f64()
 }
 
 fn examples(spec: &ModelSpec, rows: usize, rng: &mut ChaCha20Rng) -> Examples {

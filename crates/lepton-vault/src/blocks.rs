@@ -127,19 +127,16 @@ impl Verified {
         }
         let (first, last) = (start / BLOCK as u64, (end - 1) / BLOCK as u64);
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let slice = |block: &Bytes| {
-            let from = usize::try_from(start % BLOCK as u64).unwrap_or_default();
-            let count = usize::try_from(end - start).unwrap_or_default();
-            block.slice(from..from + count)
-        };
         if first == last {
-            return self.block(&mut state, first).map(|block| slice(&block));
+            return Ok(part(&self.block(&mut state, first)?, first, start, end));
         }
-        let mut all = Vec::with_capacity(usize::try_from(last - first + 1).unwrap_or(1) * BLOCK);
+        // Only what was asked for is copied: a page is smaller than the blocks that it lies in.
+        let mut all = Vec::with_capacity(usize::try_from(end - start).unwrap_or(BLOCK));
         for number in first..=last {
-            all.extend_from_slice(&self.block(&mut state, number)?);
+            let block = self.block(&mut state, number)?;
+            all.extend_from_slice(&part(&block, number, start, end));
         }
-        Ok(slice(&Bytes::from(all)))
+        Ok(Bytes::from(all))
     }
 
     fn block(&self, state: &mut State, number: u64) -> io::Result<Bytes> {
@@ -168,6 +165,16 @@ impl Verified {
         state.kept.push_back((number, block.clone()));
         Ok(block)
     }
+}
+
+/// What of a block lies within `start..end` of the file.
+fn part(block: &Bytes, number: u64, start: u64, end: u64) -> Bytes {
+    let begin = number * BLOCK as u64;
+    let within = |at: u64| {
+        let at = usize::try_from(at.saturating_sub(begin)).unwrap_or(usize::MAX);
+        at.min(block.len())
+    };
+    block.slice(within(start)..within(end))
 }
 
 impl Length for Verified {

@@ -13,6 +13,7 @@
     reason = "fields are cut out of words on purpose, and numbers of cells fit 16 bits"
 )]
 
+use fearless_simd::{Level, dispatch};
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -128,8 +129,12 @@ impl Strips {
         rng: &mut impl CryptoRng,
     ) -> &'a [i64] {
         rng.fill_bytes(scratch.words.as_flattened_mut());
-        self.find_strips(scratch);
-        if self.weigh(scratch) {
+        // The same numbers on every vector unit: integers, and floats without fused operations.
+        let undecided = dispatch!(Level::new(), _simd => {
+            self.find_strips(scratch);
+            self.weigh(scratch)
+        });
+        if undecided {
             self.resolve(scratch, rng);
         }
         let taken = compress(scratch);
@@ -137,7 +142,7 @@ impl Strips {
     }
 
     /// The strip of each cell, and its number within the strip: every strip's start is compared, whichever it is.
-    #[inline]
+    #[inline(always)]
     fn find_strips<const N: usize>(&self, scratch: &mut Scratch<N>) {
         let words = scratch.words.chunks_exact(LANES);
         let strips = scratch.strip.chunks_exact_mut(LANES);
@@ -162,7 +167,7 @@ impl Strips {
     }
 
     /// Value and verdict (0 or 1, or [`UNDECIDED`]) of every trial; whether any is undecided.
-    #[inline]
+    #[inline(always)]
     fn weigh<const N: usize>(&self, scratch: &mut Scratch<N>) -> bool {
         let mut undecided = 0;
         for lane in 0..N {
