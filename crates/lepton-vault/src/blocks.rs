@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest::{self, Context};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use lepton_crypto::{Digest, long_hash};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
@@ -102,6 +102,21 @@ struct State {
     kept: VecDeque<(u64, Bytes)>,
 }
 
+impl State {
+    /// Memory for a block: that of the oldest one kept, when there are enough and nobody else has it any more.
+    fn room(&mut self, length: usize) -> BytesMut {
+        let oldest = (self.kept.len() == KEPT).then(|| self.kept.pop_front());
+        let free = oldest.flatten().map(|(_, block)| block.try_into_mut());
+        match free {
+            Some(Ok(mut room)) => {
+                room.resize(length, 0);
+                room
+            }
+            _ => BytesMut::zeroed(length),
+        }
+    }
+}
+
 impl Verified {
     /// A file with its length and the hashes of its blocks; `None` when they do not fit each other.
     pub(crate) fn new(file: File, length: u64, hashes: Vec<Digest>) -> Option<Self> {
@@ -145,26 +160,29 @@ impl Verified {
         }
         let start = number * BLOCK as u64;
         let length = (self.0.length - start).min(BLOCK as u64);
-        let mut block = Vec::with_capacity(usize::try_from(length).unwrap_or(BLOCK));
+        let mut block = state.room(usize::try_from(length).unwrap_or(BLOCK));
         state.file.seek(SeekFrom::Start(start))?;
-        let mut file = (&state.file).take(length);
-        file.read_to_end(&mut block)?;
+        match state.file.read_exact(&mut block) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(changed()),
+            read => read?,
+        }
         let expected = usize::try_from(number)
             .ok()
             .and_then(|at| self.0.hashes.get(at));
         if expected != Some(&hash_block(number, &block)) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the data file was changed since it was sealed",
-            ));
+            return Err(changed());
         }
-        let block = Bytes::from(block);
-        if state.kept.len() == KEPT {
-            state.kept.pop_front();
-        }
+        let block = block.freeze();
         state.kept.push_back((number, block.clone()));
         Ok(block)
     }
+}
+
+fn changed() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "the data file was changed since it was sealed",
+    )
 }
 
 /// What of a block lies within `start..end` of the file.
