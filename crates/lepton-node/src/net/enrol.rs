@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PER_ADDRESS: u32 = 10;
 /// Questions of everybody in a minute.
 const PER_MINUTE: u32 = 120;
+/// What whoever asks too often is told.
+const TOO_MANY: &str = "there were too many enrolments in this minute; wait a minute and try again with the same invitation";
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Who makes certificates. Called off the tasks that serve connections, and may block.
@@ -155,10 +157,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let failed = |error: std::io::Error| NetError::Connection(format!("enrolment: {error}"));
-    if !shared.gate.admit(address.ip(), Instant::now()) {
+    let admitted = shared.gate.admit(address.ip(), Instant::now());
+    let question = read(&mut stream, LONGEST_QUESTION).await.map_err(failed)?;
+    if !admitted {
+        let refused = refusal(TOO_MANY);
+        reply(&mut stream, &refused).await.map_err(failed)?;
         return Err(NetError::Refused("too many enrolments".to_owned()));
     }
-    let question = read(&mut stream, LONGEST_QUESTION).await.map_err(failed)?;
     let question = Question::decode(question.as_slice())
         .map_err(|_| NetError::Breach("a question that cannot be read"))?;
     let enrolment = shared.config.enrolment.clone();
@@ -185,24 +190,27 @@ where
         }
         Err(error) => {
             let refused = match &error {
-                NetError::Refused(text) => text.clone(),
+                NetError::Refused(text) => refusal(text),
                 // What is wrong inside the authority is the operator's to read.
-                _ => "the request is not acceptable".to_owned(),
+                _ => refusal("the request is not acceptable"),
             };
-            (
-                Answer {
-                    issued: None,
-                    refused,
-                },
-                Err(error),
-            )
+            (refused, Err(error))
         }
     };
-    write(&mut stream, &answer.encode_to_vec())
-        .await
-        .map_err(failed)?;
-    stream.shutdown().await.map_err(failed)?;
+    reply(&mut stream, &answer).await.map_err(failed)?;
     result
+}
+
+fn refusal(text: &str) -> Answer {
+    Answer {
+        issued: None,
+        refused: text.to_owned(),
+    }
+}
+
+async fn reply(stream: &mut (impl AsyncWrite + Unpin), answer: &Answer) -> std::io::Result<()> {
+    write(stream, &answer.encode_to_vec()).await?;
+    stream.shutdown().await
 }
 
 async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> std::io::Result<()> {
