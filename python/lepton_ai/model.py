@@ -7,7 +7,7 @@ import tempfile
 
 import numpy as np
 
-from lepton_ai import _native, _prepared
+from lepton_ai import _native
 from lepton_ai.errors import UsageError
 from lepton_ai.tables import Dataset
 
@@ -62,23 +62,25 @@ class Model:
             path = Dataset(data)._path(pathlib.Path(made), "table")
             return Predictions(_native.predict(self.folder, path, None if vault_key is None else pathlib.Path(vault_key)))
 
-    def prepared(self, data) -> np.ndarray:
-        """The rows of a table as the model takes them, shape (rows, inputs), float32, to the bit what parties' programs got: for models of one's own, and for
-        :meth:`lepton_ai.xgboost.XGBoostParty.to_xgboost`. Rows that the job's ``missing = "drop"`` leaves out are NaN.
+    def prepared(self, data, *, vault_key=None) -> np.ndarray:
+        """The rows of a table as the model takes them, shape (rows, inputs), float32, to the bit what parties' programs got, by the same engine: for models of
+        one's own, and for :meth:`lepton_ai.xgboost.XGBoostParty.to_xgboost`. Rows that the job's ``missing = "drop"`` leaves out are NaN.
 
-        ``data``: whatever :class:`Dataset` takes, but for files; what is neither a pandas frame, a mapping nor an array (a polars frame, a pyarrow table) is read by
-        pyarrow, and may have numbers, bool and text. Raises :class:`DataError` for a missing column, or for text where the model needs numbers.
+        ``data``: whatever :class:`Dataset` takes; objects are not written to the disk for it. Other columns than the model's are ignored. Raises
+        :class:`DataError` for a missing column, for text where the model needs numbers, or for a missing value that the model's job refuses.
         """
         source = Dataset(data)._source
-        if isinstance(source, pathlib.Path):
-            raise UsageError("hand the rows over as a pandas frame, an Arrow table, a mapping of columns or an array, not as a file")
-        return _prepared.prepared(self._about, source if isinstance(source, dict) else _prepared.columns_of(source))
+        if isinstance(source, dict):
+            source = list(source.items())
+        elif not isinstance(source, pathlib.Path):
+            source = source.__arrow_c_stream__()
+        return _native.prepare(self.folder, source, None if vault_key is None else pathlib.Path(vault_key))
 
     @property
     def inputs(self) -> list[str]:
         """Names of the inputs after preparation, in order: a column of numbers is one, a category column one for each level (``plan=slot-17`` where its categories were
         found together) and one for ``plan=(other)``."""
-        return _prepared.inputs(self._about["preparation"])
+        return _native.inputs(self.folder)
 
     def label_values(self, values) -> np.ndarray:
         """Predictions of a standardised label in the label's own unit."""

@@ -136,11 +136,9 @@ def shapes_of(party) -> list:
     return [[int(side) for side in (shape if isinstance(shape, (list, tuple)) else [shape])] for shape in shapes]
 
 
-def custom_model(party, job, overrides=()) -> dict:
+def custom_model(party, job) -> dict:
     """What a job's ``[model]`` is with this party, as overrides. A job that names another kind of model is not overridden."""
     _factory(party)
-    if getattr(party, "exact_sums", False) and (_has_goal(job) or any(key.partition(".")[0] == "privacy" for key in overrides)):
-        raise UsageError(f"{party.__name__} needs exact sums, and the job has a privacy goal: leave [privacy] out, or train another model")
     model = job.get("model", {}) if isinstance(job, dict) else {}
     if model.get("kind", "custom") != "custom":
         raise UsageError(f"the job's model.kind is {model['kind']!r}; with a party it is \"custom\": leave [model] out")
@@ -152,12 +150,6 @@ def custom_model(party, job, overrides=()) -> dict:
 
 def _text(job) -> str:
     return job if isinstance(job, str) and "\n" in job else pathlib.Path(job).read_text(encoding="utf-8")
-
-
-def _has_goal(job) -> bool:
-    if isinstance(job, dict):
-        return "privacy" in job
-    return re.search(r"(?m)^\s*(\[\s*privacy\b|privacy\s*[.=])", _text(job)) is not None
 
 
 def _factory(party):

@@ -128,7 +128,7 @@ def run(
     if insecure_seed is not None:
         overrides["job.insecure_seed"] = int(insecure_seed)
     if party is not None and resume is None:
-        overrides = {**custom_model(party, job, overrides), **overrides}
+        overrides = {**custom_model(party, job), **overrides}
     with tempfile.TemporaryDirectory(prefix="lepton-", ignore_cleanup_errors=True) as made:
         folder = pathlib.Path(made)
         wanted = {

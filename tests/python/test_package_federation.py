@@ -8,7 +8,8 @@ import pytest
 if os.environ.get("CI") != "true":
     pytest.importorskip("lepton_ai")
 import lepton_ai
-from test_guide import ROOT, Page, blocks
+import shops
+from test_guide import Page
 
 
 @pytest.fixture
@@ -16,12 +17,7 @@ def desk(tmp_path, monkeypatch):
     """Ada's desk of the guide, four shops behind it."""
     page = Page(tmp_path, pathlib.Path(os.environ["LEPTON_BIN"]).resolve())
     try:
-        for mark, _, body in blocks((ROOT / "docs" / "guide" / "federation-at-your-desk.md").read_text(encoding="utf-8")):
-            if "--federation federation.toml" in body:
-                break
-            page.follow(mark, body)
-        else:
-            pytest.fail("the guide submits no job any more")
+        shops.set_up(page)
         monkeypatch.chdir(tmp_path)
         yield lepton_ai.Federation("federation.toml")
     finally:

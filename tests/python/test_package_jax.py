@@ -1,4 +1,4 @@
-"""The JAX party of docs/own-model.md; only where JAX is installed."""
+"""The JAX party of docs/own-model.md."""
 
 import jax  # noqa: F401 - the page's block needs it
 import numpy as np

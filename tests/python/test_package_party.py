@@ -14,7 +14,9 @@ import pytest
 if os.environ.get("CI") != "true":
     pytest.importorskip("lepton_ai")
 import lepton_ai
-from test_guide import ROOT, Page, blocks
+import shops
+from lepton_ai._toml import job_text
+from test_guide import ROOT, Page
 
 TABLE = ROOT / "data" / "breast_cancer.csv"
 FEATURES = ["mean_radius", "mean_texture", "worst_radius"]
@@ -238,50 +240,28 @@ class Shop(lepton_ai.Party):
         return [x.T @ error, error.sum()]
 """
 
-CHURN = """
-[job]
-name = "own-churn"
-[data]
-table = "telecom_churn.csv"
-label = "churn"
-classes = ["No", "Yes"]
-features = ["tenure", "monthly_charges"]
-[data.types]
-churn = "category"
-tenure = "number"
-monthly_charges = "number"
-[prepare]
-missing = "mean"
-[prepare.bounds]
-tenure = [0, 80]
-monthly_charges = [0, 150]
-[model]
-kind = "custom"
-shapes = [[2], []]
-[training]
-rounds = 10
-sampling_rate = 0.2
-[privacy]
-epsilon = 3
-delta = 1e-5
-clip = 1.0
-learning_rate = 0.5
-"""
+BOUNDS = {"tenure": [0, 80], "monthly_charges": [0, 150]}
+CHURN = shops.job(
+    "own-churn",
+    prepare={"missing": "mean", "bounds": BOUNDS},
+    model={"kind": "custom", "shapes": [[2], []]},
+    training={"rounds": 10, "sampling_rate": 0.2},
+    privacy={"epsilon": 3, "delta": 1e-5, "clip": 1.0, "learning_rate": 0.5},
+)
 
 
 def test_the_same_party_joins_a_real_federation(tmp_path):
     command = pathlib.Path(sys.executable).with_name("lepton")
     page = Page(tmp_path, command)
+
+    def with_a_program(mark, body):
+        for folder in tmp_path.glob("shop-?"):
+            (folder / "shop.py").write_text(OWN)
+        return body.replace("lepton party run party.toml", "lepton party run party.toml --python shop:Shop")
+
     try:
-        for mark, _, body in blocks((ROOT / "docs" / "guide" / "federation-at-your-desk.md").read_text(encoding="utf-8")):
-            if "--federation federation.toml" in body:
-                break
-            body = body.replace("lepton party run party.toml", "lepton party run party.toml --python shop:Shop")
-            if mark.startswith("daemon") and "party" in body:
-                for folder in tmp_path.glob("shop-?"):
-                    (folder / "shop.py").write_text(OWN)
-            page.follow(mark, body)
-        (tmp_path / "own.toml").write_text(CHURN)
+        shops.set_up(page, with_a_program)
+        (tmp_path / "own.toml").write_text(job_text(CHURN))
         page.run("lepton run own.toml --federation federation.toml --runs runs --json > report.json", 0)
         report = json.loads((tmp_path / "report.json").read_text())
         assert report["model"]["kind"] == "custom" and report["rounds"] == 10

@@ -15,8 +15,10 @@ if os.environ.get("CI") != "true":
 import lepton_ai
 import lepton_ai.xgboost
 import xgboost
+import shops
 from lepton_ai import _trees
-from test_guide import ROOT, Page, blocks
+from lepton_ai._toml import job_text
+from test_guide import ROOT, Page
 
 CANCER = ROOT / "data" / "breast_cancer.csv"
 DIGITS = ROOT / "data" / "digits.csv"
@@ -145,8 +147,6 @@ def test_metrics_are_near_those_of_pooled_xgboost(tmp_path):
 
 
 def test_an_interrupted_run_goes_on_to_the_same_trees(tmp_path):
-    from lepton_ai._toml import job_text
-
     path = tmp_path / "job.toml"
     model = {"kind": "custom", "shapes": [list(shape) for shape in Trees("x").shapes]}
     path.write_text(job_text({**JOBS[Trees], "model": model, "training": {"rounds": Trees.rounds() + 2}, "evaluation": {"every": 7}}), encoding="utf-8")
@@ -323,11 +323,15 @@ def test_jobs_whose_sums_are_no_exact_means_are_refused(tmp_path, more, words, c
 
 
 def test_a_privacy_goal_is_refused_before_the_start(tmp_path):
-    text = "[data]\nlabel = 'diagnosis'\n[ privacy ]\nunit = 'party'\n"
-    (tmp_path / "job.toml").write_text(text)
-    for job, overrides in ((JOBS[Trees], {"privacy.unit": "party"}), ({**JOBS[Trees], "privacy": {"epsilon": 8}}, {}), (text, {}), (tmp_path / "job.toml", {})):
+    goal = {"unit": "party", "epsilon": 500, "delta": 1e-3}
+    plain = {**JOBS[Trees], "prepare": {"bounds": {name: [0, 3000] for name in MEASURES}}}
+    job = {**plain, "model": {"kind": "custom", "shapes": [list(shape) for shape in Trees("x").shapes]}, "privacy": goal}
+    (tmp_path / "job.toml").write_text(job_text(job))
+    overrides = {f"privacy.{key}": value for key, value in goal.items()}
+    for given, more in ((plain, overrides), (job, {}), (job_text(job), {}), (tmp_path / "job.toml", {})):
         with pytest.raises(lepton_ai.UsageError, match="needs exact sums, and the job has a privacy goal"):
-            lepton_ai.run(job, party=Trees, runs=tmp_path, set=overrides)
+            lepton_ai.run(given, party=Trees, runs=tmp_path / "runs", set=more, quiet=True)
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(
@@ -392,42 +396,23 @@ class Shop(lepton_ai.xgboost.XGBoostParty):
     features, n_estimators, max_depth, max_bin, learning_rate = 2, 4, 3, 32, 0.5
 """
 
-SHOPS = """
-[job]
-name = "trees-churn"
-[data]
-table = "telecom_churn.csv"
-label = "churn"
-classes = ["No", "Yes"]
-features = ["tenure", "monthly_charges"]
-[data.types]
-churn = "category"
-tenure = "number"
-monthly_charges = "number"
-[prepare]
-missing = "mean"
-[model]
-kind = "custom"
-shapes = {shapes}
-[training]
-rounds = 12
-"""
-
-
 def test_the_same_party_joins_a_real_federation(tmp_path):
     page = Page(tmp_path, pathlib.Path(sys.executable).with_name("lepton"))
     words = {}
     exec(OWN, words)
+
+    def with_trees(mark, body):
+        for folder in tmp_path.glob("shop-?"):
+            (folder / "shop.py").write_text(OWN)
+        if mark == "file: shop-1/policy.toml":
+            return body.replace("[privacy]\n", "[privacy]\nrequired = false\n")
+        return body.replace("lepton party run party.toml", "lepton party run party.toml --python shop:Shop")
+
     try:
-        for mark, _, body in blocks((ROOT / "docs" / "guide" / "federation-at-your-desk.md").read_text(encoding="utf-8")):
-            if "--federation federation.toml" in body:
-                break
-            if mark == "file: shop-1/policy.toml":
-                body = body.replace("[privacy]\n", "[privacy]\nrequired = false\n")
-            page.follow(mark, body.replace("lepton party run party.toml", "lepton party run party.toml --python shop:Shop") if mark.startswith("daemon") else body)
-            for folder in tmp_path.glob("shop-?"):
-                (folder / "shop.py").write_text(OWN)
-        (tmp_path / "trees.toml").write_text(SHOPS.format(shapes=[list(shape) for shape in words["Shop"]("a").shapes]))
+        shops.set_up(page, with_trees)
+        model = {"kind": "custom", "shapes": [list(shape) for shape in words["Shop"]("a").shapes]}
+        job = shops.job("trees-churn", model=model, training={"rounds": 12})
+        (tmp_path / "trees.toml").write_text(job_text(job))
         page.run("lepton run trees.toml --federation federation.toml --runs runs --json > report.json", 0)
     finally:
         page.end()

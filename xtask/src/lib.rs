@@ -1,6 +1,7 @@
 //! The habits of this repository as functions: what `cargo xtask` and the test `tidy` run.
 
 pub mod show;
+pub mod site;
 pub mod tidy;
 
 /// Every verb of `cargo xtask` and what it does; documents may cite these and no others.
@@ -9,6 +10,10 @@ pub const VERBS: &[(&str, &str)] = &[
     (
         "show",
         "write a document from what the programs do: crash-matrix",
+    ),
+    (
+        "site",
+        "build docs/ as a web site in target/guide (or --out DIR) and check its pages and links",
     ),
     (
         "tidy",

@@ -6,7 +6,7 @@
 mod commands;
 mod documents;
 mod edges;
-mod guide;
+pub(crate) mod guide;
 mod leftovers;
 mod links;
 mod machine;

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use lepton_learn::{
-    CategoryMissing, ColumnPrep, Levels, Matrix, Metrics, NumericMissing, Predictions, RawColumn,
-    TargetPrep,
+    CategoryMissing, ColumnPrep, Levels, Matrix, Metrics, NumericMissing, Predictions, Prepared,
+    RawColumn, TargetPrep,
 };
 use lepton_protocol::report::MetricsDoc;
 use lepton_protocol::work::slot_function;
@@ -55,12 +57,11 @@ pub fn predict_with(
     path: &Path,
     vault_key: Option<&Path>,
 ) -> Result<Predicted, NodeError> {
-    let table = read(file, path, vault_key)?;
+    let table = read(file, |options| sealed::read(path, options, vault_key))?;
     let columns = inputs(file, &table)?;
     let key = file.slot_key();
     let slot = slot_function(key.as_ref(), file.slots());
-    check_gaps(file, &table, &columns)?;
-    let prepared = file.header.preparation.transform(&columns, &slot)?;
+    let prepared = transform(file, &table, &columns, &slot)?;
     let mut rows = vec![None; table.rows()];
     for (row, answer) in prepared.rows.iter().zip(answers(file, &prepared.data)?) {
         rows.iter_mut()
@@ -75,6 +76,62 @@ pub fn predict_with(
         metrics,
         unknown_labels,
     })
+}
+
+/// Where rows come from.
+pub enum Rows<'a> {
+    /// A table in a file, or in a vault as its key file opens it.
+    Table(&'a Path, Option<&'a Path>),
+    /// Batches of this schema in memory, of any column types that [`Table::from_batches`] takes.
+    Batches(SchemaRef, Vec<RecordBatch>),
+}
+
+/// A table's rows as the model takes them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PreparedRows {
+    /// Inputs of a row.
+    pub width: usize,
+    /// Row after row of the table, in its order; NaN throughout a row that the preparation leaves out because a value is missing.
+    pub data: Vec<f32>,
+}
+
+/// The rows of a table as the programs of parties get theirs, for a model that they trained. Other columns than the model's are ignored.
+///
+/// # Errors
+/// As [`predict`].
+pub fn prepare(file: &ModelFile, rows: Rows<'_>) -> Result<PreparedRows, NodeError> {
+    let table = match rows {
+        Rows::Table(path, vault_key) => {
+            read(file, |options| sealed::read(path, options, vault_key))
+        }
+        Rows::Batches(schema, batches) => read(file, |options| {
+            let batches = batches.iter().cloned().map(Ok);
+            Ok(Table::from_batches("table", &schema, batches, options)?)
+        }),
+    }?;
+    let columns = inputs(file, &table)?;
+    let key = file.slot_key();
+    let slot = slot_function(key.as_ref(), file.slots());
+    let prepared = transform(file, &table, &columns, &slot)?;
+    let width = file.header.preparation.width();
+    let mut data = vec![f32::NAN; table.rows() * width];
+    let kept = prepared.rows.iter().enumerate();
+    for (row, place) in kept {
+        let place = data.iter_mut().skip(place * width);
+        let cells = place.zip(prepared.data.row(row));
+        cells.for_each(|(place, cell)| *place = *cell);
+    }
+    Ok(PreparedRows { width, data })
+}
+
+fn transform(
+    file: &ModelFile,
+    table: &Table,
+    columns: &[RawColumn],
+    slot: &dyn Fn(&str, &str) -> u32,
+) -> Result<Prepared<Matrix>, NodeError> {
+    check_gaps(file, table, columns)?;
+    Ok(file.header.preparation.transform(columns, slot)?)
 }
 
 fn answers(file: &ModelFile, x: &Matrix) -> Result<Vec<Answer>, NodeError> {
@@ -98,7 +155,10 @@ fn answers(file: &ModelFile, x: &Matrix) -> Result<Vec<Answer>, NodeError> {
 }
 
 /// Reads the table under the types that the model was trained with. What is wrong in a column that the model does not use is no matter.
-fn read(file: &ModelFile, path: &Path, key: Option<&Path>) -> Result<Table, NodeError> {
+fn read(
+    file: &ModelFile,
+    from: impl Fn(&ReadOptions) -> Result<Table, NodeError>,
+) -> Result<Table, NodeError> {
     let mut options = ReadOptions::with_types(
         file.header
             .preparation
@@ -115,7 +175,7 @@ fn read(file: &ModelFile, path: &Path, key: Option<&Path>) -> Result<Table, Node
     };
     options.types.insert(target.name().to_owned(), kind);
     loop {
-        let read = match sealed::read(path, &options, key) {
+        let read = match from(&options) {
             Ok(table) => return Ok(table),
             Err(NodeError::Table(error)) => error,
             Err(other) => return Err(other),
@@ -234,5 +294,92 @@ fn is_known(target: &TargetPrep, value: &str, slot: &dyn Fn(&str, &str) -> u32) 
             levels: Levels::Slots { kept, .. },
         } => kept.binary_search(&slot(name, value)).is_ok(),
         TargetPrep::Value { .. } => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::Durability;
+    use crate::model_file::ModelHeader;
+    use lepton_learn::{Model, ModelKind, ModelSpec, NumericScale, Outputs, Preparation};
+
+    /// A model of `km` (rows without it are dropped) and `plan`, that tells late from not.
+    fn model() -> ModelFile {
+        let levels = |names: [&str; 2]| Levels::Declared(names.map(str::to_owned).to_vec());
+        let km = ColumnPrep::Numeric {
+            name: "km".to_owned(),
+            bounds: Some((0.0, 10.0)),
+            scale: NumericScale::MinMax { lo: 0.0, hi: 10.0 },
+            missing: NumericMissing::Drop,
+        };
+        let plan = ColumnPrep::category("plan", levels(["a", "b"]), lepton_learn::Missing::Drop);
+        let preparation = Preparation {
+            columns: vec![km, plan],
+            target: TargetPrep::Classes {
+                name: "late".to_owned(),
+                levels: levels(["no", "yes"]),
+            },
+        };
+        let spec = ModelSpec {
+            kind: ModelKind::Logistic,
+            inputs: preparation.width(),
+            outputs: Outputs::Classes(2),
+            l2: 0.0,
+        };
+        let params = vec![0.0; lepton_learn::param_len(&spec).unwrap()];
+        let header = ModelHeader {
+            format: "lepton-model/1".to_owned(),
+            name: "n".to_owned(),
+            spec: spec.clone(),
+            preparation,
+            classes: vec!["no".to_owned(), "yes".to_owned()],
+            positive: None,
+            slot_key: None,
+            slot_names: Default::default(),
+            privacy: None,
+            unit: None,
+            job_sha256: String::new(),
+            rounds: 1,
+        };
+        let model = Model::new(spec, params).unwrap();
+        ModelFile { header, model }
+    }
+
+    fn from_memory(csv: &str) -> Result<PreparedRows, NodeError> {
+        let table = Table::from_csv_bytes("t", csv.as_bytes(), &ReadOptions::default())?;
+        let batch = table.batch().clone();
+        prepare(&model(), Rows::Batches(batch.schema(), vec![batch]))
+    }
+
+    #[test]
+    fn every_row_has_its_place_and_what_is_left_out_is_nan() {
+        let csv = "plan,km,more\na,5,x\n,1,y\nz,20,1\nb,,2\nb,0,3\n";
+        let found = from_memory(csv).unwrap();
+        assert_eq!(found.width, 4);
+        let rows: Vec<_> = found.data.chunks(4).collect();
+        assert_eq!(rows[0], [0.5, 1.0, 0.0, 0.0]);
+        assert_eq!(rows[2], [1.0, 0.0, 0.0, 1.0]);
+        assert_eq!(rows[4], [0.0, 0.0, 1.0, 0.0]);
+        assert!([rows[1], rows[3]].concat().iter().all(|cell| cell.is_nan()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.csv");
+        crate::files::replace(&path, csv.as_bytes(), Durability::Process).unwrap();
+        let file = prepare(&model(), Rows::Table(&path, None)).unwrap();
+        let bits = |rows: &PreparedRows| -> Vec<u32> {
+            rows.data.iter().map(|cell| cell.to_bits()).collect()
+        };
+        assert_eq!(bits(&file), bits(&found));
+    }
+
+    #[test]
+    fn rows_that_the_model_cannot_read_are_refused() {
+        for (csv, words) in [
+            ("plan\na\n", "no column \"km\""),
+            ("plan,km\na,far\nb,1\n", "\"far\" is not a finite number"),
+        ] {
+            let error = from_memory(csv).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
     }
 }

@@ -30,7 +30,7 @@ mod _native {
         response_shares,
     };
     #[pymodule_export]
-    use super::model::predict;
+    use super::model::{inputs, predict, prepare};
     #[pymodule_export]
     use super::run::run;
     #[pymodule_export]

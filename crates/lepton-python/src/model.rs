@@ -1,14 +1,15 @@
-//! Predictions.
+//! Predictions, and rows as models take them.
 
 use std::path::PathBuf;
 
 use lepton_node::model_file::ModelFile;
-use lepton_node::predict::{Answer, Predicted, predict_with};
-use numpy::{PyArray1, ToPyArray};
+use lepton_node::predict::{Answer, Predicted, Rows, predict_with, prepare as prepared_rows};
+use numpy::{PyArray1, PyArray2, PyArrayMethods, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::errors::away;
+use crate::tables::{Source, Taken};
 
 /// What the model in `folder` says of the rows of `table`: a dict of `classes`, `index` (-1 where a row has none) or `values` (NaN), `probabilities` (row after
 /// row), `metrics` (JSON or None) and `unknown_labels`.
@@ -39,6 +40,35 @@ pub(crate) fn predict<'py>(
         dict.set_item("probabilities", shares.to_pyarray(py))?;
     }
     Ok(dict)
+}
+
+/// The rows of a table as the model in `folder` takes them: (rows, inputs), NaN in rows that are left out.
+#[pyfunction]
+#[pyo3(signature = (folder, table, vault_key=None))]
+pub(crate) fn prepare<'py>(
+    py: Python<'py>,
+    folder: PathBuf,
+    table: Source<'py>,
+    vault_key: Option<PathBuf>,
+) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    let table = table.taken(py)?;
+    let found = away(py, move || {
+        let rows = match table {
+            Taken::Batches(schema, batches) => Rows::Batches(schema, batches),
+            Taken::File(ref path) => Rows::Table(path, vault_key.as_deref()),
+        };
+        prepared_rows(&ModelFile::load(&folder)?, rows)
+    })?;
+    let rows = found.data.len() / found.width.max(1);
+    PyArray1::from_vec(py, found.data).reshape([rows, found.width])
+}
+
+/// Names of the inputs of the model in `folder`, in order.
+#[pyfunction]
+pub(crate) fn inputs(py: Python<'_>, folder: PathBuf) -> PyResult<Vec<String>> {
+    away(py, move || {
+        Ok(ModelFile::load(&folder)?.header.preparation.feature_names())
+    })
 }
 
 fn values<'py>(py: Python<'py>, found: &Predicted) -> Bound<'py, PyArray1<f64>> {

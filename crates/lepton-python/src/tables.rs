@@ -1,4 +1,4 @@
-//! Tables of Python objects, handed over as Arrow IPC files.
+//! Tables of Python objects, handed over as Arrow IPC files or, where nothing outlives the call, as they are.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, RecordBatchReader, StringArray};
 use arrow_ipc::writer::FileWriter;
+use arrow_schema::{ArrowError, Schema, SchemaRef};
 use lepton_node::error::NodeError;
 use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
@@ -23,6 +24,49 @@ pub(crate) enum Column<'py> {
     Texts(Vec<Option<String>>),
 }
 
+/// A table as Python has it.
+#[derive(FromPyObject)]
+pub(crate) enum Source<'py> {
+    /// Columns of equal length.
+    Columns(Vec<(String, Column<'py>)>),
+    /// An `__arrow_c_stream__` capsule.
+    Stream(Bound<'py, PyCapsule>),
+    /// A file, or a table in a vault.
+    File(PathBuf),
+}
+
+/// A table that Python has let go of.
+pub(crate) enum Taken {
+    /// In memory.
+    Batches(SchemaRef, Vec<RecordBatch>),
+    /// A file, or a table in a vault.
+    File(PathBuf),
+}
+
+impl Source<'_> {
+    /// Takes everything that is not in a file into memory.
+    pub(crate) fn taken(self, py: Python<'_>) -> PyResult<Taken> {
+        match self {
+            Self::File(path) => Ok(Taken::File(path)),
+            Self::Columns(columns) => {
+                let batch = batch(columns).map_err(|error| raised(py, &error))?;
+                Ok(Taken::Batches(batch.schema(), vec![batch]))
+            }
+            Self::Stream(capsule) => {
+                let reader = ffi::stream(&capsule)?.map_err(|error| raised(py, &error))?;
+                away(py, move || {
+                    let schema = reader.schema();
+                    let batches = reader.collect::<Result<_, _>>();
+                    Ok(Taken::Batches(
+                        schema,
+                        batches.map_err(|error| broken(&error))?,
+                    ))
+                })
+            }
+        }
+    }
+}
+
 /// Writes columns of equal length to a new file that only its owner reads.
 #[pyfunction]
 pub(crate) fn write_columns(
@@ -30,15 +74,8 @@ pub(crate) fn write_columns(
     path: PathBuf,
     columns: Vec<(String, Column<'_>)>,
 ) -> PyResult<()> {
-    let arrays: Vec<(String, ArrayRef)> = columns
-        .into_iter()
-        .map(|(name, column)| (name, array(column)))
-        .collect();
+    let batch = batch(columns).map_err(|error| raised(py, &error))?;
     away(py, move || {
-        let batch = RecordBatch::try_from_iter_with_nullable(
-            arrays.into_iter().map(|(name, array)| (name, array, true)),
-        );
-        let batch = batch.map_err(|error| NodeError::Data(error.to_string()))?;
         write(&path, &batch.schema(), [Ok(batch.clone())])
     })
 }
@@ -58,6 +95,18 @@ pub(crate) fn write_stream(
     })
 }
 
+fn batch(columns: Vec<(String, Column<'_>)>) -> Result<RecordBatch, NodeError> {
+    let arrays = columns
+        .into_iter()
+        .map(|(name, column)| (name, array(column), true));
+    RecordBatch::try_from_iter_with_nullable(arrays)
+        .map_err(|error| NodeError::Data(error.to_string()))
+}
+
+fn broken(error: &ArrowError) -> NodeError {
+    NodeError::Data(format!("the table cannot be handed over: {error}"))
+}
+
 fn array(column: Column<'_>) -> ArrayRef {
     match column {
         Column::Numbers(values) => {
@@ -73,12 +122,10 @@ fn array(column: Column<'_>) -> ArrayRef {
 
 fn write(
     path: &Path,
-    schema: &arrow_schema::Schema,
-    batches: impl IntoIterator<Item = Result<RecordBatch, arrow_schema::ArrowError>>,
+    schema: &Schema,
+    batches: impl IntoIterator<Item = Result<RecordBatch, ArrowError>>,
 ) -> Result<(), NodeError> {
-    let broken = |error: arrow_schema::ArrowError| {
-        NodeError::Data(format!("the table cannot be handed over: {error}"))
-    };
+    let broken = |error: ArrowError| broken(&error);
     let file = private(path).map_err(|error| NodeError::file(path, &error))?;
     let mut writer = FileWriter::try_new_buffered(file, schema).map_err(broken)?;
     for batch in batches {

@@ -26,6 +26,20 @@ pub(crate) struct ToWhom {
     revoked: Vec<PathBuf>,
 }
 
+/// With what an envelope is opened.
+#[derive(Args)]
+struct WithWhat {
+    /// File of a private key (PEM, JWK) or an AES key that opens the envelope; may be given several times
+    #[arg(long, value_name = "FILE", required_unless_present = "passphrase_file")]
+    key_file: Vec<PathBuf>,
+    /// File with the passphrase of the key files, all of which are encrypted under it
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    key_passphrase_file: Option<PathBuf>,
+    /// File with the passphrase that opens an envelope to a passphrase
+    #[arg(long, value_name = "FILE", conflicts_with = "key_file")]
+    passphrase_file: Option<PathBuf>,
+}
+
 /// Flags of `lepton encrypt`.
 #[derive(Args)]
 pub(crate) struct EncryptArgs {
@@ -62,15 +76,8 @@ pub(crate) struct EncryptArgs {
 /// Flags of `lepton decrypt`.
 #[derive(Args)]
 pub(crate) struct DecryptArgs {
-    /// File of a private key (PEM, JWK) or an AES key; may be given several times
-    #[arg(long, value_name = "FILE", required_unless_present = "passphrase_file")]
-    key_file: Vec<PathBuf>,
-    /// File with the passphrase of the key files, all of which are encrypted under it
-    #[arg(long, value_name = "FILE", requires = "key_file")]
-    key_passphrase_file: Option<PathBuf>,
-    /// File with the passphrase of an envelope to a passphrase
-    #[arg(long, value_name = "FILE", conflicts_with = "key_file")]
-    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    with: WithWhat,
     /// Ed25519 public key (PEM or JWK) of somebody who must have signed; of several, one must have
     #[arg(long, value_name = "KEY")]
     signer: Vec<PathBuf>,
@@ -86,15 +93,8 @@ pub(crate) struct DecryptArgs {
 pub(crate) struct RewrapArgs {
     /// The envelope's file; it is replaced when the new one is whole
     envelope: PathBuf,
-    /// File of a private key (PEM, JWK) or an AES key that opens it; may be given several times
-    #[arg(long, value_name = "FILE", required_unless_present = "passphrase_file")]
-    key_file: Vec<PathBuf>,
-    /// File with the passphrase of the key files, all of which are encrypted under it
-    #[arg(long, value_name = "FILE", requires = "key_file")]
-    key_passphrase_file: Option<PathBuf>,
-    /// File with the passphrase that opens it
-    #[arg(long, value_name = "FILE", conflicts_with = "key_file")]
-    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    with: WithWhat,
     #[command(flatten)]
     to: ToWhom,
     /// File of an AES key for the new envelope, 16, 24 or 32 raw bytes or a JWK
@@ -230,6 +230,14 @@ impl ToWhom {
     }
 }
 
+impl WithWhat {
+    fn secrets(&self) -> Result<(Option<Passphrase>, Vec<Key>), NodeError> {
+        let passphrase = optional(self.passphrase_file.as_deref())?;
+        let keys = keys(&self.key_file, self.key_passphrase_file.as_deref())?;
+        Ok((passphrase, keys))
+    }
+}
+
 impl RewrapArgs {
     /// Carries out the command.
     pub(crate) fn run(self) -> Result<(), NodeError> {
@@ -241,8 +249,7 @@ impl RewrapArgs {
             replace: self.out.is_none(),
         };
         target.check()?;
-        let passphrase = optional(self.passphrase_file.as_deref())?;
-        let keys = keys(&self.key_file, self.key_passphrase_file.as_deref())?;
+        let (passphrase, keys) = self.with.secrets()?;
         let new_passphrase = optional(self.to_passphrase_file.as_deref())?;
         let recipients = match &new_passphrase {
             Some(_) => Vec::new(),
@@ -274,8 +281,7 @@ impl DecryptArgs {
     /// Carries out the command. A pipe has its chunks when they were authentic; only the end says whether the whole was.
     pub(crate) fn run(self) -> Result<(), NodeError> {
         let (input, target) = self.files.open()?;
-        let passphrase = optional(self.passphrase_file.as_deref())?;
-        let keys = keys(&self.key_file, self.key_passphrase_file.as_deref())?;
+        let (passphrase, keys) = self.with.secrets()?;
         let signers = self.signers()?;
         let unlock = unlock(passphrase.as_ref(), &keys);
         let summary = envelopes::decrypt(input, &target, unlock, &signers)

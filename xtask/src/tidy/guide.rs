@@ -8,14 +8,7 @@ const SUMMARY: &str = "docs/SUMMARY.md";
 
 /// Checks the table of contents against the pages; that its links lead somewhere is held with all other links.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
-    let contents = pieces(tree.text(SUMMARY).unwrap_or_default());
-    let listed: Vec<(usize, String)> = contents
-        .iter()
-        .filter_map(|(line, piece)| match piece {
-            Piece::Link(target) if !target.is_empty() => Some((*line, beside(SUMMARY, target))),
-            _ => None,
-        })
-        .collect();
+    let listed = listed(tree.text(SUMMARY).unwrap_or_default());
     let pages = tree.texts(".md").map(|(path, _)| path);
     let pages = pages.filter(|path| path.starts_with("docs/") && *path != SUMMARY);
     let mut findings = Vec::new();
@@ -31,6 +24,17 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         }));
     }
     findings
+}
+
+/// The pages that the table of contents lists, from the root, with their lines.
+pub(crate) fn listed(contents: &str) -> Vec<(usize, String)> {
+    let pieces = pieces(contents).into_iter();
+    pieces
+        .filter_map(|(line, piece)| match piece {
+            Piece::Link(target) if !target.is_empty() => Some((line, beside(SUMMARY, target))),
+            _ => None,
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Envelopes from outside: known answers, forgeries, every bit of an envelope and of a stream changed.
 #![cfg(test)]
 
+mod chunks;
 mod forge;
 mod signed;
 mod streams;

@@ -5,15 +5,13 @@ use aws_lc_rs::hkdf;
 use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrap};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use lepton_crypto::envelope::{
-    CHUNK, CHUNK_OVERHEAD, Enc, EnvelopeError, Key, KeyKind, Lock, Opener, Origin, PREFIX, Purpose,
-    Recipient, Sealer, SigningKey, SigningPublic, Unlock, Whole, open, open_signed, seal,
-    seal_signed,
+    CHUNK, Enc, EnvelopeError, Key, KeyKind, Lock, Opener, Origin, PREFIX, Purpose, Recipient,
+    Sealer, SigningKey, SigningPublic, Unlock, open, open_signed, seal, seal_signed,
 };
 use lepton_crypto::sha256;
 
+use crate::chunks::{self, Read, SEALED, plain, start_of};
 use crate::{KINDS, copy, recipient, rng};
-
-const SEALED: usize = CHUNK + CHUNK_OVERHEAD;
 
 fn signer(seed: u8) -> SigningKey {
     match Key::generate(KeyKind::Ed25519, &mut rng(seed)).unwrap() {
@@ -32,10 +30,6 @@ fn unb64(text: &str) -> Vec<u8> {
 
 fn b64(bytes: &[u8]) -> String {
     Base64UrlUnpadded::encode_string(bytes)
-}
-
-fn plain(length: usize) -> Vec<u8> {
-    (0..=250).cycle().take(length).collect()
 }
 
 #[test]
@@ -192,59 +186,23 @@ fn nothing_is_encrypted_to_a_signing_key() {
     assert!(matches!(refused, Some(EnvelopeError::OtherKeys(_))));
 }
 
-/// Seals every chunk of `data`.
-fn sealed(mut sealer: Sealer<'_>, start: Vec<u8>, data: &[u8]) -> Vec<u8> {
-    let mut out = start;
-    let mut chunks = data.chunks(CHUNK).peekable();
-    loop {
-        let mut chunk = chunks.next().unwrap_or_default().to_vec();
-        if chunks.peek().is_none() {
-            sealer.last(&mut chunk).unwrap();
-            out.extend(chunk);
-            return out;
-        }
-        sealer.chunk(&mut chunk).unwrap();
-        out.extend(chunk);
-    }
-}
-
 fn signed(to: &Key, by: &SigningKey, data: &[u8]) -> Vec<u8> {
     let to = [recipient(to)];
-    let (sealer, start) = Sealer::start_signed(Lock::Keys(&to), by, &mut rng(7)).unwrap();
-    sealed(sealer, start, data)
+    let started = Sealer::start_signed(Lock::Keys(&to), by, &mut rng(7)).unwrap();
+    chunks::sealed(started, data)
 }
 
 fn unsigned(to: &Key, data: &[u8], seed: u8) -> Vec<u8> {
     let to = [recipient(to)];
-    let (sealer, start) = Sealer::start(Lock::Keys(&to), &mut rng(seed)).unwrap();
-    sealed(sealer, start, data)
+    let started = Sealer::start(Lock::Keys(&to), &mut rng(seed)).unwrap();
+    chunks::sealed(started, data)
 }
-
-fn start_of(stream: &[u8]) -> usize {
-    PREFIX + Opener::header_length(stream.first_chunk().unwrap()).unwrap()
-}
-
-/// What came out before the end, and what the end said with the data it gave.
-type Read = (Vec<u8>, Result<(Vec<u8>, Whole), EnvelopeError>);
 
 fn read(stream: &[u8], key: &Key, signers: &[SigningPublic]) -> Result<Read, EnvelopeError> {
-    const SHORT: EnvelopeError = EnvelopeError::Malformed("short");
-    let start = PREFIX + Opener::header_length(stream.first_chunk().ok_or(SHORT)?)?;
-    let header = stream.get(..start).ok_or(SHORT)?;
     let keys = [copy(key)];
-    let mut opener = Opener::start_signed(header, Unlock::Keys(&keys), signers)?;
-    let (mut before, mut rest) = (Vec::new(), &stream[start..]);
-    while rest.len() > SEALED {
-        let (now, later) = rest.split_at(SEALED);
-        let mut chunk = now.to_vec();
-        opener.chunk(&mut chunk)?;
-        before.extend(chunk);
-        rest = later;
-    }
-    let mut chunk = rest.to_vec();
-    let end = opener.last(&mut chunk);
-    assert!(end.is_ok() || chunk.is_empty(), "nothing of a refused end");
-    Ok((before, end.map(|whole| (chunk, whole))))
+    chunks::read(stream, |start| {
+        Opener::start_signed(start, Unlock::Keys(&keys), signers)
+    })
 }
 
 fn whole(
@@ -252,9 +210,7 @@ fn whole(
     key: &Key,
     signers: &[SigningPublic],
 ) -> Result<(Vec<u8>, Origin), EnvelopeError> {
-    let (mut data, end) = read(stream, key, signers)?;
-    let (rest, whole) = end?;
-    data.extend(rest);
+    let (data, whole) = chunks::whole(read(stream, key, signers)?)?;
     Ok((data, whole.origin))
 }
 

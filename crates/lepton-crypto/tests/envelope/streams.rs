@@ -1,13 +1,12 @@
 //! Streams.
 
 use lepton_crypto::envelope::{
-    CHUNK, CHUNK_OVERHEAD, Cost, EnvelopeError, Key, KeyKind, Lock, Opener, PREFIX, Passphrase,
-    Purpose, Sealer, Unlock, Whole, open,
+    CHUNK, Cost, EnvelopeError, Key, KeyKind, Lock, Opener, PREFIX, Passphrase, Purpose, Sealer,
+    Unlock, Whole, open,
 };
 
+use crate::chunks::{self, SEALED, plain, start_of};
 use crate::{recipient, rng};
-
-const SEALED: usize = CHUNK + CHUNK_OVERHEAD;
 
 fn key() -> Key {
     Key::generate(KeyKind::Aes256, &mut rng(1)).unwrap()
@@ -15,50 +14,17 @@ fn key() -> Key {
 
 /// A stream as it stands in a file.
 fn sealed(plain: &[u8], seed: u8) -> Vec<u8> {
-    let (mut sealer, mut out) =
-        Sealer::start(Lock::Keys(&[recipient(&key())]), &mut rng(seed)).unwrap();
-    let mut chunks = plain.chunks(CHUNK).peekable();
-    loop {
-        let mut chunk = chunks.next().unwrap_or_default().to_vec();
-        if chunks.peek().is_none() {
-            sealer.last(&mut chunk).unwrap();
-            out.extend(chunk);
-            return out;
-        }
-        sealer.chunk(&mut chunk).unwrap();
-        out.extend(chunk);
-    }
+    let to = [recipient(&key())];
+    chunks::sealed(
+        Sealer::start(Lock::Keys(&to), &mut rng(seed)).unwrap(),
+        plain,
+    )
 }
 
-/// How many bytes of a stream lie before its chunks.
-fn start_of(stream: &[u8]) -> usize {
-    PREFIX + Opener::header_length(stream.first_chunk().unwrap()).unwrap()
-}
-
-/// What a reader of a file does.
+/// What a reader of a file gets.
 fn opened(stream: &[u8]) -> Result<(Vec<u8>, Whole), EnvelopeError> {
-    const SHORT: EnvelopeError = EnvelopeError::Malformed("short");
-    let prefix = stream.first_chunk().ok_or(SHORT)?;
-    let start = PREFIX + Opener::header_length(prefix)?;
-    let header = stream.get(..start).ok_or(SHORT)?;
-    let mut opener = Opener::start(header, Unlock::Keys(&[key()]))?;
-    let mut plain = Vec::new();
-    let mut rest = &stream[start..];
-    while rest.len() > SEALED {
-        let (now, later) = rest.split_at(SEALED);
-        let mut chunk = now.to_vec();
-        opener.chunk(&mut chunk)?;
-        plain.extend(chunk);
-        rest = later;
-    }
-    let mut chunk = rest.to_vec();
-    let whole = opener.last(&mut chunk)?;
-    plain.extend(chunk);
-    Ok((plain, whole))
-}
-
-fn plain(length: usize) -> Vec<u8> {
-    (0..=250).cycle().take(length).collect()
+    let read = chunks::read(stream, |start| Opener::start(start, Unlock::Keys(&[key()])))?;
+    chunks::whole(read)
 }
 
 #[test]
