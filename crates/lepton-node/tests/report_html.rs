@@ -818,6 +818,7 @@ fn party(name: &str, at: u32) -> PartyDoc {
         rows_test: Some(352),
         sums_joined: 61 - u64::from(at),
         sums_missed: u64::from(at),
+        joined_round: None,
         federated: Some(binary(0.81 - less, 0.871 - less)),
         alone: Some(binary(0.78 - less, 0.82 - less)),
         up_bytes: 824_691,
