@@ -86,6 +86,19 @@ fn numbers_that_are_none_show_as_dashes() {
     }
 }
 
+/// LJ-09: who joined the running job, and since when.
+#[test]
+fn a_party_that_joined_late_is_named_with_its_round() {
+    let mut report = private();
+    let page = render_html(&report, None);
+    assert!(!page.contains("from round"));
+    report.parties[1].joined_round = Some(7);
+    let page = render_html(&report, None);
+    check_page(&page).unwrap();
+    let name = escaped(&report.parties[1].name);
+    assert!(page.contains(&format!("{name} (from round 7 on)")));
+}
+
 #[test]
 fn the_privacy_verdict_is_true() {
     let page = render_html(&private(), None);

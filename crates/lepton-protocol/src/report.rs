@@ -289,7 +289,7 @@ pub struct PartyDoc {
     /// Masked sums it missed; none counted before it joined.
     pub sums_missed: u64,
     /// First training round that it took part in, where it joined the running job.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub joined_round: Option<u32>,
     /// The federated model on this party's own hold-out rows (stays with the party; shown by the simulation).
     pub federated: Option<MetricsDoc>,

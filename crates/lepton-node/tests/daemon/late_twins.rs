@@ -45,8 +45,7 @@ impl Hub {
         }
     }
 
-    async fn roster(&mut self, parties: &[Someone]) -> Answer {
-        let certificates = parties.iter().map(Own::certificate).collect();
+    async fn roster(&mut self, certificates: Vec<Vec<u8>>) -> Answer {
         self.say(Body::Roster(certificates)).await;
         self.answer().await
     }
@@ -54,14 +53,18 @@ impl Hub {
     /// The list is taken, and it is this list.
     async fn takes(&mut self, parties: &[Someone]) {
         let keys: Vec<IdentityPublic> = parties.iter().map(|one| one.identity().public()).collect();
-        match self.roster(parties).await {
+        match self.roster(certificates(parties)).await {
             Answer::Joined { roster, .. } => assert_eq!(roster, roster_digest(&keys)),
             other => panic!("{other:?}"),
         }
     }
 
     async fn refuses(&mut self, parties: &[Someone], words: &str) {
-        match self.roster(parties).await {
+        self.refuses_list(certificates(parties), words).await;
+    }
+
+    async fn refuses_list(&mut self, list: Vec<Vec<u8>>, words: &str) {
+        match self.roster(list).await {
             Answer::Refused(Refusal { words: why, .. }) => assert!(why.contains(words), "{why}"),
             other => panic!("{words}: {other:?}"),
         }
@@ -71,6 +74,10 @@ impl Hub {
     async fn invite(&mut self) {
         self.say(Body::Frame(vec![0; 200].into())).await;
     }
+}
+
+fn certificates(parties: &[Someone]) -> Vec<Vec<u8>> {
+    parties.iter().map(Own::certificate).collect()
 }
 
 fn parties(names: &[usize]) -> Vec<Someone> {
@@ -118,6 +125,15 @@ async fn a_roster_only_grows() {
         .await;
     hub.refuses(&with(twin("p3")), "not of this federation")
         .await;
+    // Another name with a key that stands in it, and a party's name with another key.
+    let key = World::party(1).identity();
+    let mut certificates: Vec<Vec<u8>> = three.iter().map(Own::certificate).collect();
+    certificates.push(World::party(9).certificate_for(&key));
+    hub.refuses_list(certificates.clone(), "p9 stands in it twice")
+        .await;
+    certificates[3] = World::party(3).certificate();
+    certificates[1] = World::party(1).certificate_for(&World::party(9).identity());
+    hub.refuses_list(certificates, OTHER).await;
     // None of that changed anything.
     hub.takes(&three).await;
 

@@ -67,7 +67,14 @@ impl Own for Someone {
     }
 
     fn certificate(&self) -> Vec<u8> {
-        let mut bytes = self.identity().public().to_bytes().to_vec();
+        self.certificate_for(&self.identity())
+    }
+}
+
+impl Someone {
+    /// As the root would write it for another key.
+    pub fn certificate_for(&self, key: &IdentityKey) -> Vec<u8> {
+        let mut bytes = key.public().to_bytes().to_vec();
         bytes.extend(format!("{} {}", self.role, self.name).into_bytes());
         let signature = root(self.stranger).sign("test certificate", &bytes);
         [signature.to_bytes().to_vec(), bytes].concat()

@@ -259,10 +259,10 @@ impl Course {
             record.certificates.truncate(settled);
         })?;
         let own = newcomers.iter().any(|newcomer| newcomer == name);
-        let aside = newcomers
-            .iter()
-            .filter(|newcomer| !own || *newcomer == name);
-        self.late.aside.extend(aside.cloned());
+        for newcomer in newcomers.iter().filter(|one| !own || *one == name) {
+            self.late.aside.insert(newcomer.clone());
+            *self.late.failed.entry(newcomer.clone()).or_default() += 1;
+        }
         self.shelf.note(format!(
             "{} does not join now ({name}: {why}); the job goes on with {settled} parties",
             newcomers.join(", ")
