@@ -7,7 +7,7 @@ use lepton_protocol::ledger::{Charge, Side, accountant_of};
 use lepton_protocol::plan::{Plan, PlanError};
 use lepton_protocol::privacy::NoiseAt;
 use lepton_protocol::report::{PrivacyDoc, ReleaseDoc};
-use lepton_protocol::training::Training;
+use lepton_protocol::training::{Joined, Training};
 
 use crate::error::NodeError;
 
@@ -27,7 +27,7 @@ pub(crate) fn document(
     setting: Setting,
 ) -> Result<PrivacyDoc, NodeError> {
     let Some(privacy) = plan.privacy() else {
-        return Ok(without_goal(plan, setting));
+        return Ok(without_goal(plan, training, setting));
     };
     let goal = privacy.goal;
     let exchange = plan.exchange(Kind::Training, training.public())?;
@@ -104,7 +104,27 @@ fn groups(plan: &Plan) -> Option<String> {
     ))
 }
 
-fn without_goal(plan: &Plan, setting: Setting) -> PrivacyDoc {
+/// Over how many parties sums were made before others joined (rule LJ-09).
+fn joined(training: &Training) -> Vec<String> {
+    let step = |step: &Joined| {
+        let honest = step.honest.map_or_else(String::new, |honest| {
+            format!(
+                ", with the noise of at least {honest} honest ones, which was the whole noise too"
+            )
+        });
+        format!(
+            "Until round {} there were {} parties, not {}: sums were over at least {} of them{honest}. Numbers of parties elsewhere in this report are those of the last roster.",
+            step.round, step.before, step.after, step.floor
+        )
+    };
+    let mut all: Vec<String> = training.joined().iter().map(step).collect();
+    let spent = "What was spent is stated for parties that were there from the start; on records of one that joined later less was spent.";
+    let under_goal = training.joined().iter().any(|step| step.honest.is_some());
+    all.extend(under_goal.then(|| spent.to_owned()));
+    all
+}
+
+fn without_goal(plan: &Plan, training: &Training, setting: Setting) -> PrivacyDoc {
     PrivacyDoc {
         epsilon: None,
         delta: None,
@@ -126,6 +146,7 @@ fn without_goal(plan: &Plan, setting: Setting) -> PrivacyDoc {
                 "Each sum was masked: the coordinator saw sums and no single party's numbers, as long as no more than the stated colluders pool what they know with it; sums over all parties were over at least the survivor floor of them.".to_owned(),
             ],
             groups(plan).into_iter().collect(),
+            joined(training),
             common_assumptions(setting),
         ]
         .concat(),
@@ -269,6 +290,7 @@ fn assumptions(plan: &Plan, training: &Training, setting: Setting) -> Vec<String
     }
     all.extend(tables(plan));
     all.extend(groups(plan));
+    all.extend(joined(training));
     if training.rounds_done() < plan.rounds() {
         all.push("Training ended before the planned rounds, at a moment that released numbers had a say in: what is guaranteed is the goal; the smaller figures account for what was charged.".to_owned());
     }

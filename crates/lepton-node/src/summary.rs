@@ -303,13 +303,15 @@ fn parties(finished: &Finished) -> Result<Vec<PartyDoc>, NodeError> {
         .names
         .iter()
         .zip(&finished.outcome.parties)
-        .map(|(name, party)| {
+        .enumerate()
+        .map(|(place, (name, party))| {
             Ok(PartyDoc {
                 name: name.clone(),
                 rows_train: None,
                 rows_test: None,
                 sums_joined: party.joined,
                 sums_missed: party.missed,
+                joined_round: finished.outcome.training.first_round(place),
                 federated: None,
                 alone: None,
                 up_bytes: party.up_bytes,

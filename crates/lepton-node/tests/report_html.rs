@@ -86,6 +86,19 @@ fn numbers_that_are_none_show_as_dashes() {
     }
 }
 
+/// LJ-09: who joined the running job, and since when.
+#[test]
+fn a_party_that_joined_late_is_named_with_its_round() {
+    let mut report = private();
+    let page = render_html(&report, None);
+    assert!(!page.contains("from round"));
+    report.parties[1].joined_round = Some(7);
+    let page = render_html(&report, None);
+    check_page(&page).unwrap();
+    let name = escaped(&report.parties[1].name);
+    assert!(page.contains(&format!("{name} (from round 7 on)")));
+}
+
 #[test]
 fn the_privacy_verdict_is_true() {
     let page = render_html(&private(), None);
@@ -818,6 +831,7 @@ fn party(name: &str, at: u32) -> PartyDoc {
         rows_test: Some(352),
         sums_joined: 61 - u64::from(at),
         sums_missed: u64::from(at),
+        joined_round: None,
         federated: Some(binary(0.81 - less, 0.871 - less)),
         alone: Some(binary(0.78 - less, 0.82 - less)),
         up_bytes: 824_691,

@@ -124,6 +124,8 @@ pub enum Answer {
         boot: [u8; 16],
         /// The last epoch of the job it was invited to; 0 for none (rule JC-07).
         epoch: u64,
+        /// Which roster: [`crate::late::roster_digest`] (rule LJ-07).
+        roster: [u8; 32],
     },
 }
 

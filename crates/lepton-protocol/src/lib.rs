@@ -9,6 +9,7 @@ pub mod exchange;
 pub mod frame;
 mod gradients;
 pub mod job;
+pub mod late;
 pub mod ledger;
 pub mod noise;
 pub mod party;

@@ -286,8 +286,11 @@ pub struct PartyDoc {
     pub rows_test: Option<u64>,
     /// Masked sums its input went into.
     pub sums_joined: u64,
-    /// Masked sums it missed.
+    /// Masked sums it missed; none counted before it joined.
     pub sums_missed: u64,
+    /// First training round that it took part in, where it joined the running job.
+    #[serde(default)]
+    pub joined_round: Option<u32>,
     /// The federated model on this party's own hold-out rows (stays with the party; shown by the simulation).
     pub federated: Option<MetricsDoc>,
     /// A model this party trained alone, on the same hold-out rows of all parties (simulation only).

@@ -150,6 +150,7 @@ fn every_rule_refuses_what_breaks_it() {
             &[],
         ),
         (Rule::Parties, &[("", "[parties]\nleast = 6\n")], &[]),
+        (Rule::Parties, &[("", "[parties]\nmost = 4\n")], &[]),
         (Rule::Floors, &[("", "[protection]\ncolluders = 2\n")], &[]),
         (Rule::Floors, &[("", "[protection]\nthreshold = 5\n")], &[]),
         (Rule::Floors, &[("", "[protection]\nquorum = 5\n")], &[]),

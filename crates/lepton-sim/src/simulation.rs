@@ -104,6 +104,24 @@ impl Simulation {
         Self::build(config, plan, training, durable)
     }
 
+    /// The same job in a new epoch to which more parties have come, between two exchanges or after a crash (rule LJ-08): `config` names them behind the others.
+    ///
+    /// # Errors
+    /// [`SimError`] when the checkpoint does not fit.
+    pub fn grown(config: SimConfig, mut durable: Durable) -> Result<Self, SimError> {
+        let plan = plan_of(&config)?;
+        let kept = Training::restore(&durable.coordinator).map_err(SimError::Resume)?;
+        let mut training = kept.unwrap_or_else(|| Training::new(&plan, None));
+        training.reopened(&plan)?;
+        durable
+            .stores
+            .resize_with(config.parties.len(), MemoryStore::default);
+        let limit = limit_of(&plan);
+        let empty = || MemoryLedger::new(limit, Vec::new());
+        durable.ledgers.resize_with(config.parties.len(), empty);
+        Self::build(config, plan, training, durable)
+    }
+
     fn build(
         config: SimConfig,
         plan: Plan,

@@ -155,6 +155,9 @@ fn shown(job: &PartyJob) -> String {
     if !job.parties.is_empty() {
         text += &format!("parties   {}\n", job.parties.join(", "));
     }
+    for late in &job.joined_late {
+        text += &format!("joined    {}, at {}\n", late.name, late.since);
+    }
     text + &format!(
         "\n{}\nEverything that is kept of it: {}\n",
         output::plain(&job.explained),

@@ -45,7 +45,7 @@ fn exchanges(report: &Report, charged: bool) -> Markup {
             tbody {
                 @for party in &report.parties {
                     tr {
-                        th scope="row" { (party.name) }
+                        th scope="row" { (party.name) @if let Some(round) = party.joined_round { " (from round " (round) " on)" } }
                         td .number { (whole(party.sums_joined)) } td .number { (whole(party.sums_missed)) }
                         td .number { (bytes(party.up_bytes)) } td .number { (bytes(party.down_bytes)) }
                         @if charged { td .number { (epsilon(party.epsilon_charged)) } }

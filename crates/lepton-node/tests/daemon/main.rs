@@ -12,6 +12,8 @@
 
 mod custom;
 mod killed;
+mod late;
+mod late_twins;
 mod owner;
 mod sealed;
 mod whole;

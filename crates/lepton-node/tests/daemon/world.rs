@@ -67,7 +67,14 @@ impl Own for Someone {
     }
 
     fn certificate(&self) -> Vec<u8> {
-        let mut bytes = self.identity().public().to_bytes().to_vec();
+        self.certificate_for(&self.identity())
+    }
+}
+
+impl Someone {
+    /// As the root would write it for another key.
+    pub fn certificate_for(&self, key: &IdentityKey) -> Vec<u8> {
+        let mut bytes = key.public().to_bytes().to_vec();
         bytes.extend(format!("{} {}", self.role, self.name).into_bytes());
         let signature = root(self.stranger).sign("test certificate", &bytes);
         [signature.to_bytes().to_vec(), bytes].concat()
@@ -159,6 +166,8 @@ pub struct World {
     parties: Vec<Option<Running>>,
     pub min_parties: usize,
     pub expected: usize,
+    /// How long the coordinator waits for a silent party.
+    pub patience: Duration,
     /// Written into every policy after [`OPEN`] and the tables.
     pub policy: String,
     /// Whether every party has a durable ledger, with a budget for its table.
@@ -181,6 +190,7 @@ impl World {
             parties: tables.iter().map(|_| None).collect(),
             min_parties: tables.len(),
             expected: tables.len(),
+            patience: Duration::from_secs(60),
             policy: "[approval]\nperson = \"never\"\n".to_owned(),
             ledger: false,
             trainers: Trainers::default(),
@@ -225,7 +235,7 @@ impl World {
                     .collect(),
                 times: Times {
                     joining: Duration::from_secs(5),
-                    patience: Duration::from_secs(60),
+                    patience: self.patience,
                     waiting: Duration::from_secs(120),
                 },
                 entropy: Entropy::InsecureSeed(5),
@@ -336,6 +346,24 @@ impl World {
         let (at_party, at_hub) = in_memory(Self::party(index).member(), hub.member());
         let _ = coordinator.links.send(at_hub).await;
         let _ = party.links.send(at_party).await;
+    }
+
+    /// The other end of a new link to a party that runs: for a coordinator that a test plays.
+    pub async fn link_as_coordinator(&self, index: usize) -> Connection {
+        let hub = Someone::new(Role::Coordinator, "hub");
+        let (at_party, at_hub) = in_memory(Self::party(index).member(), hub.member());
+        let party = self.parties[index].as_ref().unwrap();
+        party.links.send(at_party).await.unwrap();
+        at_hub
+    }
+
+    /// A party's end of a new link to the coordinator: for a party that a test plays.
+    pub async fn link_as_party(&self, index: usize) -> Connection {
+        let hub = Someone::new(Role::Coordinator, "hub");
+        let (at_party, at_hub) = in_memory(Self::party(index).member(), hub.member());
+        let coordinator = self.coordinator.as_ref().unwrap();
+        coordinator.links.send(at_hub).await.unwrap();
+        at_party
     }
 
     /// Ends a party as `kill -9` does, at some step: nothing more is said, and when this returns nothing more is written.

@@ -23,6 +23,7 @@ fn every_body() -> Vec<Body> {
         Body::Answer(Answer::Joined {
             boot: [9; 16],
             epoch: 4,
+            roster: [8; 32],
         }),
         Body::Roster(vec![vec![1], vec![2, 3]]),
         Body::Frame(vec![0; 40].into()),
@@ -109,6 +110,16 @@ fn a_message_with_one_wrong_field_is_refused() {
         },
         ControlIn {
             body: Some(hello(15)),
+            ..good.clone()
+        },
+        // LJ-07: who joined without saying what.
+        ControlIn {
+            body: Some(BodyIn::Answer(AnswerIn {
+                verdict: 4,
+                boot: vec![9; 16],
+                roster: vec![8; 31],
+                ..AnswerIn::default()
+            })),
             ..good.clone()
         },
         ControlIn {

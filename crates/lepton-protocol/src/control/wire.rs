@@ -145,6 +145,9 @@ pub struct AnswerIn {
     /// Last epoch of a joined party.
     #[prost(uint64, tag = "4")]
     pub epoch: u64,
+    /// Digest of the roster of a joined party, 32 bytes.
+    #[prost(bytes = "vec", tag = "5")]
+    pub roster: Vec<u8>,
 }
 
 /// See [`Refusal`].
@@ -343,6 +346,7 @@ impl AnswerIn {
             4 => Answer::Joined {
                 boot: fixed(&self.boot, "the boot number has a wrong length")?,
                 epoch: self.epoch,
+                roster: fixed(&self.roster, "the digest of the roster has a wrong length")?,
             },
             _ => return Err(ControlError::Malformed("an unknown answer")),
         })
@@ -499,9 +503,14 @@ impl Answer {
                 wire.refusal = Some(refusal.to_wire());
             }
             Self::AwaitingApproval => wire.verdict = 3,
-            Self::Joined { boot, epoch } => {
+            Self::Joined {
+                boot,
+                epoch,
+                roster,
+            } => {
                 (wire.verdict, wire.epoch) = (4, *epoch);
                 wire.boot = boot.to_vec();
+                wire.roster = roster.to_vec();
             }
         }
         wire

@@ -311,6 +311,7 @@ fn training(entries: &Entries) -> Option<TrainingSection> {
         clip_update: entries
             .number("training.clip_update")
             .and_then(Positive::new),
+        late_join: count(entries, "training.late_join"),
         topology: entries.word("training.topology")?,
     })
 }

@@ -299,6 +299,7 @@ fn training(sections: &Sections) -> Lines {
     lines.push(("class_weights", word(training.class_weights)));
     lines.extend(combine(training.combine));
     lines.extend(optional("clip_update", training.clip_update));
+    lines.extend(optional("late_join", training.late_join));
     lines.push(("topology", word(training.topology)));
     lines
 }

@@ -400,6 +400,12 @@ pub static FIELDS: &[Field] = &[
         Says("only the range of the encoding, 64 for every number"),
         "Norm that every party cuts its update of a round to before it is weighted and masked. Binds parties that run this program unchanged, no others.",
     ),
+    plain(
+        "training.late_join",
+        Kind::Integer(3, 128),
+        Says("the parties are fixed when the first exchange begins"),
+        "In a federation: parties may join while the job runs, as long as there are then at most so many. Without `[privacy]` several at a time only, never one alone (docs/protocols/late-join.md). Not with `graph = \"sparse\"` or groups of parties. A simulation has all its parties from the start.",
+    ),
     choice::<Topology>(
         "training.topology",
         "\"star\"",

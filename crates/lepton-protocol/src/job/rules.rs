@@ -6,17 +6,19 @@ use super::numbers::JobName;
 use super::tree::{Node, Value, quote};
 use super::words::PrivateOptimiser;
 use super::words::{
-    ColumnType, CombineName, Metric, ModelName, Noise, Objective, OptimiserName, Unit, Word,
+    ColumnType, CombineName, GraphChoice, Metric, ModelName, Noise, Objective, OptimiserName, Unit,
+    Word,
 };
 
 /// All rules, each independent of the others.
 pub(super) fn check_rules(entries: &Entries, problems: &mut Problems) {
-    let others: [Rule; 12] = [
+    let others: [Rule; 13] = [
         job_name,
         model_options,
         custom,
         training_options,
         combine,
+        late_join,
         metrics,
         early_stop,
         protection,
@@ -245,6 +247,29 @@ fn combine(entries: &Entries, problems: &mut Problems) {
         );
         let remedy = format!("write trim = {} or less", (count - 1) / 2);
         refuse(entries, problems, trim, &because, &remedy);
+    }
+}
+
+/// What a roster that grows cannot go with (LJ-01).
+fn late_join(entries: &Entries, problems: &mut Problems) {
+    let key = "training.late_join";
+    if let Some(combine) = entries.word::<CombineName>("training.combine")
+        && combine != CombineName::Mean
+    {
+        let because = format!(
+            "training.combine = \"{combine}\" ({}), whose groups stay as they were dealt",
+            at(entries, "training.combine")
+        );
+        let remedy = "remove it, or write combine = \"mean\"";
+        refuse(entries, problems, key, &because, remedy);
+    }
+    if entries.word::<GraphChoice>("protection.graph") == Some(GraphChoice::Sparse) {
+        let because = format!(
+            "protection.graph = \"sparse\" ({}), for a roster that is fixed",
+            at(entries, "protection.graph")
+        );
+        let remedy = "remove it, or write graph = \"complete\"";
+        refuse(entries, problems, key, &because, remedy);
     }
 }
 

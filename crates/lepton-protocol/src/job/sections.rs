@@ -250,6 +250,8 @@ pub struct TrainingSection {
     pub combine: Combine,
     /// Norm that a party cuts its update to, without a privacy goal.
     pub clip_update: Option<Positive>,
+    /// Most parties to which a running job may grow (rule LJ-01).
+    pub late_join: Option<NonZeroU32>,
     /// Who talks to whom.
     pub topology: Topology,
 }

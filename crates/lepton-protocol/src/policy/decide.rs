@@ -204,6 +204,12 @@ impl Policy {
 
     fn parties(&self, request: &Request<'_>) -> Verdict {
         let (have, want) = (request.figures.parties, self.least_parties);
+        if let Some(most) = self.most_parties.filter(|most| have > *most) {
+            return no(
+                Rule::Parties,
+                format!("the job has {have} parties; the policy wants at most {most}"),
+            );
+        }
         if have >= want {
             return Ok(());
         }

@@ -31,11 +31,26 @@ fn purpose(job: &Job, plan: &Plan) -> String {
     let why = job.job().description.as_ref();
     let why = why.map_or_else(String::new, |why| format!(" Its author says: {why}"));
     format!(
-        "Job \"{}\": train a model together that predicts the column \"{}\", {} parties, at most {} rounds.{why}",
+        "Job \"{}\": train a model together that predicts the column \"{}\", {} parties, at most {} rounds.{why}{}",
         job.name().as_str(),
         plan.label_name(),
         plan.parties(),
         plan.rounds(),
+        late(job, plan),
+    )
+}
+
+/// Who may come later (rules LJ-01 and LJ-04).
+fn late(job: &Job, plan: &Plan) -> String {
+    let Some(most) = job.training().late_join else {
+        return String::new();
+    };
+    let several = match plan.privacy() {
+        Some(_) => "",
+        None => ", several at a time",
+    };
+    format!(
+        " More parties of the federation may join while it runs, up to {most} in all{several}; the policy is asked again each time, and nobody who takes part is left out."
     )
 }
 

@@ -70,7 +70,13 @@ pub static FIELDS: &[Field] = &[
         "parties.least",
         Kind::Integer(2, 1000),
         Absent::Value("3"),
-        "Fewest parties.",
+        "Fewest parties. Without a privacy goal no fewer may join a running job at a time either (LJ-04).",
+    ),
+    key(
+        "parties.most",
+        Kind::Integer(2, 1000),
+        Absent::Says("no such limit"),
+        "Most parties, those included that join while the job runs (`training.late_join`).",
     ),
     key(
         "protection",

@@ -29,6 +29,7 @@ pub struct Policy {
     submit: Submit,
     tables: BTreeMap<String, TableRule>,
     least_parties: u16,
+    most_parties: Option<u16>,
     colluders: u16,
     threshold: u16,
     quorum: u16,
@@ -164,6 +165,15 @@ fn together(settings: &Settings) -> Vec<(String, String, String)> {
             add("submit.serials", &what, "write hexadecimal digits");
         }
     }
+    let [least, most] = ["parties.least", "parties.most"].map(|path| settings.integer(path));
+    if most.is_some_and(|most| least.is_some_and(|least| most < least)) {
+        let remedy = "raise parties.most, or lower parties.least";
+        add(
+            "parties.most",
+            "parties.most is below parties.least",
+            remedy,
+        );
+    }
     for path in ["hours.from", "hours.to"] {
         let text = settings.text(path).unwrap_or_default();
         if minute_of(&text).is_none() {
@@ -206,6 +216,7 @@ fn build(settings: &Settings) -> Option<Policy> {
             .map(|name| Some((name.clone(), table(settings, &name)?)))
             .collect::<Option<_>>()?,
         least_parties: small("parties.least")?,
+        most_parties: small("parties.most"),
         colluders: small("protection.colluders")?,
         threshold: small("protection.threshold")?,
         quorum: small("protection.quorum")?,

@@ -1,6 +1,7 @@
 //! A training job's course at the coordinator: which exchange comes next, and what its sum changes. Serialised as the checkpoint.
 
 mod absorb;
+mod grown;
 mod notes;
 mod stored;
 
@@ -16,6 +17,7 @@ use crate::privacy::affordable_steps;
 use crate::public::PublicState;
 use crate::report::CurvePoint;
 
+pub use grown::Joined;
 pub use stored::CHECKPOINT;
 
 /// Times an exchange that cannot be left out is tried before the job stops.
@@ -91,6 +93,8 @@ pub struct Training {
     sums: u64,
     abandoned: u64,
     notes: Vec<String>,
+    #[serde(default)]
+    growth: grown::Growth,
 }
 
 /// A model and what was measured of it.
@@ -171,6 +175,7 @@ impl Training {
             sums: 0,
             abandoned: 0,
             notes: notes::of(plan),
+            growth: grown::Growth::of(plan),
         }
     }
 

@@ -75,12 +75,13 @@ impl Training {
         })
     }
 
-    /// [`Training::resumed`] where every program runs on: without a privacy goal an interrupted round or evaluation cost nothing, and is begun anew from the
+    /// [`Training::resumed`] where every program runs on, perhaps with more parties than before (rule LJ-08): without a privacy goal an interrupted round or evaluation cost nothing, and is begun anew from the
     /// same parameters, over the same parties if a set was shown (rules FT-11, JC-09).
     ///
     /// # Errors
     /// [`PlanError`].
     pub fn reopened(&mut self, plan: &Plan) -> Result<(), PlanError> {
+        let joined = self.grow(plan);
         let interrupted = (self.tries > 0 && plan.privacy().is_none()).then_some(self.stage);
         let notes = self.notes.len();
         self.resumed(plan)?;
@@ -91,6 +92,9 @@ impl Training {
             }
             Some(Stage::Evaluation) => self.stage = Stage::Evaluation,
             _ => {}
+        }
+        if let Some(joined) = joined {
+            self.grown(joined, plan);
         }
         Ok(())
     }
@@ -108,8 +112,8 @@ impl Training {
         if let Some(bytes) = read(SIGNED)? {
             let set: SignedSet = serde_json::from_slice(&bytes)
                 .map_err(|error| format!("the record of a signed set cannot be read: {error}"))?;
-            // Of an earlier exchange it says nothing any more.
-            if set.number == training.number {
+            // Of an earlier exchange it says nothing any more, nor of one that was absorbed.
+            if set.number == training.number && training.tries > 0 {
                 training.signed = Some((set.kind, set.parties));
             }
         }

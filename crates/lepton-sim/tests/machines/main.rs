@@ -9,6 +9,7 @@ mod found_faults;
 mod frames;
 mod insiders;
 mod kit;
+mod late;
 mod preparation;
 mod random_networks;
 mod refusals;

@@ -15,6 +15,7 @@
 mod books;
 mod crash;
 mod goal;
+mod late;
 mod matrix;
 mod process;
 mod whole;

@@ -10,6 +10,7 @@ use lepton_protocol::training::Training;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::epoch::{EpochEnd, Tally};
+use super::late::Late;
 use super::shelf::{Record, Shelf};
 use super::{Desk, Input, results};
 use crate::daemon::record::actor;
@@ -32,6 +33,10 @@ pub(super) struct Course {
     pub(super) joined: BTreeMap<String, ([u8; 16], u64)>,
     /// Traffic and times since the daemon started.
     pub(super) tally: Tally,
+    /// Parties that want to come in.
+    pub(super) late: Late,
+    /// Until when newcomers in the roster are waited for.
+    pub(super) hurry: Option<tokio::time::Instant>,
 }
 
 /// Why a job is over without a result.
@@ -56,6 +61,8 @@ impl Course {
             inbox,
             joined: BTreeMap::new(),
             tally: Tally::default(),
+            late: Late::default(),
+            hurry: None,
         }
     }
 
@@ -111,18 +118,19 @@ impl Course {
             // Only its end was not recorded: nobody is needed for that.
             return self.finish(plan, training, began).await;
         }
+        self.offer_to_others()?;
         let mut barren = 0;
         loop {
+            self.let_in()?;
             self.assemble().await?;
             let plan = self.plan()?;
             let (words, sums) = match self.epoch(&plan).await? {
                 EpochEnd::Over(training) => {
                     return self.finish(plan, *training, began).await;
                 }
-                EpochEnd::Paused { sums } => (
-                    String::from("parties came back with new keys; the next epoch begins"),
-                    sums,
-                ),
+                EpochEnd::Paused { sums } => {
+                    (String::from("the next epoch begins, with new keys"), sums)
+                }
                 EpochEnd::Lost { words, sums } => (words, sums),
             };
             barren = if sums { 0 } else { barren + 1 };

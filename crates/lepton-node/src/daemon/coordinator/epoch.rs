@@ -104,7 +104,11 @@ impl Course {
             tokio::select! {
                 biased;
                 input = self.next() => {
-                    let event = self.on_input(&mut machine, input?);
+                    let input = input?;
+                    let event = match self.knock(&input)? {
+                        true => None,
+                        false => self.on_input(&mut machine, input)?,
+                    };
                     machine.queue.extend(event);
                     let pause = self.pause(&mut machine);
                     machine.queue.extend(pause);
@@ -132,11 +136,16 @@ impl Course {
         let store = self.store();
         let reached = self.reached(plan)?;
         let training = reached.unwrap_or_else(|| Training::new(plan, None));
+        let grown = self.grown(&training)?;
         self.shelf.change(|record| {
+            record.opened = record.roster.len();
             // A party has seen epochs that this store has not (rule JC-14).
             record.restored |= last > record.epoch;
             record.epoch = epoch;
         })?;
+        if let Some(words) = grown {
+            self.shelf.note(words);
+        }
         let names = self.roster();
         self.recall_tally()?;
         let seat = Seat {
@@ -167,8 +176,8 @@ impl Course {
         })
     }
 
-    fn on_input(&mut self, machine: &mut Machine, input: Input) -> Option<Event> {
-        match input {
+    fn on_input(&mut self, machine: &mut Machine, input: Input) -> Result<Option<Event>, Ending> {
+        Ok(match input {
             Input::Frame(name, bytes) => machine.index(&name).map(|index| {
                 machine.sender = Some(index);
                 machine.longest = machine.longest.max(bytes.len());
@@ -192,8 +201,15 @@ impl Course {
                 self.send_roster(&name);
                 None
             }),
-            Input::Answer(name, Answer::Joined { boot, epoch }) => {
-                self.on_joined(name, boot, epoch);
+            Input::Answer(
+                name,
+                Answer::Joined {
+                    boot,
+                    epoch,
+                    roster,
+                },
+            ) => {
+                self.on_joined(&name, boot, (epoch, roster))?;
                 None
             }
             Input::Answer(name, Answer::Refused(refusal)) => machine.index(&name).map(|index| {
@@ -203,14 +219,16 @@ impl Course {
                 Event::Gone(index)
             }),
             _ => None,
-        }
+        })
     }
 
-    /// Once everybody is there again, some of them with a new machine: another epoch, between two exchanges.
+    /// Once everybody is there again, some of them with a new machine, or others may come in (rule LJ-06): another epoch, between two exchanges.
     fn pause(&self, machine: &mut Machine) -> Option<Event> {
         let here =
             |name: &String| self.joined.contains_key(name) && self.desk.party(name).is_some();
-        let ready = !machine.restarted.is_empty() && machine.names.iter().all(here);
+        let room = machine.sums && self.makes_room(machine.coordinator.training());
+        let due = room || !machine.restarted.is_empty();
+        let ready = due && machine.names.iter().all(here);
         let first = ready && !machine.pausing;
         machine.pausing |= first;
         first.then_some(Event::Pause)

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lepton_protocol::control::{Answer, Body, Control, JobState, Refusal};
+use lepton_protocol::late::roster_digest;
 use tokio::time::Instant;
 
 use super::Input;
 use super::course::{Course, Ending};
-use crate::daemon::record::Place;
+use crate::daemon::record::{Place, keys};
 
 /// How often a party that has not joined is asked again.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
@@ -49,7 +50,7 @@ impl Course {
         }
     }
 
-    fn offer(&self, party: &str) -> Result<(), Ending> {
+    pub(super) fn offer(&self, party: &str) -> Result<(), Ending> {
         let damaged = || Ending::Failed("the stored submission is damaged".to_owned());
         let submission = self
             .shelf
@@ -159,6 +160,10 @@ impl Course {
         // Whether the parties had time to answer.
         let mut slow = false;
         loop {
+            if let Some(newcomer) = self.keeps_waiting(late) {
+                self.shut_out((&newcomer, "it did not join in time"))?;
+                asked.clear();
+            }
             let here = self.desk.parties();
             self.joined
                 .retain(|name, (boot, _)| here.get(name).is_some_and(|party| party.boot == *boot));
@@ -207,19 +212,35 @@ impl Course {
         asked: &mut BTreeSet<String>,
         troubles: &mut BTreeMap<String, String>,
     ) -> Result<(), Ending> {
+        if self.knock(&input)? {
+            return Ok(());
+        }
         match input {
+            Input::Gone(name) if self.shelf.record().newcomers().any(|one| one == name) => {
+                self.shut_out((&name, "it is not connected any more"))?;
+                asked.clear();
+            }
             Input::Here(name) | Input::Gone(name) => {
                 asked.remove(&name);
                 self.joined.remove(&name);
             }
-            Input::Answer(name, Answer::Joined { boot, epoch }) => {
-                troubles.remove(&name);
-                self.on_joined(name, boot, epoch);
+            Input::Answer(
+                name,
+                Answer::Joined {
+                    boot,
+                    epoch,
+                    roster,
+                },
+            ) => {
+                let joined = self.on_joined(&name, boot, (epoch, roster))?;
+                troubles.retain(|party, _| !joined || *party != name);
             }
-            Input::Answer(name, Answer::Refused(refusal)) if self.roster().contains(&name) => {
+            Input::Answer(name, Answer::Refused(refusal)) => {
                 let words = refused(&name, &refusal);
                 self.shelf.note(words.clone());
-                if self.shelf.record().epoch == 0 {
+                if self.shut_out((&name, "it refused"))? {
+                    asked.clear();
+                } else if self.shelf.record().epoch == 0 {
                     // Nothing was summed yet: the others go on without it.
                     let rest: Vec<String> = self
                         .roster()
@@ -240,11 +261,20 @@ impl Course {
         Ok(())
     }
 
-    /// A party's machine is there, unless the answer is of an earlier start.
-    pub(super) fn on_joined(&mut self, name: String, boot: [u8; 16], epoch: u64) {
-        if self.desk.party(&name).is_some_and(|here| here.boot == boot) {
-            self.joined.insert(name, (boot, epoch));
+    /// A party's machine is there, unless the answer is of an earlier start or of another roster.
+    pub(super) fn on_joined(
+        &mut self,
+        name: &str,
+        boot: [u8; 16],
+        (epoch, roster): (u64, [u8; 32]),
+    ) -> Result<bool, Ending> {
+        // Of another roster than the present one it says nothing (rule LJ-07).
+        let present = roster == roster_digest(&keys(&self.shelf.record().roster)?);
+        let joined = present && self.desk.party(name).is_some_and(|here| here.boot == boot);
+        if joined {
+            self.joined.insert(name.to_owned(), (boot, epoch));
         }
+        Ok(joined)
     }
 
     pub(super) fn send_roster(&self, party: &str) {
@@ -281,6 +311,6 @@ fn awaiting(answers: &Answers) -> Vec<&str> {
     asked.map(|(name, _)| name.as_str()).collect()
 }
 
-fn refused(name: &str, refusal: &Refusal) -> String {
+pub(super) fn refused(name: &str, refusal: &Refusal) -> String {
     format!("{name} refused ({}): {}", refusal.rule, refusal.words)
 }

@@ -4,6 +4,7 @@ mod course;
 mod epoch;
 mod gather;
 mod journal;
+mod late;
 mod requests;
 mod results;
 mod shelf;

@@ -30,6 +30,9 @@ pub(super) struct Record {
     pub(super) certificates: Vec<Vec<u8>>,
     /// The last epoch opened.
     pub(super) epoch: u64,
+    /// Parties of the roster that it was opened over: newcomers may stand behind them (rule LJ-06).
+    #[serde(default)]
+    pub(super) opened: usize,
     /// Whether the store was set back under it (rule JC-14): exchanges may have been charged that it does not know.
     pub(super) restored: bool,
 }
@@ -88,6 +91,7 @@ impl Shelf {
             roster: Vec::new(),
             certificates: Vec::new(),
             epoch: 0,
+            opened: 0,
             restored: false,
         };
         let job = submission.digest();

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use lepton_crypto::IdentityPublic;
 use lepton_protocol::control::{Answer, Body, Ended, JobDigest, Refusal, SignedJob};
 use lepton_protocol::job::Job;
+use lepton_protocol::late::roster_digest;
 use lepton_protocol::party::Seat;
 use lepton_protocol::plan::Plan;
 use lepton_protocol::trainer::TrainerError;
@@ -15,6 +16,7 @@ use lepton_protocol::work::{PartyRows, Worker};
 use super::PartySetup;
 use super::budgets::Budgets;
 use super::jobs::{EndedAs, PartyJob, Record, StoredAnswer, Submitted, view};
+use super::late::Growth;
 use super::machine::{JobMachine, Parts};
 use super::owner::{Asked, Grants, No, Word, failed, granted};
 use crate::audit_log::Verdict;
@@ -39,7 +41,7 @@ pub(super) struct Desk {
     grants: Grants,
     budgets: Budgets,
     /// Jobs whose record says that they were invited: looked at for every frame.
-    invited: Mutex<BTreeSet<JobDigest>>,
+    pub(super) invited: Mutex<BTreeSet<JobDigest>>,
     /// Jobs join one at a time: what one takes of the period or of a budget, the next one sees.
     joining: Mutex<()>,
 }
@@ -50,6 +52,8 @@ pub(super) struct Joined {
     pub(super) changed: bool,
     /// Last epoch of the job.
     pub(super) epoch: u64,
+    /// What stands for the roster (rule LJ-07).
+    pub(super) roster: [u8; 32],
 }
 
 impl Desk {
@@ -169,6 +173,7 @@ impl Desk {
             rows: None,
             roster: Vec::new(),
             invited: false,
+            growth: Growth::default(),
             turn,
             ended: None,
         };
@@ -306,19 +311,18 @@ impl Desk {
         let roster = self.check_roster(certificates)?;
         let changed = record.roster != roster;
         if changed && record.invited {
-            return Err(Refusal::new(
-                "roster",
-                "it is not the one that this party has joined, and sums were begun with that one",
-            ));
+            self.may_change(&job, &record, &roster)?;
+            self.will_bind(&job);
         }
         if changed || record.ended.is_some() {
-            record.roster = roster;
+            record.take(roster);
             record.ended = None;
             self.keep(&job, &record).map_err(not_kept)?;
         }
         Ok(Joined {
             changed,
             epoch: self.epoch(&job).map_err(not_kept)?,
+            roster: roster_digest(&keys(&record.roster).map_err(not_kept)?),
         })
     }
 
@@ -370,9 +374,7 @@ impl Desk {
         let rule = no.rule.clone().or(Some(no.refusal.rule.clone()));
         self.log(job, &record.submitter.name, (Verdict::Refused, rule))?;
         record.own_words = Some(no.own.clone());
-        if !record.invited {
-            record.roster.clear();
-        }
+        record.give_back();
         self.keep(job, &record)
     }
 
@@ -480,20 +482,6 @@ impl Desk {
                 Ok(self.keep(job, &next)?)
             }
         }
-    }
-
-    /// Keeps that a frame of the job came, before the machine sees the first (rule JC-05).
-    pub(super) fn invited(&self, job: &JobDigest) -> Result<(), NodeError> {
-        let mut known = self.invited.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.contains(job) {
-            return Ok(());
-        }
-        if let Some(mut record) = self.record(job)?.filter(|record| !record.invited) {
-            record.invited = true;
-            self.keep(job, &record)?;
-        }
-        known.insert(*job);
-        Ok(())
     }
 
     /// The coordinator says that the job is over: what was set aside and not charged is free again (rule JC-12).

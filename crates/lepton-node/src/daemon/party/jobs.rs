@@ -7,6 +7,7 @@ use lepton_protocol::control::{Answer, Refusal};
 use serde::{Deserialize, Serialize};
 
 use super::desk::VIEW;
+use super::late::{Growth, Newcomer};
 use crate::daemon::record::{Place, StoredJob, job_folders, load, save};
 use crate::daemon::{Member, the_one};
 use crate::error::NodeError;
@@ -65,8 +66,10 @@ pub(super) struct Record {
     /// Digest of the rows that it began with, and in which turn (rule JC-18).
     pub(super) rows: Option<(u32, String)>,
     pub(super) roster: Vec<Place>,
-    /// Whether a frame of the job ever came: the roster is fixed from then on (rule JC-05).
+    /// Whether a frame of the job ever came: the roster is fixed from then on (rule JC-05), but for newcomers.
     pub(super) invited: bool,
+    #[serde(default)]
+    pub(super) growth: Growth,
     /// How often the job ended: each time its reservation is given back, and another go needs another.
     pub(super) turn: u32,
     pub(super) ended: Option<EndedAs>,
@@ -133,6 +136,9 @@ pub struct PartyJob {
     pub words: String,
     /// The roster, once joined.
     pub parties: Vec<String>,
+    /// Those of them that joined the running job, and since when.
+    #[serde(default)]
+    pub joined_late: Vec<Newcomer>,
     /// What would leave the party, in plain words.
     pub explained: String,
     /// The effective job text.
@@ -186,6 +192,7 @@ pub(super) fn view(
         state: state.to_owned(),
         words,
         parties: parties.collect(),
+        joined_late: record.growth.newcomers().to_vec(),
         explained,
         text: record.submission.text().to_owned(),
         name: record.name.clone(),

@@ -4,6 +4,7 @@ mod approvals;
 mod budgets;
 mod desk;
 mod jobs;
+mod late;
 mod machine;
 mod model;
 mod owner;
@@ -29,6 +30,7 @@ use desk::Desk;
 use task::{Input, JobTask};
 
 pub use jobs::{Decision, PartyJob, decide, find, list};
+pub use late::Newcomer;
 pub use owner::Owner;
 pub(crate) use owner::Rehearsed;
 

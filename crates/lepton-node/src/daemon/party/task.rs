@@ -113,10 +113,15 @@ impl JobTask {
         let kept = self.machine.as_ref();
         let kept = kept.filter(|machine| !joined.changed && machine.coordinator() == coordinator);
         let boot = self.boot;
+        let roster = joined.roster;
         if kept.is_some() {
             // It lives, and holds the keys of the epoch (rule JC-08).
             let epoch = joined.epoch;
-            return Ok(Answer::Joined { boot, epoch });
+            return Ok(Answer::Joined {
+                boot,
+                epoch,
+                roster,
+            });
         }
         // The old one is gone before the new one reads what it left.
         self.machine = None;
@@ -127,7 +132,11 @@ impl JobTask {
                 self.machine = Some(machine);
                 self.desk.setup().trail.job(&job, "joined")?;
                 tracing::info!(job = short(&job), "joined");
-                Ok(Answer::Joined { boot, epoch })
+                Ok(Answer::Joined {
+                    boot,
+                    epoch,
+                    roster,
+                })
             }
             Err(refusal) => Ok(refused(&job, refusal)),
         }
