@@ -14,6 +14,7 @@ mod custom;
 mod killed;
 mod owner;
 mod sealed;
+mod start;
 mod whole;
 mod wired;
 mod world;

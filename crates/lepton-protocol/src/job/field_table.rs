@@ -283,7 +283,7 @@ pub static FIELDS: &[Field] = &[
         "model.start",
         Kind::Text,
         Says("a fresh model"),
-        "Folder of a trained model to go on from.",
+        "Folder of a trained model to go on from, as `lepton run`, `lepton job` and the parties write it. It must read the same columns in the same way; its scaling is kept. What is submitted to a federation names the model's SHA-256 in its place (`sha256:...`), and the model travels beside it.",
     ),
     table(
         "training",
@@ -399,6 +399,18 @@ pub static FIELDS: &[Field] = &[
         POSITIVE,
         Says("only the range of the encoding, 64 for every number"),
         "Norm that every party cuts its update of a round to before it is weighted and masked. Binds parties that run this program unchanged, no others.",
+    ),
+    plain(
+        "training.checkpoint_every",
+        Kind::Integer(1, 10_000),
+        Says("only the final model is kept"),
+        "Rounds after which the model is kept as it stands, beside the final one: to look at, or to begin another job from. Whoever may pull the results may pull these.",
+    ),
+    plain(
+        "training.checkpoints",
+        Kind::Integer(1, 30),
+        Says("5 with `checkpoint_every`"),
+        "Most checkpoints that are kept: a newer one takes the place of the oldest.",
     ),
     choice::<Topology>(
         "training.topology",

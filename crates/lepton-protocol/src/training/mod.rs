@@ -2,6 +2,7 @@
 
 mod absorb;
 mod notes;
+mod start;
 mod stored;
 
 use lepton_dp::rdp::Accountant;
@@ -16,6 +17,7 @@ use crate::privacy::affordable_steps;
 use crate::public::PublicState;
 use crate::report::CurvePoint;
 
+pub use start::StartModel;
 pub use stored::CHECKPOINT;
 
 /// Times an exchange that cannot be left out is tried before the job stops.
@@ -117,16 +119,6 @@ impl Average {
             *mean += (value - *mean) * share;
         }
     }
-}
-
-/// Parameters to start from, with the inputs they were trained on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StartModel {
-    /// Parameters.
-    #[serde(with = "packed")]
-    pub parameters: Vec<f64>,
-    /// What its first numbers belong to: [`lepton_learn::Preparation::input_parts`].
-    pub inputs: Vec<String>,
 }
 
 impl Training {

@@ -14,5 +14,6 @@ mod random_networks;
 mod refusals;
 mod replays;
 mod resume;
+mod starts;
 mod training;
 mod units;

@@ -17,5 +17,6 @@ mod crash;
 mod goal;
 mod matrix;
 mod process;
+mod start;
 mod whole;
 mod world;

@@ -131,7 +131,10 @@ impl Course {
         let epoch = last + 1;
         let store = self.store();
         let reached = self.reached(plan)?;
-        let training = reached.unwrap_or_else(|| Training::new(plan, None));
+        let training = match reached {
+            Some(training) => training,
+            None => Training::new(plan, self.start(plan)?),
+        };
         self.shelf.change(|record| {
             // A party has seen epochs that this store has not (rule JC-14).
             record.restored |= last > record.epoch;
@@ -256,6 +259,9 @@ impl Course {
     ) -> Result<Option<EpochEnd>, Ending> {
         let mut persist = effects.persist;
         persist.extend(self.count(&effects.progress)?);
+        let coordinator = &machine.coordinator;
+        let reached = (coordinator.plan(), coordinator.training());
+        persist.extend(self.checkpoints(reached, &effects.progress)?);
         if !persist.is_empty() {
             let store = &mut machine.store;
             let kept = tokio::task::block_in_place(|| store.put_all(&persist));
