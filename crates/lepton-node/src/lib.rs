@@ -10,6 +10,7 @@ pub mod audit;
 pub mod audit_log;
 mod baselines;
 pub mod bench;
+pub mod checkpoint;
 pub mod config;
 pub mod daemon;
 #[cfg(any(test, feature = "fuzzing"))]

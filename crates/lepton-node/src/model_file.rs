@@ -65,6 +65,14 @@ impl ModelFile {
     /// # Errors
     /// [`NodeError`] when it cannot be encoded or written.
     pub fn save(&self, folder: &Path) -> Result<(), NodeError> {
+        let bytes = self.to_bytes()?;
+        std::fs::create_dir_all(folder).map_err(|error| NodeError::file(folder, &error))?;
+        let path = folder.join(FILE);
+        replace(&path, &bytes, Durability::Machine).map_err(|error| NodeError::file(&path, &error))
+    }
+
+    /// The content of its file.
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, NodeError> {
         let internal =
             |error: String| NodeError::Internal(format!("the model cannot be encoded: {error}"));
         let header =
@@ -100,11 +108,7 @@ impl ModelFile {
             (HEADER.to_owned(), header),
             ("format".to_owned(), "pt".to_owned()),
         ]);
-        let bytes =
-            serialize(views, Some(metadata)).map_err(|error| internal(error.to_string()))?;
-        std::fs::create_dir_all(folder).map_err(|error| NodeError::file(folder, &error))?;
-        let path = folder.join(FILE);
-        replace(&path, &bytes, Durability::Machine).map_err(|error| NodeError::file(&path, &error))
+        serialize(views, Some(metadata)).map_err(|error| internal(error.to_string()))
     }
 
     /// Reads a model folder (or a run folder, whose `model` folder is taken) and checks everything in it.
@@ -112,6 +116,11 @@ impl ModelFile {
     /// # Errors
     /// [`NodeError`] naming the file and what is wrong with it.
     pub fn load(folder: &Path) -> Result<Self, NodeError> {
+        Self::load_bytes(folder).map(|(file, _)| file)
+    }
+
+    /// The same with the file's content.
+    pub(crate) fn load_bytes(folder: &Path) -> Result<(Self, Vec<u8>), NodeError> {
         let candidates = [
             folder.join(FILE),
             folder.join("model").join(FILE),
@@ -126,11 +135,12 @@ impl ModelFile {
                 remedy: "name a model folder or a run folder".to_owned(),
             })?;
         let bytes = std::fs::read(path).map_err(|error| NodeError::file(path, &error))?;
-        Self::from_bytes(&bytes).map_err(|problem| NodeError::File {
+        let file = Self::from_bytes(&bytes).map_err(|problem| NodeError::File {
             place: path.display().to_string(),
             problem,
             remedy: "write it again with `lepton run`".to_owned(),
-        })
+        })?;
+        Ok((file, bytes))
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {

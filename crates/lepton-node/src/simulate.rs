@@ -375,10 +375,12 @@ fn start_model(federation: &Federation, source: &Source) -> Result<Option<StartM
     };
     let folder = source.job.parent().unwrap_or(Path::new(".")).join(start);
     let file = ModelFile::load(&folder)?;
-    Ok(Some(StartModel {
-        parameters: file.model.params().to_vec(),
-        inputs: file.header.preparation.input_parts(),
-    }))
+    let start = StartModel::new(file.model.params().to_vec(), file.header.preparation);
+    // Which categories a survey finds is known only then.
+    if federation.plan.discovered().is_empty() {
+        start.check(&federation.plan, &file.header.spec)?;
+    }
+    Ok(Some(start))
 }
 
 fn absolute(source: Source) -> Result<Source, NodeError> {

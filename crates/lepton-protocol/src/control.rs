@@ -4,6 +4,7 @@
 //! genuine is for the receiver to check against its own federation's root (rule JC-02).
 
 mod event;
+mod start;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use lepton_crypto::{IdentityKey, IdentityPublic, Signature, sha256};
 
 pub use event::{JobEvent, JobLine, JobState};
+pub use start::StartPart;
 pub use wire::{ControlError, ControlIn};
 
 /// Version of the envelope and of the bodies inside it.
@@ -28,6 +30,9 @@ pub const MAX_WORDS: usize = 2000;
 
 /// Most bytes of a result in one message: results are handed over part by part.
 pub const MAX_PART_BYTES: usize = 1 << 22;
+
+/// Most bytes of a model to start from: one that trained numbers of a frame can hold, and what its file says beside them.
+pub const MAX_START_BYTES: u64 = (1 << 27) + (1 << 22);
 
 const DOMAIN: &str = "lepton job submission 1";
 
@@ -96,6 +101,12 @@ pub enum Body {
     Files(Vec<FileLine>),
     /// Coordinator: bytes of the result asked for, none at its end.
     Part(Vec<u8>),
+    /// Coordinator to submitter, party to coordinator: send the model that the job starts from, from this byte on (rule JC-33).
+    Wanted(u64),
+    /// The answer: bytes of it.
+    Start(StartPart),
+    /// Scientist: which checkpoints are there?
+    Kept,
 }
 
 /// One result.
@@ -215,6 +226,9 @@ impl Body {
             Self::Events(_) => "events",
             Self::Files(_) => "files",
             Self::Part(_) => "part",
+            Self::Wanted(_) => "wanted",
+            Self::Start(_) => "start",
+            Self::Kept => "kept",
         }
     }
 }

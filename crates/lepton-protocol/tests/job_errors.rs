@@ -112,7 +112,7 @@ const CASES: &[Case] = &[
         "job.toml:18: training.rounds: expected a whole number from 1 to 10000, found the text \"50\"; write 50 without quotes",
     ]),
     ("rounds = 50", "colour = 3", "", &[
-        "job.toml:18: unknown key \"colour\" in [training]; write \"rounds\", \"local_epochs\", \"local_steps\", \"batch\", \"sampling_rate\", \"optimiser\", \"learning_rate\", \"momentum\", \"server_optimiser\", \"server_learning_rate\", \"proximal\", \"class_weights\", \"combine\", \"groups\", \"trim\", \"clip_update\", \"late_join\" or \"topology\"",
+        "job.toml:18: unknown key \"colour\" in [training]; write \"rounds\", \"local_epochs\", \"local_steps\", \"batch\", \"sampling_rate\", \"optimiser\", \"learning_rate\", \"momentum\", \"server_optimiser\", \"server_learning_rate\", \"proximal\", \"class_weights\", \"combine\", \"groups\", \"trim\", \"clip_update\", \"late_join\", \"checkpoint_every\", \"checkpoints\" or \"topology\"",
     ]),
     ("table = \"heart.csv\"", "table = heart.csv # the data", "", &[
         "job.toml:5: not valid TOML: heart.csv is no number and has no quotes; write \"heart.csv\" if it is a text",

@@ -199,6 +199,29 @@ fn sums_by_group_must_be_allowed() {
     assert_eq!(case.decide(), Decision::Accept);
 }
 
+/// PO-18: exact sums at parameters of the submitter's choice need a word of their own.
+#[test]
+fn an_exact_job_from_a_given_model_must_be_allowed() {
+    const EXACT: (&str, &str) = ("[privacy]\nepsilon = 2.0", "");
+    const START: (&str, &str) = ("kind = \"logistic\"", "kind = \"logistic\"\nstart = \"m\"");
+    let open = [("", "[privacy]\nrequired = false\n")];
+    assert_eq!(Case::new(&open, &[EXACT]).decide(), Decision::Accept);
+    let refusal = Case::new(&open, &[EXACT, START]).refusal();
+    assert_eq!((refusal.rule, refusal.rule.id()), (Rule::Start, "PO-18"));
+    // Under a goal the noise covers whatever the parameters are.
+    assert_eq!(Case::new(&[], &[START]).decide(), Decision::Accept);
+    let both = [("", "[privacy]\nrequired = false\nexact_start = true\n")];
+    assert_eq!(Case::new(&both, &[EXACT, START]).decide(), Decision::Accept);
+    // It opens nothing else.
+    let alone = [("", "[privacy]\nexact_start = true\n")];
+    assert_eq!(Case::new(&alone, &[EXACT]).refusal().rule, Rule::Goal);
+    let said = explain(plan(&[START], 5).job(), &plan(&[START], 5));
+    assert!(
+        said.contains("parameters that the submitter chose (m)"),
+        "{said}"
+    );
+}
+
 #[test]
 fn a_small_table_is_answered_like_a_closed_one() {
     let mut small = Case::new(&[], &[]);

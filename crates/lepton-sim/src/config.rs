@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use lepton_protocol::ledger::Charge;
+use lepton_protocol::training::StartModel;
 use lepton_protocol::work::PartyRows;
 
 use crate::intercept::Interceptor;
@@ -25,6 +26,10 @@ pub struct SimConfig {
     pub patience: u64,
     /// Where the coordinator is killed, if anywhere.
     pub stop: Option<Stop>,
+    /// What the coordinator begins from.
+    pub start: Option<StartModel>,
+    /// What the parties know the job to begin from.
+    pub signed_start: Option<StartModel>,
 }
 
 impl SimConfig {
@@ -40,6 +45,8 @@ impl SimConfig {
             intercept: None,
             patience: 10_000,
             stop: None,
+            start: None,
+            signed_start: None,
         }
     }
 }

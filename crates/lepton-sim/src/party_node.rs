@@ -8,6 +8,7 @@ use lepton_protocol::frame::{Address, Place};
 use lepton_protocol::ledger::Ledger;
 use lepton_protocol::party::{EPOCH, Effects, Event, Party, SLOT_KEY, Seat, Work, epoch_of};
 use lepton_protocol::store::Store;
+use lepton_protocol::training::StartModel;
 use lepton_protocol::work::{PartyRows, Worker};
 
 use crate::intercept::identity_of;
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) epoch: u64,
     pub(crate) job: [u8; 32],
     pub(crate) roster: Vec<IdentityPublic>,
+    pub(crate) start: Option<StartModel>,
 }
 
 /// What a step of a party gives the network.
@@ -57,7 +59,7 @@ impl PartyNode {
         Self {
             index,
             rows: rows.clone(),
-            party: Party::new(seat(shared, index, &store)),
+            party: party(shared, index, &store),
             worker: Worker::new(rows.clone()),
             rng: rng(shared, index, "keys and masks", 0),
             work_rng: rng(shared, index, "samples and noise", 0),
@@ -70,7 +72,7 @@ impl PartyNode {
     /// The process dies and starts again with what is durable.
     pub(crate) fn restart(&mut self, shared: &Shared) {
         self.life += 1;
-        self.party = Party::new(seat(shared, self.index, &self.store));
+        self.party = party(shared, self.index, &self.store);
         self.worker = Worker::new(self.rows.clone());
         self.rng = rng(shared, self.index, "keys and masks", self.life);
         self.work_rng = rng(shared, self.index, "samples and noise", self.life);
@@ -171,6 +173,10 @@ fn rng(shared: &Shared, index: u16, purpose: &str, life: u64) -> ChaCha20Rng {
             shared.epoch
         ),
     )
+}
+
+fn party(shared: &Shared, index: u16, store: &MemoryStore) -> Party {
+    Party::new(seat(shared, index, store)).starting_from(shared.start.clone())
 }
 
 fn seat(shared: &Shared, index: u16, store: &MemoryStore) -> Seat {

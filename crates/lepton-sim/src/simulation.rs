@@ -81,7 +81,7 @@ impl Simulation {
                 .map(|party| MemoryLedger::new(limit, party.spent.clone()))
                 .collect(),
         };
-        let training = Training::new(&plan, None);
+        let training = Training::new(&plan, config.start.clone());
         Self::build(config, plan, training, durable)
     }
 
@@ -92,7 +92,7 @@ impl Simulation {
     pub fn resumed(config: SimConfig, durable: Durable) -> Result<Self, SimError> {
         let plan = plan_of(&config)?;
         let kept = Training::restore(&durable.coordinator).map_err(SimError::Resume)?;
-        let mut training = kept.unwrap_or_else(|| Training::new(&plan, None));
+        let mut training = kept.unwrap_or_else(|| Training::new(&plan, config.start.clone()));
         training.resumed(&plan)?;
         if durable.stores.len() != config.parties.len()
             || durable.ledgers.len() != config.parties.len()
@@ -138,6 +138,7 @@ impl Simulation {
             epoch,
             job: *lepton_crypto::sha256(config.job.as_bytes()).as_bytes(),
             roster: roster.collect(),
+            start: config.signed_start.clone(),
         };
         let seat = coordinator::Seat {
             identity: identity_of(config.seed, Address::Coordinator),

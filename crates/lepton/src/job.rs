@@ -1,10 +1,12 @@
 //! `lepton job`, and `lepton run --federation`: jobs of a real federation, from where a scientist sits.
 
+mod checkpoints;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use lepton_node::config::FederationConfig;
-use lepton_node::daemon::effective::effective_text;
+use lepton_node::daemon::effective::{Submission, submission};
 use lepton_node::daemon::service::{Asking, ask};
 use lepton_node::daemon::the_one;
 use lepton_node::error::NodeError;
@@ -34,8 +36,16 @@ enum JobCommand {
     Stop(One),
     /// Everything that a job has said so far, with times
     Logs(Logged),
-    /// Fetch model, report and signed privacy report of a finished job
+    /// Fetch model, report and signed privacy report of a finished job, or one of its checkpoints
+    #[command(
+        after_help = "Examples:\n  lepton job pull churn --out results\n  lepton job pull churn --round 20 --out churn-20"
+    )]
     Pull(Pulled),
+    /// Checkpoints that a job keeps (training.checkpoint_every)
+    #[command(
+        after_help = "Example: lepton job checkpoints churn\n\nA checkpoint is fetched with `lepton job pull churn --round 20 --out FOLDER`, and another job begins from it with `lepton run job.toml --federation federation.toml --start churn@20`."
+    )]
+    Checkpoints(Kept),
 }
 
 #[derive(Args)]
@@ -78,6 +88,18 @@ struct Pulled {
     /// A new folder for the results
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
+    /// The checkpoint of this round, not the results
+    #[arg(long, value_name = "N")]
+    round: Option<u32>,
+}
+
+#[derive(Args)]
+struct Kept {
+    #[command(flatten)]
+    one: One,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
 }
 
 impl JobArgs {
@@ -104,7 +126,17 @@ impl JobArgs {
                 JobCommand::Logs(args) => args.run().await,
                 JobCommand::Pull(args) => {
                     let (mut asking, job) = args.one.find().await?;
-                    pull(&mut asking, digest(&job)?, (&args.out, false)).await
+                    let job = digest(&job)?;
+                    match args.round {
+                        None => pull(&mut asking, job, (&args.out, false)).await,
+                        Some(round) => {
+                            checkpoints::pull(&mut asking, (job, round), &args.out).await
+                        }
+                    }
+                }
+                JobCommand::Checkpoints(args) => {
+                    let (mut asking, job) = args.one.find().await?;
+                    checkpoints::list(&mut asking, digest(&job)?, args.json).await
                 }
             }
         })
@@ -125,11 +157,16 @@ impl One {
     /// The link, and the one job that is meant.
     async fn find(&self) -> Result<(Asking, JobLine), NodeError> {
         let mut asking = self.place.ask().await?;
-        let jobs = asking.client.list().await?;
-        let here = "at the coordinator; `lepton job list` shows all";
-        let job = the_one(jobs, (&self.job, here), |job| (&job.job, &job.name))?;
+        let job = the_job(&mut asking, &self.job).await?;
         Ok((asking, job))
     }
+}
+
+/// The one job at the coordinator that is meant.
+async fn the_job(asking: &mut Asking, wanted: &str) -> Result<JobLine, NodeError> {
+    let jobs = asking.client.list().await?;
+    let here = "at the coordinator; `lepton job list` shows all";
+    the_one(jobs, (wanted, here), |job| (&job.job, &job.name))
 }
 
 impl Logged {
@@ -157,22 +194,33 @@ pub(crate) struct Shown {
     pub(crate) json: bool,
 }
 
-/// Submits a job, and follows it to its results unless told not to.
+/// Submits a job, and follows it to its results unless told not to; `from` is the checkpoint that it starts from, as JOB@ROUND.
 pub(crate) fn submit(
     place: &Where,
-    (job, overrides): (&Path, &[String]),
+    (job, overrides, from): (&Path, &[String], Option<&str>),
     (out, shown): (&Path, &Shown),
 ) -> Result<(), NodeError> {
-    let text = effective_text(job, overrides)?;
-    // The folder's name is ours to say, not the coordinator's.
-    let name = Job::parse("the effective job", &text, &[])?
-        .name()
-        .to_string();
+    // Before anybody is asked for anything.
+    let ready = match from {
+        None => Some(submission(job, overrides, None)?),
+        Some(_) => None,
+    };
     output::runtime()?.block_on(async {
         let mut asking = place.ask().await?;
+        let Submission { text, start } = match (ready, from) {
+            (Some(ready), _) => ready,
+            (None, from) => {
+                let model = checkpoints::model(&mut asking, from.unwrap_or_default()).await?;
+                submission(job, overrides, Some(model))?
+            }
+        };
+        // The folder's name is ours to say, not the coordinator's.
+        let name = Job::parse("the effective job", &text, &[])?
+            .name()
+            .to_string();
         let signed = asking.sign(text);
         let digest = signed.digest();
-        let said = asking.client.submit(signed).await?;
+        let said = asking.client.submit_from(signed, start).await?;
         let short: String = lepton_node::daemon::short(&digest);
         output::note(&format!("job {short}: {}", output::plain(&said)));
         if shown.detach {

@@ -52,6 +52,9 @@ pub(crate) struct RunArgs {
     /// Let the federation that this file describes run the job
     #[arg(long, value_name = "TOML", conflicts_with_all = ["data", "party_data", "resume", "scenario", "run_dir", "ledger", "no_comparison"])]
     federation: Option<PathBuf>,
+    /// Begin from this checkpoint of an earlier job of the federation; a model's folder is named in model.start
+    #[arg(long, value_name = "JOB@ROUND", requires = "federation")]
+    start: Option<String>,
     /// Submit the job and do not wait for it
     #[arg(long, requires = "federation")]
     detach: bool,
@@ -82,7 +85,7 @@ impl RunArgs {
             };
             return crate::job::submit(
                 &crate::job::Where::new(federation),
-                (job, &self.set),
+                (job, &self.set, self.start.as_deref()),
                 (&self.runs, &shown),
             );
         }

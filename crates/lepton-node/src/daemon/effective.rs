@@ -2,18 +2,43 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
 use lepton_protocol::control::Refusal;
 use lepton_protocol::job::{DataSource, Job, Missing, Override};
 use lepton_protocol::plan::Plan;
 
+use super::start;
 use crate::error::NodeError;
+use crate::model_file::ModelFile;
 use crate::tables::read_text;
 
-/// Reads a job file with `--set` overrides and gives the text to submit.
+/// What is submitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// The effective text, to be signed.
+    pub text: String,
+    /// The file of the model that it starts from, which travels beside it.
+    pub start: Option<Bytes>,
+}
+
+/// The text of [`submission`].
 ///
 /// # Errors
-/// [`NodeError`] when the file has problems, or lacks what only a simulation can do without.
+/// Those of [`submission`].
 pub fn effective_text(path: &Path, overrides: &[String]) -> Result<String, NodeError> {
+    submission(path, overrides, None).map(|submission| submission.text)
+}
+
+/// Reads a job file with `--set` overrides and gives what to submit: where `model.start` names a folder, or `given` is the file of a model, the text names its
+/// digest (rule JC-33).
+///
+/// # Errors
+/// [`NodeError`] when the file has problems, lacks what only a simulation can do without, or cannot begin from that model.
+pub fn submission(
+    path: &Path,
+    overrides: &[String],
+    given: Option<Vec<u8>>,
+) -> Result<Submission, NodeError> {
     let parse = |text: &String| {
         Override::parse(text).map_err(|error| NodeError::Use(format!("--set {text}: {error}")))
     };
@@ -27,10 +52,28 @@ pub fn effective_text(path: &Path, overrides: &[String]) -> Result<String, NodeE
         overrides.push(parse(&format!("data.table={stem:?}"))?);
         job = Job::parse(&name, &text, &overrides)?;
     }
+    let start = match (given, &job.model().start) {
+        (Some(given), _) => Some(Bytes::from(given)),
+        (None, Some(folder)) if start::digest_of(folder).is_none() => {
+            let folder = path.parent().unwrap_or(Path::new(".")).join(folder);
+            Some(ModelFile::load_bytes(&folder)?.1.into())
+        }
+        (None, _) => None,
+    };
+    if let Some(start) = &start {
+        let named = start::name_of(start);
+        overrides.push(parse(&format!("model.start={named:?}"))?);
+        job = Job::parse(&name, &text, &overrides)?;
+    }
     check(&job).map_err(|refusal| {
         NodeError::Use(format!("{name}: {}: {}", refusal.rule, refusal.words))
     })?;
-    Ok(job.to_toml())
+    if let Some(start) = &start {
+        let plan = smallest_plan(&job, FEWEST).map_err(NodeError::Use)?;
+        start::read(&plan, start).map_err(NodeError::Use)?;
+    }
+    let text = job.to_toml();
+    Ok(Submission { text, start })
 }
 
 /// Reads a submitted text and checks that a federation can run it.
@@ -59,6 +102,9 @@ pub(crate) fn plan(job: Job, parties: usize) -> Result<Plan, String> {
     Plan::new(job, parties).map_err(|error| error.to_string())
 }
 
+/// Fewest parties of any federation.
+const FEWEST: usize = 2;
+
 /// Most parties that are tried before it is known how many there are.
 const TRIED: usize = 64;
 
@@ -85,10 +131,11 @@ fn check(job: &Job) -> Result<(), Refusal> {
             "a fixed seed is for simulation; leave it out",
         ));
     }
-    if job.model().start.is_some() {
+    let start = job.model().start.as_deref();
+    if start.is_some_and(|start| start::digest_of(start).is_none()) {
         return Err(Refusal::new(
             "model.start",
-            "a federation cannot start from a file that its parties do not have; leave it out",
+            "a federation's parties do not have that folder; submit the job with `lepton run --federation`, which names the model by its digest",
         ));
     }
     if job.prepare().missing == Missing::Refuse {

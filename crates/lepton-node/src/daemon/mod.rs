@@ -10,6 +10,7 @@ mod own_table;
 pub mod party;
 pub(crate) mod record;
 pub mod service;
+pub(crate) mod start;
 mod trail;
 pub mod wired;
 

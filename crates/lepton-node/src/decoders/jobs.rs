@@ -236,5 +236,12 @@ fn bodies(key: &IdentityKey) -> Vec<Body> {
         Body::Event(Box::new(event)),
         Body::Files(vec![file]),
         Body::Part(vec![1, 2, 3]),
+        Body::Wanted(3),
+        Body::Start(lepton_protocol::control::StartPart {
+            from: 0,
+            of: 3,
+            bytes: vec![1, 2, 3].into(),
+        }),
+        Body::Kept,
     ]
 }

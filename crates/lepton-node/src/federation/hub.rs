@@ -12,6 +12,7 @@ use lepton_protocol::store::Store;
 use lepton_protocol::training::Next;
 use tokio::sync::{mpsc, watch};
 
+use super::kept::Kept;
 use super::{Clock, Outcome, PATIENCE, PartyOutcome, Roster, Setup, ToCoordinator};
 use crate::error::NodeError;
 use crate::files::{Durability, FileStore};
@@ -51,6 +52,7 @@ enum Lost {
 pub(super) struct Hub {
     coordinator: Coordinator,
     store: FileStore,
+    kept: Kept,
     rng: ChaCha20Rng,
     links: Vec<Link>,
     scenario: Scenario,
@@ -102,7 +104,14 @@ impl Hub {
             patience: PATIENCE,
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         };
+        let kept = Kept {
+            folder: setup.folder.with_file_name("checkpoints"),
+            job: setup.job,
+            epoch: setup.epoch,
+            names: links.iter().map(|link| link.name.clone()).collect(),
+        };
         Ok(Self {
+            kept,
             rng: setup.entropy.generator("coordinator", setup.epoch)?,
             coordinator: Coordinator::new(seat, setup.plan, setup.training),
             store: FileStore::open(&setup.folder.join("coordinator"), Durability::Process)?,
@@ -217,6 +226,8 @@ impl Hub {
         for record in &effects.persist {
             self.store.put(&record.key, &record.value)?;
         }
+        // The round counts by now: no checkpoint is of one that a resumed run leaves out.
+        self.kept.note(&self.coordinator, &effects.progress)?;
         for progress in effects.progress {
             self.note(&progress);
             // Nobody watching is no reason to stop.

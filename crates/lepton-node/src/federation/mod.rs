@@ -1,6 +1,7 @@
 //! The in-process federation: every party a task with its own state, talking to the coordinator's task only through encoded, signed frames.
 
 mod hub;
+mod kept;
 mod party_task;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ mod late;
 mod late_twins;
 mod owner;
 mod sealed;
+mod start;
 mod whole;
 mod wired;
 mod world;

@@ -18,7 +18,7 @@ use lepton_node::metrics::{Metrics, Readiness};
 use lepton_node::random::Entropy;
 use lepton_node::store::Database;
 use lepton_node::trainers::Trainers;
-use lepton_protocol::control::SignedJob;
+use lepton_protocol::control::{Body, Control, SignedJob, StartPart};
 use lepton_protocol::ledger::{Budget, Unit};
 use lepton_protocol::policy::Moment;
 use tempfile::TempDir;
@@ -445,4 +445,65 @@ pub fn deal(table: &Path, parties: usize, folder: &Path) -> Vec<PathBuf> {
         path
     };
     parts.iter().enumerate().map(write).collect()
+}
+
+/// A link over which a test says what it likes.
+pub struct Raw {
+    link: Connection,
+    who: Someone,
+    job: [u8; 32],
+}
+
+impl World {
+    /// A link of somebody to the coordinator, and nothing said over it.
+    pub async fn raw(&self, who: &Someone) -> Raw {
+        let hub = Someone::new(Role::Coordinator, "hub");
+        let (link, at_hub) = in_memory(who.member(), hub.member());
+        let links = &self.coordinator.as_ref().unwrap().links;
+        links.send(at_hub).await.unwrap();
+        let (who, job) = (who.clone(), [0; 32]);
+        Raw { link, who, job }
+    }
+}
+
+impl Raw {
+    async fn say(&self, body: Body) {
+        let job = self.job;
+        let bytes = Control { job, body }.to_bytes();
+        self.link.out.send(bytes).await.unwrap();
+    }
+
+    async fn hear(&mut self) -> Body {
+        let bytes = self.link.inbox.recv().await.unwrap();
+        Control::from_bytes(bytes).unwrap().body
+    }
+
+    /// What follows is about this job.
+    pub fn of(&mut self, text: &str) {
+        self.job = *sha256(text.as_bytes()).as_bytes();
+    }
+
+    pub async fn submit(&mut self, text: &str) {
+        self.of(text);
+        self.say(Body::Submit(signed(text, &self.who))).await;
+    }
+
+    pub async fn part(&self, whole: &bytes::Bytes, from: u64, most: usize) {
+        let part = StartPart::cut(whole, from, most).unwrap();
+        self.say(Body::Start(part)).await;
+    }
+
+    pub async fn wanted(&mut self) -> u64 {
+        match self.hear().await {
+            Body::Wanted(from) => from,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn refused(&mut self) -> String {
+        match self.hear().await {
+            Body::Refused(refusal) => refusal.words,
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -67,6 +67,13 @@ fn every_body() -> Vec<Body> {
             from: 3,
         },
         Body::Part(vec![1, 2, 3]),
+        Body::Wanted(1 << 20),
+        Body::Start(StartPart {
+            from: 4,
+            of: 7,
+            bytes: vec![1, 2, 3].into(),
+        }),
+        Body::Kept,
     ]
 }
 
@@ -76,6 +83,36 @@ fn every_message_survives_the_wire() {
         let message = Control { job: [5; 32], body };
         assert_eq!(Control::from_bytes(message.to_bytes()), Ok(message));
     }
+}
+
+/// JC-33: what is no part of a start that may be.
+#[test]
+fn a_part_of_a_start_lies_within_it() {
+    let start = |from, of, bytes: Vec<u8>| {
+        let part = StartPart {
+            from,
+            of,
+            bytes: bytes.into(),
+        };
+        let (job, body) = ([5; 32], Body::Start(part));
+        Control::from_bytes(Control { job, body }.to_bytes())
+    };
+    assert!(start(4, 7, vec![1; 3]).is_ok());
+    for (from, of, length) in [
+        (4, 7, 0),
+        (5, 7, 3),
+        (7, 7, 1),
+        (u64::MAX, 7, 1),
+        (0, MAX_START_BYTES + 1, 1),
+        (0, MAX_START_BYTES, MAX_PART_BYTES + 1),
+    ] {
+        let read = start(from, of, vec![1; length]);
+        assert!(read.is_err(), "{from} {of} {length}");
+    }
+    let whole = Bytes::from(vec![7; 10]);
+    let lengths = [0, 4, 8].map(|from| StartPart::cut(&whole, from, 4).unwrap().bytes.len());
+    assert_eq!(lengths, [4, 4, 2]);
+    assert_eq!(StartPart::cut(&whole, 10, 4), None);
 }
 
 fn hello(length: usize) -> BodyIn {

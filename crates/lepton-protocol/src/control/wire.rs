@@ -4,6 +4,7 @@ use bytes::Bytes;
 use lepton_crypto::Signature;
 use prost::Message;
 
+use super::start::StartPartIn;
 use super::{
     Answer, Body, Control, Ended, FileLine, MAX_CERTIFICATE_BYTES, MAX_JOB_BYTES, MAX_PART_BYTES,
     MAX_WORDS, Refusal, SignedJob, VERSION, plain_words,
@@ -31,7 +32,7 @@ pub struct ControlIn {
     /// What is said.
     #[prost(
         oneof = "BodyIn",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 40, 41, 42"
     )]
     pub body: Option<BodyIn>,
 }
@@ -99,6 +100,15 @@ pub enum BodyIn {
     /// Events, as JSON.
     #[prost(string, tag = "29")]
     Events(String),
+    /// Send the start from this byte on.
+    #[prost(uint64, tag = "40")]
+    Wanted(u64),
+    /// Bytes of a start.
+    #[prost(message, tag = "41")]
+    Start(StartPartIn),
+    /// List checkpoints.
+    #[prost(message, tag = "42")]
+    Kept(NothingIn),
 }
 
 /// A boot number and a certificate.
@@ -314,6 +324,9 @@ impl BodyIn {
                 within("a part of a file", bytes.len(), MAX_PART_BYTES)?;
                 Body::Part(bytes)
             }
+            Self::Wanted(from) => Body::Wanted(from),
+            Self::Start(part) => Body::Start(part.verify()?),
+            Self::Kept(_) => Body::Kept,
         })
     }
 }
@@ -479,6 +492,9 @@ impl Body {
                 from: *from,
             }),
             Self::Part(bytes) => BodyIn::Part(bytes.clone()),
+            Self::Wanted(from) => BodyIn::Wanted(*from),
+            Self::Start(part) => BodyIn::Start(part.to_wire()),
+            Self::Kept => BodyIn::Kept(NothingIn {}),
         }
     }
 }
@@ -532,7 +548,7 @@ fn fixed<const N: usize>(bytes: &[u8], problem: &'static str) -> Result<[u8; N],
         .map_err(|_| ControlError::Malformed(problem))
 }
 
-fn within(what: &'static str, have: usize, most: usize) -> Result<(), ControlError> {
+pub(super) fn within(what: &'static str, have: usize, most: usize) -> Result<(), ControlError> {
     if have > most {
         return Err(ControlError::TooLarge { what, have, most });
     }

@@ -5,8 +5,8 @@ use super::errors::Place;
 use super::numbers::{Bounds, JobName, Momentum, NonNegative, Positive, Share};
 use super::rules::objective;
 use super::sections::{
-    Clip, Combine, DataSection, DataSource, EarlyStop, EvaluationSection, ImageShape, JobSection,
-    LocalOptimiser, LocalWork, ModelKind, ModelSection, PrepareSection, PrivacySection,
+    Checkpoints, Clip, Combine, DataSection, DataSource, EarlyStop, EvaluationSection, ImageShape,
+    JobSection, LocalOptimiser, LocalWork, ModelKind, ModelSection, PrepareSection, PrivacySection,
     ProtectionSection, Split, TrainingSection, Window,
 };
 use super::tree::Value;
@@ -312,7 +312,15 @@ fn training(entries: &Entries) -> Option<TrainingSection> {
             .number("training.clip_update")
             .and_then(Positive::new),
         late_join: count(entries, "training.late_join"),
+        checkpoints: checkpoints(entries),
         topology: entries.word("training.topology")?,
+    })
+}
+
+fn checkpoints(entries: &Entries) -> Option<Checkpoints> {
+    Some(Checkpoints {
+        every: count(entries, "training.checkpoint_every")?,
+        most: count_or(entries, "training.checkpoints", 5)?,
     })
 }
 

@@ -300,6 +300,12 @@ fn training(sections: &Sections) -> Lines {
     lines.extend(combine(training.combine));
     lines.extend(optional("clip_update", training.clip_update));
     lines.extend(optional("late_join", training.late_join));
+    lines.extend(training.checkpoints.into_iter().flat_map(|kept| {
+        [
+            ("checkpoint_every", kept.every.to_string()),
+            ("checkpoints", kept.most.to_string()),
+        ]
+    }));
     lines.push(("topology", word(training.topology)));
     lines
 }

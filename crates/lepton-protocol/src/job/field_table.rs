@@ -283,7 +283,7 @@ pub static FIELDS: &[Field] = &[
         "model.start",
         Kind::Text,
         Says("a fresh model"),
-        "Folder of a trained model to go on from.",
+        "Folder of a trained model to go on from, as `lepton run`, `lepton job` and the parties write it. It must read the same columns in the same way; its scaling is kept. What is submitted to a federation names the model's SHA-256 in its place (`sha256:...`), and the model travels beside it.",
     ),
     table(
         "training",
@@ -405,6 +405,18 @@ pub static FIELDS: &[Field] = &[
         Kind::Integer(3, 128),
         Says("the parties are fixed when the first exchange begins"),
         "In a federation: parties may join while the job runs, as long as there are then at most so many. Without `[privacy]` several at a time only, never one alone (docs/protocols/late-join.md). Not with `graph = \"sparse\"` or groups of parties. A simulation has all its parties from the start.",
+    ),
+    plain(
+        "training.checkpoint_every",
+        Kind::Integer(1, 10_000),
+        Says("only the final model is kept"),
+        "Rounds after which the model is kept as it stands, beside the final one: to look at, or to begin another job from. Whoever may pull the results may pull these.",
+    ),
+    plain(
+        "training.checkpoints",
+        Kind::Integer(1, 30),
+        Says("5 with `checkpoint_every`"),
+        "Most checkpoints that are kept: a newer one takes the place of the oldest.",
     ),
     choice::<Topology>(
         "training.topology",

@@ -35,8 +35,8 @@ pub use numbers::{Bounds, JobName, Momentum, NonNegative, Positive, Share};
 pub use overrides::{Override, OverrideError};
 pub use reference::{reference_markdown, tables_markdown};
 pub use sections::{
-    Clip, Combine, DataSection, DataSource, EarlyStop, EvaluationSection, ImageShape, JobSection,
-    LocalOptimiser, LocalWork, ModelKind, ModelSection, PrepareSection, PrivacySection,
+    Checkpoints, Clip, Combine, DataSection, DataSource, EarlyStop, EvaluationSection, ImageShape,
+    JobSection, LocalOptimiser, LocalWork, ModelKind, ModelSection, PrepareSection, PrivacySection,
     ProtectionSection, Split, TrainingSection, Window,
 };
 pub use settings::Settings;

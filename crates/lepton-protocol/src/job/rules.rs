@@ -198,6 +198,11 @@ fn training_options(entries: &Entries, problems: &mut Problems) {
             "remove it, or write optimiser = \"sgd\"",
         );
     }
+    if !entries.written("training.checkpoint_every") {
+        let because = "a job that keeps no checkpoints";
+        let remedy = "add checkpoint_every = 10, or remove it";
+        refuse(entries, problems, "training.checkpoints", because, remedy);
+    }
     let balanced = entries.text("training.class_weights").as_deref() == Some("balanced");
     if balanced && objective(entries) == Some(Objective::Number) {
         let because = format!(

@@ -252,8 +252,29 @@ pub struct TrainingSection {
     pub clip_update: Option<Positive>,
     /// Most parties to which a running job may grow (rule LJ-01).
     pub late_join: Option<NonZeroU32>,
+    /// Which rounds' models are kept; none but the last without.
+    pub checkpoints: Option<Checkpoints>,
     /// Who talks to whom.
     pub topology: Topology,
+}
+
+/// Which rounds' models are kept beside the final one (rule JC-30).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoints {
+    /// Rounds between two of them.
+    pub every: NonZeroU32,
+    /// Most that are kept, 1 to 30.
+    pub most: NonZeroU32,
+}
+
+impl Checkpoints {
+    /// In which of [`Checkpoints::most`] places the model of this round is kept, the one that was there before it being the oldest; `None` for
+    /// other rounds.
+    #[must_use]
+    pub fn place(self, round: u32) -> Option<u32> {
+        let due = round > 0 && round.is_multiple_of(self.every.get());
+        due.then(|| (round / self.every.get() - 1) % self.most.get())
+    }
 }
 
 /// How the updates of a round become one.

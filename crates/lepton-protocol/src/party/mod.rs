@@ -20,6 +20,7 @@ use crate::ledger::Charge;
 use crate::plan::{Plan, PlanError};
 use crate::public::PublicState;
 use crate::store::Record;
+use crate::training::StartModel;
 use crate::wire::{BeginIn, DeclineIn, FinishIn, unpack_parameters};
 
 pub use set_up::{EPOCH, SLOT_KEY, epoch_of};
@@ -147,6 +148,8 @@ pub struct Party {
     public: PublicState,
     slot_key: Option<Seed>,
     slot_commitment: [u8; 32],
+    /// What the job begins from, as its submitter signed it.
+    start: Option<StartModel>,
     /// The last exchange begun in this epoch: none is begun twice.
     last: Option<(u64, u32)>,
 }
@@ -163,8 +166,16 @@ impl Party {
             public: PublicState::default(),
             slot_key: None,
             slot_commitment: [0; 32],
+            start: None,
             last: None,
         }
+    }
+
+    /// The same for a job that begins from this model: the coordinator's word is held against it (rule JC-34).
+    #[must_use]
+    pub fn starting_from(mut self, start: Option<StartModel>) -> Self {
+        self.start = start;
+        self
     }
 
     /// The plan this party derived, once invited.
@@ -296,6 +307,12 @@ impl Party {
             )
             .ok_or_else(|| wrong("parameters of a wrong length or not finite"))?,
         };
+        if let Some(start) = &self.start {
+            let asked = (kind, begin.training_round);
+            start
+                .holds(plan, asked, (&public, &parameters))
+                .map_err(wrong)?;
+        }
         let purpose = purpose(kind, plan, &public, &parameters, &self.slot_commitment);
         let work = Work {
             place,

@@ -24,7 +24,7 @@ impl Policy {
     /// may run at all.
     #[must_use]
     pub fn decide(&self, request: &Request<'_>) -> Decision {
-        let rules: [fn(&Self, &Request<'_>) -> Verdict; 12] = [
+        let rules: [fn(&Self, &Request<'_>) -> Verdict; 13] = [
             Self::seed,
             Self::submitter,
             Self::table,
@@ -33,6 +33,7 @@ impl Policy {
             Self::floors,
             Self::aggregation,
             Self::goal,
+            Self::start,
             Self::loss,
             Self::period,
             Self::size,
@@ -268,6 +269,15 @@ impl Policy {
             return no(Rule::Unit, words);
         }
         Ok(())
+    }
+
+    fn start(&self, request: &Request<'_>) -> Verdict {
+        let figures = request.figures;
+        if figures.goal.is_some() || !figures.started || self.exact_start {
+            return Ok(());
+        }
+        let words = "model.start: without a privacy goal the sums would be exact at parameters of the submitter's choice; the policy wants a privacy goal for such a job";
+        no(Rule::Start, words.to_owned())
     }
 
     fn loss(&self, request: &Request<'_>) -> Verdict {

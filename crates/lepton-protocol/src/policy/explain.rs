@@ -14,11 +14,15 @@ pub fn explain(job: &Job, plan: &Plan) -> String {
     let mut text = String::new();
     for part in [
         purpose(job, plan),
+        models(job),
         columns(plan),
         hidden(plan),
         sums(plan),
         promise(plan),
-    ] {
+    ]
+    .into_iter()
+    .filter(|part| !part.is_empty())
+    {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{part}\n");
     }
@@ -52,6 +56,21 @@ fn late(job: &Job, plan: &Plan) -> String {
     format!(
         " More parties of the federation may join while it runs, up to {most} in all{several}; the policy is asked again each time, and nobody who takes part is left out."
     )
+}
+
+/// Models beside the one that the job ends with: which one it begins from, and which are handed out under way.
+fn models(job: &Job) -> String {
+    let start = job.model().start.as_ref().map(|start| {
+        format!("Training begins from parameters that the submitter chose ({start}), not from fresh ones, and reads number columns in their scale.")
+    });
+    let kept = job.training().checkpoints.map(|kept| {
+        format!(
+            "The model as it stands is kept at the coordinator after every {} rounds, the last {} of them, for whoever submitted the job.",
+            kept.every, kept.most
+        )
+    });
+    let lines: Vec<String> = start.into_iter().chain(kept).collect();
+    lines.join("\n")
 }
 
 fn columns(plan: &Plan) -> String {

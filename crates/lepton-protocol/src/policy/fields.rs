@@ -126,6 +126,12 @@ pub static FIELDS: &[Field] = &[
         Absent::Value("true"),
         "Whether a job must have a privacy goal. Without one its sums are exact.",
     ),
+    key(
+        "privacy.exact_start",
+        Kind::Flag,
+        Absent::Value("false"),
+        "Whether a job without a privacy goal may begin from a model that its submitter gives (`model.start`): exact sums at parameters of the submitter's choice can be made to tell of few rows (PO-18).",
+    ),
     words::<Unit>(
         "privacy.unit",
         Kind::Choice,

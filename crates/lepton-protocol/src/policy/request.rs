@@ -39,6 +39,7 @@ pub struct Figures {
     pub(super) parameters: u64,
     pub(super) rounds: u32,
     pub(super) insecure_seed: bool,
+    pub(super) started: bool,
     digest: Digest,
 }
 
@@ -68,6 +69,7 @@ impl Figures {
             parameters: known_parameters(plan),
             rounds: plan.rounds(),
             insecure_seed: job.job().insecure_seed.is_some(),
+            started: job.model().start.is_some(),
             digest: hash("lepton policy request", &[&job.digest_bytes()]),
         }
     }
@@ -191,6 +193,8 @@ pub enum Rule {
     Approval,
     /// Attempts at one round.
     Attempts,
+    /// Exact sums at given parameters.
+    Start,
 }
 
 impl Rule {
@@ -214,6 +218,7 @@ impl Rule {
             Self::Hours => "PO-14",
             Self::Approval => "PO-15",
             Self::Attempts => "PO-16",
+            Self::Start => "PO-18",
         }
     }
 }

@@ -79,6 +79,9 @@ impl Training {
                 .insert(name.to_owned(), magnitude_range(largest));
             rest = after;
         }
+        if let Some(start) = &self.start {
+            start.give_ranges(plan, &mut self.public);
+        }
         self.check_classes(plan)?;
         self.stage = Stage::Statistics;
         Ok(Vec::new())
@@ -139,6 +142,9 @@ impl Training {
             )));
         }
         self.public.moments = Some(moments);
+        if let Some(start) = &self.start {
+            start.give_moments(plan, &mut self.public);
+        }
         self.public.derive(plan).map_err(PlanError::Data)?;
         self.stage = Stage::Round;
         self.reduce_rounds(plan)?;

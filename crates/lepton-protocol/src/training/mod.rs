@@ -3,6 +3,7 @@
 mod absorb;
 mod grown;
 mod notes;
+mod start;
 mod stored;
 
 use lepton_dp::rdp::Accountant;
@@ -18,6 +19,7 @@ use crate::public::PublicState;
 use crate::report::CurvePoint;
 
 pub use grown::Joined;
+pub use start::StartModel;
 pub use stored::CHECKPOINT;
 
 /// Times an exchange that cannot be left out is tried before the job stops.
@@ -121,16 +123,6 @@ impl Average {
             *mean += (value - *mean) * share;
         }
     }
-}
-
-/// Parameters to start from, with the inputs they were trained on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StartModel {
-    /// Parameters.
-    #[serde(with = "packed")]
-    pub parameters: Vec<f64>,
-    /// What its first numbers belong to: [`lepton_learn::Preparation::input_parts`].
-    pub inputs: Vec<String>,
 }
 
 impl Training {

@@ -6,6 +6,12 @@ use crate::privacy::{NoiseAt, PrivacyPlan};
 /// What the reader should know of robust combination and of cut updates (rules FT-18 to FT-21).
 pub(super) fn of(plan: &Plan) -> Vec<String> {
     let mut notes = Vec::new();
+    // Rule JC-36: what the start has cost stands in the ledgers of its own job.
+    if let Some(start) = &plan.job().model().start {
+        notes.push(format!(
+            "training began from a given model ({start}), behind its scaling of the inputs; what is said here of privacy is about this job alone: what that model was made from is not charged in it"
+        ));
+    }
     if let Some(groups) = plan.groups() {
         let (count, floor) = (groups.count(), groups.floor());
         notes.push(format!(

@@ -15,5 +15,6 @@ mod random_networks;
 mod refusals;
 mod replays;
 mod resume;
+mod starts;
 mod training;
 mod units;

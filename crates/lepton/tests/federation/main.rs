@@ -18,5 +18,6 @@ mod goal;
 mod late;
 mod matrix;
 mod process;
+mod start;
 mod whole;
 mod world;

@@ -195,6 +195,7 @@ impl Course {
         began: Instant,
     ) -> Result<String, Ending> {
         let record = self.shelf.record();
+        self.release_start(&plan)?;
         self.recall_tally()?;
         let facts = results::Facts {
             folder: self.shelf.results(),

@@ -135,7 +135,10 @@ impl Course {
         let epoch = last + 1;
         let store = self.store();
         let reached = self.reached(plan)?;
-        let training = reached.unwrap_or_else(|| Training::new(plan, None));
+        let training = match reached {
+            Some(training) => training,
+            None => Training::new(plan, self.start(plan)?),
+        };
         let grown = self.grown(&training)?;
         self.shelf.change(|record| {
             record.opened = record.roster.len();
@@ -274,6 +277,9 @@ impl Course {
     ) -> Result<Option<EpochEnd>, Ending> {
         let mut persist = effects.persist;
         persist.extend(self.count(&effects.progress)?);
+        let coordinator = &machine.coordinator;
+        let reached = (coordinator.plan(), coordinator.training());
+        persist.extend(self.checkpoints(reached, &effects.progress)?);
         if !persist.is_empty() {
             let store = &mut machine.store;
             let kept = tokio::task::block_in_place(|| store.put_all(&persist));

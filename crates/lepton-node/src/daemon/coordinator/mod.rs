@@ -4,10 +4,12 @@ mod course;
 mod epoch;
 mod gather;
 mod journal;
+mod kept;
 mod late;
 mod requests;
 mod results;
 mod shelf;
+mod starts;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -90,6 +92,7 @@ struct Desk {
     parties: Mutex<BTreeMap<String, Present>>,
     full: mpsc::UnboundedSender<u64>,
     reading: Semaphore,
+    starts: starts::Last,
 }
 
 /// A party that is connected and said hello.
@@ -109,6 +112,8 @@ struct Peer {
     reader: AbortHandle,
     /// Which jobs are followed over it.
     watching: BTreeMap<JobDigest, AbortHandle>,
+    /// A submission whose start is on its way over it.
+    upload: Option<Box<starts::Upload>>,
 }
 
 /// A message with its share of [`WAITING_BYTES`], given back when the job has taken it.
@@ -187,6 +192,7 @@ impl CoordinatorDaemon {
             parties: Mutex::default(),
             full: to_us,
             reading: Semaphore::new(READING),
+            starts: starts::Last::default(),
         });
         let shelves = Shelf::open_all(&desk)?;
         let setup = &desk.setup;
@@ -275,6 +281,7 @@ impl CoordinatorDaemon {
             out,
             reader,
             watching: BTreeMap::new(),
+            upload: None,
         };
         self.links.insert(number, peer);
         self.trail().metrics().peers(self.links.len());
@@ -326,7 +333,7 @@ impl CoordinatorDaemon {
         }
     }
 
-    /// Rule JC-10: parties send hello, answers and frames only.
+    /// Rule JC-10: parties send hello, answers and frames, ask for the start of a job of theirs, and nothing else.
     fn on_party(
         &mut self,
         link: u64,
@@ -341,6 +348,10 @@ impl CoordinatorDaemon {
             Body::Hello { boot, certificate } => return self.hello(link, boot, certificate),
             Body::Answer(answer) => Input::Answer(name, answer),
             Body::Frame(bytes) => Input::Frame(name, bytes),
+            Body::Wanted(from) => {
+                self.give_start(link, message.job, from);
+                return Ok(());
+            }
             _ => {
                 tracing::warn!(peer = name, "it sent what parties do not send");
                 let refused = Control::refused(message.job, "role", "parties do not ask for this");

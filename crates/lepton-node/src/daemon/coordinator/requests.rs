@@ -1,15 +1,16 @@
 //! What scientists, operators and auditors ask for (rules JC-10, JC-11).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lepton_protocol::control::{Body, Control, JobDigest, JobState, Refusal, SignedJob};
 use tokio::sync::mpsc;
 
+use super::kept::{self, Kept};
 use super::shelf::Shelf;
 use super::{CoordinatorDaemon, Input, results};
 use crate::daemon::record::StoredJob;
-use crate::daemon::{Member, Role, Trail, effective, post};
+use crate::daemon::{Member, Role, Trail, effective, post, start};
 use crate::error::NodeError;
 
 impl CoordinatorDaemon {
@@ -27,7 +28,8 @@ impl CoordinatorDaemon {
             job,
         };
         let answer = match message.body {
-            Body::Submit(submission) => self.submit(&member, (job, &submission)).map(Some),
+            Body::Submit(submission) => self.submit((&member, link), (job, &submission)).map(Some),
+            Body::Start(part) => self.on_start((&member, link), job, &part).map(Some),
             Body::List => Ok(Some(Body::Jobs(
                 self.jobs.values().map(|job| job.shelf.line()).collect(),
             ))),
@@ -36,14 +38,26 @@ impl CoordinatorDaemon {
                 .shelf(&job)
                 .map(|shelf| Some(Body::Events(shelf.journal.page(from)))),
             Body::Stop => self.stop(&member, &job).map(Some),
-            Body::Pull => {
-                let list = |folder: &Path| results::list(folder).map(Body::Files);
-                self.read(&member, asker, list).map(|()| None)
+            Body::Pull => self.results(&member, &job).map(|folder| {
+                self.read(asker, move || results::list(&folder).map(Body::Files));
+                None
+            }),
+            Body::Kept => self.kept(&member, &job).map(|kept| {
+                self.read(asker, move || kept.list().map(Body::Files));
+                None
+            }),
+            Body::Fetch { name, from } if kept::is_one(&name) => {
+                self.kept(&member, &job).map(|kept| {
+                    self.read(asker, move || kept.part(&name, from).map(Body::Part));
+                    None
+                })
             }
-            Body::Fetch { name, from } => {
-                let part = move |folder: &Path| results::part(folder, &name, from).map(Body::Part);
-                self.read(&member, asker, part).map(|()| None)
-            }
+            Body::Fetch { name, from } => self.results(&member, &job).map(|folder| {
+                self.read(asker, move || {
+                    results::part(&folder, &name, from).map(Body::Part)
+                });
+                None
+            }),
             _ => Err(Refusal::new(
                 "role",
                 "only parties and coordinators send this",
@@ -82,20 +96,20 @@ impl CoordinatorDaemon {
     /// Reads results beside everything else: hashing a large model takes its time.
     fn read(
         &mut self,
-        member: &Member,
         asker: Asker,
-        work: impl FnOnce(&Path) -> Result<Body, NodeError> + Send + 'static,
-    ) -> Result<(), Refusal> {
-        let folder = self.results(member, &asker.job)?;
+        work: impl FnOnce() -> Result<Body, NodeError> + Send + 'static,
+    ) {
         let desk = self.desk.clone();
         self.readers.spawn(async move {
             let Ok(turn) = desk.reading.acquire().await else {
                 return;
             };
-            let read = tokio::task::spawn_blocking(move || work(&folder)).await;
+            let read = tokio::task::spawn_blocking(work).await;
             drop(turn);
             let body = match read {
                 Ok(Ok(body)) => body,
+                // What was asked for is not there.
+                Ok(Err(NodeError::Use(words))) => Body::Refused(Refusal::new("job", words)),
                 Ok(Err(error)) => {
                     tracing::error!("results cannot be read: {error}");
                     Body::Refused(unreadable())
@@ -111,12 +125,11 @@ impl CoordinatorDaemon {
                 let _ = desk.full.send(asker.link);
             }
         });
-        Ok(())
     }
 
     fn submit(
         &mut self,
-        member: &Member,
+        (member, link): (&Member, u64),
         (job, submission): (JobDigest, &SignedJob),
     ) -> Result<Body, Refusal> {
         if !matches!(member.role, Role::Scientist | Role::Operator) {
@@ -137,13 +150,14 @@ impl CoordinatorDaemon {
             return self.again(member, (job, submission));
         }
         self.room_for_one()?;
-        let shelf = Shelf::create(&self.desk, (submission, name), member).map_err(not_kept)?;
-        self.begin(shelf);
-        Ok(Body::Done("submitted".to_owned()))
+        if start::named(&parsed) {
+            return self.expect_start(link, (job, submission), parsed);
+        }
+        self.create(member, (submission, name))
     }
 
     /// The same text is the same job (rule JC-11).
-    fn again(
+    pub(super) fn again(
         &mut self,
         member: &Member,
         (job, submission): (JobDigest, &SignedJob),
@@ -187,7 +201,7 @@ impl CoordinatorDaemon {
         self.jobs.get(job).is_some_and(|job| job.task.is_finished())
     }
 
-    fn room_for_one(&self) -> Result<(), Refusal> {
+    pub(super) fn room_for_one(&self) -> Result<(), Refusal> {
         let open = |job: &&super::Job| !job.shelf.record().state.is_over();
         let most = self.desk.setup.most_jobs;
         if self.jobs.values().filter(open).count() < most {
@@ -220,10 +234,19 @@ impl CoordinatorDaemon {
             return Ok(shelf.results());
         }
         let words = format!(
-            "it is {}; there is nothing to pull yet",
+            "it is {}; there is nothing to pull yet but its checkpoints, if it keeps any",
             record.state.words()
         );
         Err(Refusal::new("job", words))
+    }
+}
+
+impl CoordinatorDaemon {
+    /// Checkpoints, for those who may have the results, at any time (rule JC-31).
+    fn kept(&self, member: &Member, job: &JobDigest) -> Result<Kept, Refusal> {
+        let shelf = self.shelf(job)?;
+        concerned(member, &shelf)?;
+        Ok(Kept::of(&self.desk, &shelf))
     }
 }
 
@@ -234,7 +257,7 @@ fn unreadable() -> Refusal {
     )
 }
 
-fn not_kept(error: NodeError) -> Refusal {
+pub(super) fn not_kept(error: NodeError) -> Refusal {
     tracing::error!("a submission was not kept: {error}");
     Refusal::new(
         "coordinator.failed",

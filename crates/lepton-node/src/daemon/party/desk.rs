@@ -367,6 +367,13 @@ impl Desk {
         })
     }
 
+    /// What stands for the roster on record (rule LJ-07).
+    pub(super) fn roster_digest(&self, job: &JobDigest) -> Result<[u8; 32], NodeError> {
+        let record = self.record(job)?;
+        let roster = record.map(|record| record.roster).unwrap_or_default();
+        Ok(roster_digest(&keys(&roster)?))
+    }
+
     fn not_joined(&self, job: &JobDigest, no: &No) -> Result<(), NodeError> {
         let Some(mut record) = self.record(job)? else {
             return Ok(());
@@ -378,10 +385,17 @@ impl Desk {
         self.keep(job, &record)
     }
 
-    fn made_folder(&self, job: &JobDigest) -> Result<PathBuf, NodeError> {
+    /// The folder of the job, and what of its charges is kept there.
+    fn made_folder(
+        &self,
+        job: &JobDigest,
+        plan: &Plan,
+    ) -> Result<(PathBuf, FileLedger), NodeError> {
         let folder = self.folder(job);
         make_folder(&folder)?;
-        Ok(folder)
+        let limit = plan.privacy().map(|privacy| privacy.limit);
+        let file = FileLedger::open(&folder.join("ledger.jsonl"), limit, Durability::Machine)?;
+        Ok((folder, file))
     }
 
     fn make(&self, job: JobDigest, coordinator: IdentityPublic) -> Result<JobMachine, No> {
@@ -415,6 +429,7 @@ impl Desk {
         };
         let trainer = self.setup.trainers.of(&plan, own).map_err(untrained)?;
         let rows = own_table::rows(&plan, &part)?;
+        let start = self.start(&job, &plan)?;
         self.setup.trail.job(&job, "joining")?;
         // What an earlier try was refused for is no longer so; who approved it is.
         if !record.approved && record.own_words.take().is_some() {
@@ -429,9 +444,7 @@ impl Desk {
         if let Some(granted) = granted(&plan, (self.setup.owner.now)()) {
             self.grants.add((&job, record.turn), &granted)?;
         }
-        let folder = self.made_folder(&job)?;
-        let limit = plan.privacy().map(|privacy| privacy.limit);
-        let file = FileLedger::open(&folder.join("ledger.jsonl"), limit, Durability::Machine);
+        let (folder, file) = self.made_folder(&job, &plan)?;
         let store = self.setup.database.store(&actor(&job));
         let seat = Seat {
             index,
@@ -445,9 +458,10 @@ impl Desk {
         };
         Ok(JobMachine::new(Parts {
             seat,
+            start,
             worker: Worker::with_trainer(rows, trainer),
             store,
-            ledger: Door::new(file.map_err(NodeError::from)?, durable, own),
+            ledger: Door::new(file, durable, own),
             entropy: self.setup.entropy,
             owner: self.setup.owner.clone(),
             trail: self.setup.trail.clone(),

@@ -12,6 +12,7 @@ use lepton_protocol::exchange::Kind;
 use lepton_protocol::ledger::{Charge, Ledger, LedgerError};
 use lepton_protocol::party::{self, Party, Seat};
 use lepton_protocol::store::{Record, Store};
+use lepton_protocol::training::StartModel;
 use lepton_protocol::work::Worker;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -34,6 +35,7 @@ const ATTEMPTS: &str = "attempts";
 /// What a job's machine is made of.
 pub(super) struct Parts {
     pub(super) seat: Seat,
+    pub(super) start: Option<StartModel>,
     pub(super) worker: Worker,
     pub(super) store: SqlStore,
     pub(super) ledger: Door,
@@ -118,6 +120,7 @@ impl JobMachine {
     pub(super) fn new(parts: Parts) -> Result<Self, NodeError> {
         let Parts {
             seat,
+            start,
             worker,
             store,
             ledger,
@@ -139,7 +142,7 @@ impl JobMachine {
             worker,
             rng: entropy.generator(&format!("keys and masks of party {index}"), turn)?,
             work_rng: entropy.generator(&format!("samples and noise of party {index}"), turn)?,
-            party: Party::new(seat),
+            party: Party::new(seat).starting_from(start),
             shown: None,
             report: OwnReport {
                 format: "lepton-party-report/1".to_owned(),

@@ -8,6 +8,7 @@ mod late;
 mod machine;
 mod model;
 mod owner;
+mod start;
 mod task;
 
 use std::collections::BTreeMap;
@@ -208,13 +209,15 @@ impl PartyDaemon {
             Body::Offer(offer) => Input::Offer(offer),
             Body::Roster(certificates) => Input::Roster(certificates, link.peer.key),
             Body::Ended(ended) => Input::Ended(ended),
+            Body::Start(part) => Input::Start(part),
             _ => {
                 tracing::warn!("the coordinator sent what only others send");
                 return Ok(true);
             }
         };
         // A job that was never offered has no task (rule JC-06).
-        let known = self.jobs.contains_key(&message.job) || !matches!(input, Input::Frame(_));
+        let known = self.jobs.contains_key(&message.job)
+            || !matches!(input, Input::Frame(_) | Input::Start(_));
         Ok(!known || self.give(message.job, input))
     }
 
@@ -229,6 +232,7 @@ impl PartyDaemon {
                 desk: Arc::clone(desk),
                 out: out.clone(),
                 machine: None,
+                fetching: None,
             };
             let task = tokio::spawn(task.run(inbox));
             Job { inputs, task }

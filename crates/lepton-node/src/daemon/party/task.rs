@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lepton_crypto::IdentityPublic;
-use lepton_protocol::control::{Answer, Body, Control, Ended, JobDigest, Refusal, SignedJob};
+use lepton_protocol::control::{
+    Answer, Body, Control, Ended, JobDigest, Refusal, SignedJob, StartPart,
+};
 use tokio::sync::mpsc;
 
 use super::Inner;
 use super::desk::Desk;
 use super::jobs::Decision;
 use super::machine::JobMachine;
+use super::start::Fetching;
 use crate::daemon::short;
 use crate::error::NodeError;
 
@@ -27,6 +30,8 @@ pub(super) enum Input {
     Decided(Decision),
     /// The coordinator says that it is over.
     Ended(Ended),
+    /// Bytes of the model that it starts from.
+    Start(StartPart),
 }
 
 pub(super) struct JobTask {
@@ -35,6 +40,8 @@ pub(super) struct JobTask {
     pub(super) desk: Arc<Desk>,
     pub(super) out: mpsc::UnboundedSender<Inner>,
     pub(super) machine: Option<JobMachine>,
+    /// A start that is on its way.
+    pub(super) fetching: Option<Fetching>,
 }
 
 impl JobTask {
@@ -55,7 +62,7 @@ impl JobTask {
         }
     }
 
-    fn say(&self, body: Body) {
+    pub(super) fn say(&self, body: Body) {
         // The daemon may be stopping.
         let _ = self.out.send(Inner::Say(Control {
             job: self.job,
@@ -71,7 +78,7 @@ impl JobTask {
                 considered.await.map(Some)
             }
             Input::Roster(certificates, coordinator) => {
-                self.on_roster(certificates, coordinator).await.map(Some)
+                self.on_roster(certificates, coordinator).await
             }
             Input::Frame(bytes) => self.on_frame(bytes).await,
             Input::Decided(decision) => {
@@ -82,15 +89,21 @@ impl JobTask {
             Input::Ended(ended) => {
                 // All frames that came before it were taken: this ends the machine and wipes its keys.
                 self.machine = None;
+                self.fetching = None;
                 let job = self.job;
-                self.aside(move |desk| desk.ended(&job, &ended)).await?;
+                let over = move |desk: &Desk| {
+                    desk.ended(&job, &ended)?;
+                    desk.forget_start(&job)
+                };
+                self.aside(over).await?;
                 Ok(None)
             }
+            Input::Start(part) => self.on_start(part).await,
         }
     }
 
     /// Work that may wait for the disk.
-    async fn aside<T: Send + 'static>(
+    pub(super) async fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Desk) -> Result<T, NodeError> + Send + 'static,
     ) -> Result<T, NodeError> {
@@ -103,12 +116,12 @@ impl JobTask {
         &mut self,
         certificates: Vec<Vec<u8>>,
         coordinator: IdentityPublic,
-    ) -> Result<Answer, NodeError> {
+    ) -> Result<Option<Answer>, NodeError> {
         let job = self.job;
         let joined = self.aside(move |desk| Ok(desk.join(job, &certificates)));
         let joined = match joined.await? {
             Ok(joined) => joined,
-            Err(refusal) => return Ok(refused(&job, refusal)),
+            Err(refusal) => return Ok(Some(refused(&job, refusal))),
         };
         let kept = self.machine.as_ref();
         let kept = kept.filter(|machine| !joined.changed && machine.coordinator() == coordinator);
@@ -117,17 +130,31 @@ impl JobTask {
         if kept.is_some() {
             // It lives, and holds the keys of the epoch (rule JC-08).
             let epoch = joined.epoch;
-            return Ok(Answer::Joined {
+            return Ok(Some(Answer::Joined {
                 boot,
                 epoch,
                 roster,
-            });
+            }));
         }
+        match self.waits_for_start(coordinator).await? {
+            Ok(true) => Ok(None),
+            Ok(false) => self.join(coordinator).await.map(Some),
+            Err(refusal) => Ok(Some(refused(&job, refusal))),
+        }
+    }
+
+    /// Builds the machine for the roster on record.
+    pub(super) async fn join(&mut self, coordinator: IdentityPublic) -> Result<Answer, NodeError> {
+        let (job, boot) = (self.job, self.boot);
         // The old one is gone before the new one reads what it left.
         self.machine = None;
-        let made = self.aside(move |desk| Ok(desk.machine(job, coordinator)));
+        let made = self.aside(move |desk| {
+            let made = desk.machine(job, coordinator);
+            let roster = desk.roster_digest(&job)?;
+            Ok(made.map(|machine| (machine, roster)))
+        });
         match made.await? {
-            Ok(machine) => {
+            Ok((machine, roster)) => {
                 let epoch = machine.last_epoch();
                 self.machine = Some(machine);
                 self.desk.setup().trail.job(&job, "joined")?;
