@@ -10,7 +10,7 @@ fn the_site_is_whole() {
     assert!(checked.findings.is_empty(), "\n{checked}");
     assert!(checked.pages >= 40, "{} pages", checked.pages);
     assert!(
-        checked.links >= 40 * checked.pages,
+        checked.links >= 20 * checked.pages,
         "{} links",
         checked.links
     );
