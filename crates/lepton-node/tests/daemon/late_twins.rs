@@ -95,6 +95,26 @@ fn twin(name: &str) -> Someone {
 
 const OTHER: &str = "it is not the one that this party has joined";
 
+/// JC-05: each certificate of the root, a party's, and no name and no key twice.
+async fn refuses_wrong_certificates(hub: &mut Hub, three: &[Someone]) {
+    let with = |one: Someone| [three.to_vec(), vec![one]].concat();
+    hub.refuses(&with(World::party(1)), "stands in it twice")
+        .await;
+    hub.refuses(&with(Someone::new(Role::Scientist, "p3")), "is no party")
+        .await;
+    hub.refuses(&with(twin("p3")), "not of this federation")
+        .await;
+    // Another name with a key that stands in it, and a party's name with another key.
+    let key = World::party(1).identity();
+    let mut certificates: Vec<Vec<u8>> = three.iter().map(Own::certificate).collect();
+    certificates.push(World::party(9).certificate_for(&key));
+    hub.refuses_list(certificates.clone(), "p9 stands in it twice")
+        .await;
+    certificates[3] = World::party(3).certificate();
+    certificates[1] = World::party(1).certificate_for(&World::party(9).identity());
+    hub.refuses_list(certificates, OTHER).await;
+}
+
 /// LJ-02: only the roster of the last epoch, and what it grows to.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_roster_only_grows() {
@@ -118,22 +138,7 @@ async fn a_roster_only_grows() {
     }
     hub.refuses(&parties(&[0, 1, 2, 3, 4, 5, 6]), "up to 6")
         .await;
-    let with = |one: Someone| [three.clone(), vec![one]].concat();
-    hub.refuses(&with(World::party(1)), "stands in it twice")
-        .await;
-    hub.refuses(&with(Someone::new(Role::Scientist, "p3")), "is no party")
-        .await;
-    hub.refuses(&with(twin("p3")), "not of this federation")
-        .await;
-    // Another name with a key that stands in it, and a party's name with another key.
-    let key = World::party(1).identity();
-    let mut certificates: Vec<Vec<u8>> = three.iter().map(Own::certificate).collect();
-    certificates.push(World::party(9).certificate_for(&key));
-    hub.refuses_list(certificates.clone(), "p9 stands in it twice")
-        .await;
-    certificates[3] = World::party(3).certificate();
-    certificates[1] = World::party(1).certificate_for(&World::party(9).identity());
-    hub.refuses_list(certificates, OTHER).await;
+    refuses_wrong_certificates(&mut hub, &three).await;
     // None of that changed anything.
     hub.takes(&three).await;
 
