@@ -173,6 +173,9 @@ const CASES: &[Case] = &[
         "job.toml:20: training.groups = 2 is out of range; write a whole number from 3 to 1000; the nearest is 3",
         "job.toml:21: training.clip_update = 0 is out of range; write a number greater than 0",
     ]),
+    ("rounds = 50", "rounds = 50\ncheckpoints = 3", "", &[
+        "job.toml:19: training.checkpoints contradicts a job that keeps no checkpoints; add checkpoint_every = 10, or remove it",
+    ]),
     ("kind = \"logistic\"", "kind = \"logitsic\"", "", &[
         "job.toml:15: model.kind = \"logitsic\" is not a choice; write \"linear\", \"logistic\", \"mlp\", \"cnn\" or \"custom\"; the nearest is \"logistic\"",
     ]),

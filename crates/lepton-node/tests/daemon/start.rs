@@ -8,14 +8,16 @@ use lepton_node::daemon::effective::{Submission, submission};
 use lepton_node::hex::hex;
 use lepton_node::model_file::ModelFile;
 use lepton_node::simulate::{Place, Request, run};
+use lepton_node::store::Database;
 use lepton_node::tables::Source;
 use lepton_protocol::control::JobState;
 use lepton_protocol::progress::Progress;
 use lepton_protocol::report::Report;
+use lepton_protocol::store::Store;
 use tokio::sync::{mpsc, watch};
 
 use crate::whole::{TUMOURS, finish, report, tumours};
-use crate::world::{Someone, World, ada, signed};
+use crate::world::{Someone, World, ada, signed, store};
 
 /// Policies that let exact jobs begin from given models.
 fn open(world: &mut World) {
@@ -346,6 +348,49 @@ async fn half_a_start_is_nothing() {
     link.part(from.start.as_ref().unwrap(), 1000, 1000).await;
     assert!(link.refused().await.contains("submit the job first"));
     assert!(begin(&world, &from).await.unwrap().starts_with("finished"));
+}
+
+/// JC-34: a coordinator that hands over another model than the submitter signed gets no party to join; what it stored is changed here behind its back.
+#[tokio::test(flavor = "multi_thread")]
+async fn parties_do_not_join_with_another_model_than_was_signed() {
+    let (mut world, _) = tumours(&[]);
+    open(&mut world);
+    let (_, first) = in_one_process(&world, &["training.rounds=1"], "first").await;
+    let start = format!("model.start={:?}", first.display().to_string());
+    let from = job(&world, &[&start], None);
+    world.start_coordinator().await;
+    let signed = signed(&from.text, &ada());
+    let digest = signed.digest();
+    let mut client = world.client(&ada()).await;
+    client
+        .submit_from(signed, from.start.clone())
+        .await
+        .unwrap();
+    world.kill_coordinator().await;
+    let mut other = from.start.unwrap().to_vec();
+    *other.last_mut().unwrap() ^= 1;
+    {
+        let hub = store(world.folder.path(), "hub");
+        let database = Database::open(&hub, "hub").unwrap();
+        let mut kept = database.store(&format!("job {}", hex(&digest)));
+        assert!(kept.get("start.safetensors").unwrap().is_some());
+        kept.put("start.safetensors", &other).unwrap();
+    }
+    world.up().await;
+    let mut client = world.client(&ada()).await;
+    let end = client.watch(digest, 0, |_| {}).await.unwrap();
+    let refused = end.contains("refused (model.start)") && end.contains("its SHA-256 is another");
+    assert!(end.starts_with("failed") && refused, "{end}");
+    for index in 0..3 {
+        let name = format!("p{index}");
+        let own = Database::open(&store(world.folder.path(), &name), &name);
+        // Its daemon runs.
+        assert!(own.is_err());
+        world.kill_party(index).await;
+        let own = Database::open(&store(world.folder.path(), &name), &name).unwrap();
+        let kept = own.store(&format!("job {}", hex(&digest)));
+        assert_eq!(kept.get("start.safetensors").unwrap(), None);
+    }
 }
 
 /// JC-34: a party that is killed while the start comes to it asks again, and joins with the whole of it.

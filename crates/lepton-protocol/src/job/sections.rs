@@ -402,3 +402,23 @@ impl Clip {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// JC-30: every second round, three of them; the seventh kept takes the place of the fourth.
+    #[test]
+    fn a_newer_checkpoint_takes_the_place_of_the_oldest() {
+        let number = |number| NonZeroU32::new(number).unwrap();
+        let kept = Checkpoints {
+            every: number(2),
+            most: number(3),
+        };
+        let places: Vec<_> = (0..=14)
+            .filter_map(|round| Some((round, kept.place(round)?)))
+            .collect();
+        let expected = [(2, 0), (4, 1), (6, 2), (8, 0), (10, 1), (12, 2), (14, 0)];
+        assert_eq!(places, expected);
+    }
+}

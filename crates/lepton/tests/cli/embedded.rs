@@ -197,7 +197,7 @@ fn a_model_goes_on_from_the_same_categories_alone() {
         let folder = format!("from-{}", from.len());
         let other = ["run", "other.toml", "--run-dir", &folder, "--set", &start];
         desk.call(&other).refused(
-            1,
+            2,
             &["the model to start from has other inputs than this job"],
         );
     }
