@@ -6,6 +6,12 @@ use crate::progress::Progress;
 use lepton_crypto::{IdentityKey, Seed};
 
 fn every_body() -> Vec<Body> {
+    let mut bodies = usual_bodies();
+    bodies.extend(bodies_of_starts());
+    bodies
+}
+
+fn usual_bodies() -> Vec<Body> {
     let key = IdentityKey::from_seed(Seed::from_bytes([7; 32]));
     let job = SignedJob::sign("[job]".to_owned(), vec![1, 2], &key);
     assert!(job.is_signed_by(&key.public()));
@@ -67,14 +73,17 @@ fn every_body() -> Vec<Body> {
             from: 3,
         },
         Body::Part(vec![1, 2, 3]),
-        Body::Wanted(1 << 20),
-        Body::Start(StartPart {
-            from: 4,
-            of: 7,
-            bytes: vec![1, 2, 3].into(),
-        }),
-        Body::Kept,
     ]
+}
+
+/// Those about a start and about checkpoints (rules JC-31, JC-33).
+fn bodies_of_starts() -> Vec<Body> {
+    let part = StartPart {
+        from: 4,
+        of: 7,
+        bytes: vec![1, 2, 3].into(),
+    };
+    vec![Body::Wanted(1 << 20), Body::Start(part), Body::Kept]
 }
 
 #[test]
