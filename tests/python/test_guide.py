@@ -25,7 +25,7 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-HOW_TOS = ("data", "deployment", "encryption", "ledger", "operations", "privacy-report", "vault")
+HOW_TOS = ("data", "deployment", "encryption", "json", "ledger", "operations", "privacy-report", "vault")
 PAGES = [*sorted((ROOT / "docs" / "guide").glob("*.md")), *(ROOT / "docs" / f"{name}.md" for name in HOW_TOS), ROOT / "README.md"]
 PARTIES = ("p0", "p1", "p2", "p3", "p4")
 READER = {
@@ -35,6 +35,7 @@ READER = {
         head -n 20 table.csv > new_rows.csv; echo one,two > data.csv
     """,
     "encryption": "echo one,two > data.csv; mkdir folder; cp data.csv folder; openssl genpkey -algorithm x25519 -out openssl.pem",
+    "json": "sed 's|../../data|data|' examples/churn/job.toml > job.toml",
     "ledger": "mkdir customers; awk 'NR == 1 || NR % 2' data/telecom_churn.csv > customers.csv; awk -F, -v OFS=, 'NR > 1 { $19 += 0.01 } 1' customers.csv > customers-2027.csv",
     "operations": """
         for i in 0 1 2 3 4; do
