@@ -380,11 +380,29 @@ pub(crate) fn transpose<S: Scalar>(from: &[S], cols: usize, to: &mut Vec<S>) {
     let rows = from.len() / cols.max(1);
     to.clear();
     to.resize(from.len(), S::ZERO);
-    // Blocks of 16 x 16, so that both sides stay in cache.
-    for r0 in (0..rows).step_by(16) {
-        for c0 in (0..cols).step_by(16) {
-            for r in r0..rows.min(r0 + 16) {
-                for c in c0..cols.min(c0 + 16) {
+    dispatch!(Level::new(), _simd => transpose_blocks(from, (rows, cols), to));
+}
+
+/// Blocks of `BLOCK x BLOCK`, so that both sides stay in cache.
+#[inline(always)]
+fn transpose_blocks<S: Scalar>(from: &[S], (rows, cols): (usize, usize), to: &mut [S]) {
+    const BLOCK: usize = 16;
+    for r0 in (0..rows).step_by(BLOCK) {
+        for c0 in (0..cols).step_by(BLOCK) {
+            let (height, width) = (BLOCK.min(rows - r0), BLOCK.min(cols - c0));
+            if height == BLOCK && width == BLOCK {
+                let block: [[S; BLOCK]; BLOCK] = std::array::from_fn(|r| {
+                    let row = &from[(r0 + r) * cols + c0..];
+                    row.first_chunk().copied().unwrap_or([S::ZERO; BLOCK])
+                });
+                for c in 0..BLOCK {
+                    let column: [S; BLOCK] = std::array::from_fn(|r| block[r][c]);
+                    to[(c0 + c) * rows + r0..][..BLOCK].copy_from_slice(&column);
+                }
+                continue;
+            }
+            for r in r0..r0 + height {
+                for c in c0..c0 + width {
                     to[c * rows + r] = from[r * cols + c];
                 }
             }
@@ -480,5 +498,12 @@ mod tests {
         let mut to = Vec::new();
         transpose(&[1.0_f64, 2.0, 3.0, 4.0, 5.0, 6.0], 3, &mut to);
         assert_eq!(to, [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        for (rows, cols) in [(16, 16), (33, 17), (40, 100), (1, 50)] {
+            let from = numbers(rows * cols, 5);
+            transpose(&from, cols, &mut to);
+            for (at, value) in from.iter().enumerate() {
+                assert_eq!(to[at % cols * rows + at / cols], *value);
+            }
+        }
     }
 }

@@ -5,6 +5,8 @@
 //! tree over hashes of the records: where a record goes, and when a leaf is split, depends on the records of that leaf alone,
 //! and an added record changes the group it falls into and no other.
 
+use fearless_simd::{Level, dispatch};
+
 use crate::data::{Examples, Target};
 
 /// Most rows of one leaf.
@@ -26,8 +28,10 @@ impl Leaves {
     /// Groups `rows`, which must exist and be strictly increasing.
     pub(super) fn group(&mut self, examples: &Examples, rows: &[usize]) {
         self.keys.clear();
-        self.keys
-            .extend(rows.iter().map(|&row| (hash(examples, row), row)));
+        let keys = &mut self.keys;
+        dispatch!(Level::new(), _simd => {
+            keys.extend(rows.iter().map(|&row| (hash(examples, row), row)));
+        });
         // Rows of equal hash keep their order among themselves.
         self.keys.sort_unstable();
         self.rows.clear();
@@ -60,6 +64,7 @@ fn split(keys: &[(u64, usize)], depth: u32, ends: &mut Vec<usize>) {
 
 /// A hash of the record's features and target, and of nothing else. Not cryptographic: records made to collide cost time, not
 /// privacy.
+#[inline(always)]
 fn hash(examples: &Examples, row: usize) -> u64 {
     let mut strands = [0x9e37_79b9_u32; STRANDS];
     let mix = |s: &mut u32, v: u32| *s = (*s ^ v).wrapping_mul(0x85eb_ca6b).rotate_left(13);

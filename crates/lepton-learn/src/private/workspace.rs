@@ -5,6 +5,8 @@
     reason = "numeric kernel; row numbers are checked on entry, layer ranges come from a validated description"
 )]
 
+use fearless_simd::{Level, dispatch};
+
 use super::leaves::Leaves;
 use super::{ClipNorm, GradientSum, MAX_ROWS_PER_STEP, ROUNDOFF};
 use crate::data::Examples;
@@ -92,7 +94,9 @@ impl GradientWorkspace {
         self.result.rows = rows.len();
         self.result.clipped = 0;
         clear(&mut self.result.sum, params.len());
-        clear(&mut self.part, params.len());
+        if rows.len() > PART_ROWS {
+            clear(&mut self.part, params.len());
+        }
         let step = Step {
             examples,
             leaves: &self.leaves,
@@ -135,7 +139,7 @@ impl<S: Scalar> Buffers<S> {
         }
     }
 
-    /// Adds all leaves into `sum`, by way of `part`; gives the number of rows clipped.
+    /// Adds all leaves into `sum`, by way of `part` if there are more rows than a part has; gives the number of rows clipped.
     fn run(
         &mut self,
         params: &[f64],
@@ -147,6 +151,8 @@ impl<S: Scalar> Buffers<S> {
         self.net.set_params(&self.params);
         let limit = self.net.block_rows().min(MOST_BLOCK_ROWS);
         let ends = &step.leaves.ends;
+        // A single part added to zeros is that part.
+        let single = ends.last().is_none_or(|&rows| rows <= PART_ROWS);
         let (mut leaf, mut start, mut waiting, mut changed) = (0, 0, 0, 0);
         while leaf < ends.len() {
             let first = leaf;
@@ -157,9 +163,13 @@ impl<S: Scalar> Buffers<S> {
             self.ends
                 .extend(ends[first..leaf].iter().map(|end| end - start));
             let end = ends[leaf - 1];
-            changed += self.block(&step.leaves.rows[start..end], step, part);
+            let into = if single { &mut *sum } else { &mut *part };
+            changed += self.block(&step.leaves.rows[start..end], step, into);
             waiting += end - start;
             start = end;
+            if single {
+                continue;
+            }
             if waiting >= PART_ROWS || leaf == ends.len() {
                 waiting = 0;
                 for (s, p) in sum.iter_mut().zip(part.iter_mut()) {
@@ -279,8 +289,13 @@ fn flush<S: Scalar>(value: S) -> S {
     }
 }
 
-/// Sum of squares in eight interleaved strands, a fixed order.
+/// Sum of squares in eight interleaved strands, a fixed order: the same number on every vector unit.
 fn squares<S: Scalar>(values: &[S]) -> f64 {
+    dispatch!(Level::new(), _simd => strands(values))
+}
+
+#[inline(always)]
+fn strands<S: Scalar>(values: &[S]) -> f64 {
     let mut strands = [0.0_f64; 8];
     let square = |v: &S| v.to_f64() * v.to_f64();
     let (blocks, rest) = values.as_chunks::<8>();
