@@ -157,18 +157,26 @@ fn report_at(report: &Report, round: u32) -> Option<f64> {
     found.and_then(|point| point.loss)
 }
 
-/// JC-33 to JC-35: from the folder of a model at the scientist's, number for number what one process makes of it; the file is larger than one part.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_given_model_trains_on_as_in_one_process() {
-    const WIDE: [&str; 3] = [
-        "model.kind=\"mlp\"",
-        "model.hidden=[600, 600]",
-        "training.rounds=1",
-    ];
+/// A model whose file is larger than one part.
+const WIDE: [&str; 3] = [
+    "model.kind=\"mlp\"",
+    "model.hidden=[600, 600]",
+    "training.rounds=1",
+];
+
+/// A world that lets exact jobs begin from given models, and the setting that names such a one, trained in one process.
+async fn wide_model() -> (World, String) {
     let (mut world, _) = tumours(&[]);
     open(&mut world);
     let (_, first) = in_one_process(&world, &WIDE, "first").await;
     let start = format!("model.start={:?}", first.display().to_string());
+    (world, start)
+}
+
+/// JC-33 to JC-35: from the folder of a model at the scientist's, number for number what one process makes of it; the file is larger than one part.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_given_model_trains_on_as_in_one_process() {
+    let (mut world, start) = wide_model().await;
     let set: Vec<&str> = WIDE.into_iter().chain([start.as_str()]).collect();
     let (expected, _) = in_one_process(&world, &set, "expected").await;
     world.up().await;
@@ -322,15 +330,7 @@ async fn policies_decide_about_given_starts() {
 /// JC-33: a coordinator that is killed in the middle of a transfer has kept nothing of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn half_a_start_is_nothing() {
-    const WIDE: [&str; 3] = [
-        "model.kind=\"mlp\"",
-        "model.hidden=[600, 600]",
-        "training.rounds=1",
-    ];
-    let (mut world, _) = tumours(&[]);
-    open(&mut world);
-    let (_, first) = in_one_process(&world, &WIDE, "first").await;
-    let start = format!("model.start={:?}", first.display().to_string());
+    let (mut world, start) = wide_model().await;
     let set: Vec<&str> = WIDE.into_iter().chain([start.as_str()]).collect();
     world.up().await;
     let from = job(&world, &set, None);
